@@ -1,0 +1,233 @@
+"""The registry: a sampler is one generator function whose keyword signature is its configuration."""
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+
+from .core import Canvas, Denoiser, Noise, Step
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a number, both ends included, with the step of its slider and one line of help."""
+
+    low: float
+    high: float
+    step: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The names a parameter may take, with one line of help."""
+
+    choices: tuple[str, ...]
+    help: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An on/off parameter with one line of help."""
+
+    help: str
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a sampler, read from its signature. `optional`: None switches it off."""
+
+    name: str
+    kind: str  # int, float, choice or flag
+    default: Any
+    low: float | None
+    high: float | None
+    step: float | None
+    choices: tuple[str, ...]
+    help: str
+    optional: bool = False
+
+    def check(self, value: Any) -> Any:
+        """The value in its own type, or a ValueError with the rule, the value and the way out."""
+        if value is None and self.optional:
+            return None
+        if self.kind == "flag" and isinstance(value, bool):
+            return value
+        if self.kind == "choice" and isinstance(value, str) and value in self.choices:
+            return value
+        if self.kind in ("int", "float") and isinstance(value, Real):
+            number = float(value)
+            fits = not isinstance(value, bool) and math.isfinite(number)
+            if fits and self.low <= number <= self.high:
+                if self.kind == "float":
+                    return number
+                if isinstance(value, Integral) or number.is_integer():
+                    return int(value)
+        shown = repr(value) if len(repr(value)) < 60 else repr(value)[:57] + "..."
+        raise ValueError(
+            f"{self.name} must be {self.rule()}, got {shown}; "
+            f"leave it out for the default {self.default!r}"
+        )
+
+    def rule(self) -> str:
+        """What the parameter may be, in words."""
+        if self.kind == "flag":
+            return "True or False"
+        if self.kind == "choice":
+            text = "one of " + ", ".join(self.choices)
+        else:
+            kind = "a whole number" if self.kind == "int" else "a number"
+            text = f"{kind} from {self.low:g} to {self.high:g}"
+        return text + (" (or None: off)" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a sampler asks of a model, as data.
+
+    corruption and attention: any of these will do; posterior: None, or the one kind it can use;
+    time: it must be told t; draft: it needs a drafter; batch: False where rows run one by one.
+    """
+
+    corruption: frozenset[str]
+    attention: frozenset[str]
+    posterior: str | None = None
+    time: bool = False
+    draft: bool = False
+    batch: bool = True
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A registered sampler: what it is, what it needs, what can be set, and the function itself.
+
+    `law` speaks of temperature 1, no filter, default settings: exact, O(1/N), O(N^-1/2), floor,
+    biased or deterministic. `layout` is where its blocks begin (see Canvas).
+    """
+
+    name: str
+    title: str
+    paper: str
+    law: str
+    needs: Needs
+    layout: str
+    params: tuple[Param, ...]
+    presets: Mapping[str, Mapping[str, Any]]
+    help: str
+    function: Callable[..., Iterator[Step]] = field(repr=False)
+    check: Callable[[dict[str, Any], Any], None] | None = field(default=None, repr=False)
+
+    def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Fill in the defaults and check every value. ValueError: rule, value, way out."""
+        values = dict(values or {})
+        known = {param.name: param for param in self.params}
+        for name in values:
+            if name not in known:
+                raise ValueError(
+                    f"{self.name} has no parameter {name!r}; it has {', '.join(known)}"
+                )
+        bound = {name: values.get(name, param.default) for name, param in known.items()}
+        try:
+            return {name: known[name].check(value) for name, value in bound.items()}
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    def misfit(self, card: Any) -> str | None:
+        """Why this sampler cannot run a model with this card, or None where it can."""
+        needs = self.needs
+        if card.corruption not in needs.corruption:
+            return _reason(self, "corruption", needs.corruption, card.corruption)
+        if card.attention != "any" and card.attention not in needs.attention:
+            return _reason(self, "attention", needs.attention, card.attention)
+        if needs.posterior and card.posterior != needs.posterior:
+            return _reason(self, "posterior", {needs.posterior}, card.posterior)
+        if needs.draft and not card.draft_length:
+            return f"{self.name} needs a model with a drafter; this one has none"
+        return None
+
+    def __call__(
+        self, denoise: Denoiser, canvas: Canvas, noise: Noise, **values: Any
+    ) -> Iterator[Step]:
+        """Check everything now, then return the run: an iterator of Steps."""
+        bound = self.bind(values)
+        reason = self.misfit(denoise.card)
+        if reason:
+            raise ValueError(reason)
+        if self.check:
+            self.check(bound, denoise.card)
+        return self.function(denoise, canvas, noise, **bound)
+
+
+def _reason(sampler: Sampler, what: str, wanted: Any, found: str) -> str:
+    return (
+        f"{sampler.name} needs {what} {' or '.join(sorted(wanted))}, this model has {found}; "
+        "choose another model or another sampler"
+    )
+
+
+SAMPLERS: dict[str, Sampler] = {}
+
+
+def get(name: str) -> Sampler:
+    """The sampler of that name. ValueError names the known ones."""
+    if not isinstance(name, str) or name not in SAMPLERS:
+        raise ValueError(f"no sampler {name!r}; there are {', '.join(SAMPLERS)}")
+    return SAMPLERS[name]
+
+
+def sampler(
+    *,
+    title: str,
+    paper: str,
+    law: str,
+    needs: Needs,
+    layout: str,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    check: Callable[[dict[str, Any], Any], None] | None = None,
+) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
+    """Register a generator function under its own name; presets are checked on the spot."""
+
+    def register(function: Callable[..., Iterator[Step]]) -> Sampler:
+        name = function.__name__
+        if name in SAMPLERS:
+            raise ValueError(f"a sampler named {name!r} is registered already")
+        # no_grad as a decorator: a `with` around a yield would leave grad off in the caller.
+        made = Sampler(
+            name, title, paper, law, needs, layout, _read(function), dict(presets or {}),
+            inspect.getdoc(function) or "", torch.no_grad()(function), check,
+        )
+        for values in made.presets.values():
+            made.bind(values)
+        SAMPLERS[name] = made
+        return made
+
+    return register
+
+
+def _read(function: Callable[..., Any]) -> tuple[Param, ...]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    params = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        hint, optional = hints[name], False
+        if typing.get_origin(hint) in (typing.Union, types.UnionType):
+            (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
+            optional = True
+        base, spec = typing.get_args(hint)[:2]
+        if isinstance(spec, Range):
+            kind, low, high, step, choices = base.__name__, spec.low, spec.high, spec.step, ()
+        else:
+            low = high = step = None
+            choices = spec.choices if isinstance(spec, Choice) else ()
+            kind = "choice" if choices else "flag"
+        params.append(
+            Param(name, kind, parameter.default, low, high, step, choices, spec.help, optional)
+        )
+    return tuple(params)
