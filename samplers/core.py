@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from . import schedules
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -280,3 +282,20 @@ def write(x: Tensor, window: slice, where: Tensor, ids: Tensor) -> Tensor:
     x = x.clone()
     x[:, window] = torch.where(where, ids, x[:, window])
     return x
+
+
+def choose(where: Tensor, count: Tensor, noise: Noise) -> Tensor:
+    """Mark count [B] positions of each row, uniformly among the True of `where` [B, W]."""
+    chosen = torch.zeros_like(where)
+    while (more := (chosen.sum(-1) < count) & (where & ~chosen).any(-1)).any():
+        free = (where & ~chosen).double()[:, None]
+        position = noise.categorical(free, more[:, None], "position")
+        chosen = chosen | torch.zeros_like(chosen).scatter(-1, position.clamp(min=0), more[:, None])
+    return chosen
+
+
+def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
+    """The time [B] at which the model's own schedule has this alpha; None if it takes no time."""
+    if not card.time_conditioned:
+        return None
+    return schedules.get(card.schedule).time(alpha.to(x.device)).expand(len(x))

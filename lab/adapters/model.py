@@ -123,7 +123,7 @@ class Opened:
             blind = tokens.masked_fill(prompt, self.card.mask_id)
             free = self._forward(blind, window, t, wanted, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
-        logits[..., self._banned] = -torch.inf
+        logits = logits.index_fill(-1, self._banned, -torch.inf)  # a copy: the model keeps its own
         if len(wanted) == len(tokens):
             return logits
         answer = logits.new_zeros(len(tokens), *logits.shape[1:])

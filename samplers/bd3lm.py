@@ -1,0 +1,146 @@
+"""BD3LM: block by block, absorbing diffusion inside each (Arriola et al., arXiv:2503.09573)."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from . import schedules
+from .core import Canvas, Denoiser, Noise, Step, choose, model_time, token_weights, write
+from .mdlm import ancestral
+from .params import (
+    AlphaSchedule,
+    BlockLength,
+    EosEarlyStop,
+    NucleusRule,
+    Steps,
+    Temperature,
+    TopK,
+    TopP,
+)
+from .registry import Choice, Flag, Needs, Range, sampler
+
+FirstHitting = Annotated[bool, Flag("Draw when the next hole opens instead of walking a grid: one call a token, no idle call.")]  # noqa: E501
+BlockGrid = Annotated[str, Choice((*schedules.GRIDS, "published"), "Times of the grid; published is the official code's linspace(1, 0, N) with dt = 1/N, which leaves masks behind.")]  # noqa: E501
+EntropyStop = Annotated[float, Range(0.0, 8.0, 0.1, "End a row when its last 256 tokens have less entropy than this (nats).")]  # noqa: E501
+SlidingWindow = Annotated[bool, Flag("Go on past the model's context by sliding it (positions shift), as the official code does.")]  # noqa: E501
+
+ENTROPY_WINDOW = 256
+
+
+@sampler(
+    title="BD3LM",
+    paper="arXiv:2503.09573",
+    law="exact",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"block_causal"})),
+    layout="first",
+    presets={
+        "paper": {"top_p": 0.9, "entropy_stop": 4.0},
+        "grid": {"first_hitting": False, "steps": 128},
+        "official": {
+            "first_hitting": False, "grid": "published", "top_p": 0.9, "entropy_stop": 4.0,
+            "sliding_window": True,
+        },
+    },
+)  # fmt: skip
+def bd3lm(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    block_length: BlockLength = 16,
+    steps: Steps = 5000,
+    first_hitting: FirstHitting = True,
+    schedule: AlphaSchedule = "linear",
+    grid: BlockGrid = "uniform",
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "drop_crossing",
+    eos_early_stop: EosEarlyStop = True,
+    entropy_stop: EntropyStop | None = None,
+    sliding_window: SlidingWindow = False,
+) -> Iterator[Step]:
+    """Denoise each block given all text left of it; the prompt conditions like any other text.
+
+    First-hitting (Zheng et al. 2024, arXiv:2409.02908) has the law of infinitely many steps, one
+    call a token. With fewer steps than holes it opens several a call and is no longer exact. The
+    preset official breaks law P2 (its grid leaves masks) and slides past the context.
+    """
+    x = canvas.tokens
+    ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    weigh = partial(
+        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
+    )
+    for block in canvas.blocks():
+        frozen = partial(_frozen, canvas, eos_early_stop, ended)
+        if first_hitting:
+            run = first_hits(denoise, canvas, noise, x, block, steps, schedule, weigh, frozen)
+        else:
+            pairs = _block_times(grid, steps)
+            run = ancestral(denoise, canvas, noise, x, block, pairs, schedule, weigh, frozen)
+        for step in run:
+            x = step.tokens
+            yield step
+        if entropy_stop is not None:
+            now = _low_entropy(canvas, x, block.stop, entropy_stop) & ~frozen(x)
+            if now.any():
+                ended = ended | now
+                yield Step(x, block, finished=ended)
+
+
+def first_hits(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    x: Tensor,
+    window: slice,
+    steps: int,
+    schedule: str,
+    weigh: Callable[[Tensor], Tensor],
+    frozen: Callable[[Tensor], Tensor],
+) -> Iterator[Step]:
+    """Open the holes of one window one at a time, or so many a call that `steps` calls do.
+
+    With n holes the next one opens at 1 - alpha(t') = (1 - alpha(t)) u^(1/n), at a uniformly
+    drawn position; the time matters to time-conditioned nets only and is drawn for them alone.
+    """
+    curve = schedules.get(schedule)
+    move = curve.move_chance(torch.ones(len(x), device=x.device))
+    for left in range(steps, 0, -1):
+        hole = canvas.holes(x, window, frozen(x))
+        rows, count = hole.any(-1), hole.sum(-1)
+        if not rows.any():
+            return
+        time = None
+        if denoise.card.time_conditioned:
+            move = move * noise.uniform(rows, "time") ** (1 / count.clamp(min=1))
+            time = model_time(denoise.card, 1 - move, x)
+        logits = denoise(x, window=window, rows=rows, t=time)
+        opened = choose(hole, -(-count // left), noise)
+        ids = noise.categorical(weigh(logits), opened)
+        x = write(x, window, opened, ids)
+        yield Step(x, window, ids)
+
+
+def _frozen(canvas: Canvas, eos_early_stop: bool, ended: Tensor, x: Tensor) -> Tensor:
+    return ended | (canvas.finished(x) & eos_early_stop)
+
+
+def _block_times(grid: str, steps: int) -> list[tuple[float, float]]:
+    if grid == "published":  # dt = 1/N on points 1/(N-1) apart; at its last point, t = 0, it fails
+        return [(t, t - 1 / steps) for t in torch.linspace(1, 0, steps).tolist() if t > 0]
+    return list(pairwise(schedules.grid(grid, steps)))
+
+
+def _low_entropy(canvas: Canvas, x: Tensor, stop: int, floor: float) -> Tensor:
+    low = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for row in range(len(x)):
+        text = x[row, :stop][canvas.visible[row, :stop]][-ENTROPY_WINDOW:]
+        if len(text) == ENTROPY_WINDOW:
+            share = text.unique(return_counts=True)[1].double() / ENTROPY_WINDOW
+            low[row] = -(share * share.log()).sum() < floor
+    return low

@@ -1,0 +1,163 @@
+"""Hybrid diffusion, mask and uniform noise together (GIDD, von Ruette et al., arXiv:2503.04482)."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from . import schedules
+from .core import Canvas, Denoiser, Noise, Step, probability, token_weights, write
+from .params import NucleusRule, Steps, Temperature, TopK, TopP
+from .registry import Choice, Flag, Needs, Range, sampler
+
+PUniform = Annotated[float, Range(0.0, 0.99, 0.01, "Share of uniform noise at t = 1/2, as the net was trained; 0 is MDLM's law, 0.1 and 0.2 were published.")]  # noqa: E501
+Gamma = Annotated[float, Range(0.1, 2.0, 0.1, "How sharply the uniform noise gathers round t = 1/2; 1 is published.")]  # noqa: E501
+ClipNoise = Annotated[float, Range(1.0, 50.0, 1.0, "p_uniform is floored at exp(-clip_noise), so that 0 stays finite; 20 is published.")]  # noqa: E501
+Rule = Annotated[str, Choice(("auto", "plug_in", "mixture"), "The reverse step: plug_in for a leave-one-out net, mixture for a full posterior; auto takes the one that fits.")]  # noqa: E501
+HybridGrid = Annotated[str, Choice((*schedules.GRIDS, "published"), "Times; published is the official grid, one point late, ending in a step that does nothing and leaves noise.")]  # noqa: E501
+MinP = Annotated[float, Range(0.0, 0.5, 0.001, "Drop outcomes of the reverse step less likely than this; 0 is off.")]  # noqa: E501
+SelfCorrection = Annotated[bool, Flag("After the run, redraw the most confidently wrong token, one a call, until nothing changes.")]  # noqa: E501
+CorrectionTemperature = Annotated[float, Range(0.01, 2.0, 0.01, "Temperature of self-correction; 0.1 and 0.5 were published.")]  # noqa: E501
+Patience = Annotated[int, Range(1, 512, 1, "Self-correction stops after so many calls without better agreement.")]  # noqa: E501
+
+RULES = {"plug_in": "loo", "mixture": "full"}
+
+
+def check(values: dict[str, Any], card: Any) -> None:
+    """Refuse the rule that the net's posterior does not fit: it would be biased (TV .16 flat)."""
+    wanted = RULES.get(values["rule"])
+    if wanted and card.posterior != wanted:
+        raise ValueError(
+            f"hybrid: rule {values['rule']} needs a net with posterior {wanted}, this one has "
+            f"{card.posterior}; leave rule at auto"
+        )
+
+
+@sampler(
+    title="Hybrid (mask + uniform)",
+    paper="arXiv:2503.04482",
+    law="O(N^-1/2)",
+    needs=Needs(frozenset({"hybrid"}), frozenset({"full"})),
+    layout="whole",
+    check=check,
+    presets={
+        "p_uniform_0.2": {"p_uniform": 0.2},
+        "self_correction": {"self_correction": True},
+        "official": {"grid": "published"},
+    },
+)
+def hybrid(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    steps: Steps = 128,
+    p_uniform: PUniform = 0.1,
+    gamma: Gamma = 1.0,
+    clip_noise: ClipNoise = 20.0,
+    rule: Rule = "auto",
+    grid: HybridGrid = "uniform",
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "drop_crossing",
+    min_p: MinP = 0.0,
+    self_correction: SelfCorrection = False,
+    correction_temperature: CorrectionTemperature = 0.1,
+    patience: Patience = 32,
+) -> Iterator[Step]:
+    """Redraw every writable position at every step: masks open, wrong tokens are noised away.
+
+    q(z_s = j | z_t) is proportional to q(z_t | z_s = j) q_s(j), q_s = alpha_s r + beta_s pi_s,
+    where r is the leave-one-out posterior (eq. 12). A full posterior is divided by q(z_t | x),
+    which is the mixture rule sum_x full(x) q(z_s | z_t, x) (the same kernel). The last step goes
+    to s = 0, which leaves no mask and no noise. EOS is applied when the run is settled. The
+    preset official breaks laws P2 and P3: its last step has t = s and leaves noise behind.
+    """
+    x = canvas.tokens
+    (window,) = canvas.blocks() or [slice(0, 0)]
+    free = canvas.writable[:, window]
+    mixing = schedules.Hybrid(p_uniform, gamma, clip_noise)
+    spread = _spread(denoise.card, x.device)
+    for t, s in _times(grid, steps) if free.any() else []:
+        logits = denoise(x, window=window, t=torch.full((len(x),), t, device=x.device))
+        z = x[:, window]
+        (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = (
+            [m.item() for m in mixing.at(torch.tensor(time))] for time in (t, s)
+        )
+        token = (z != canvas.mask_id) & free
+        if denoise.card.posterior == "full":
+            own = torch.log(1 + alpha_t / (uniform_t * spread[z]))  # q(z|x=z) / q(z|x!=z)
+            logits = logits.scatter_add(-1, z[..., None], -own.where(token, 0.0)[..., None].float())
+        clean = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
+        kept = alpha_t / alpha_s
+        arrival = uniform_s * spread
+        target = alpha_s * clean + arrival
+        target[..., canvas.mask_id] += mask_s
+        noised = torch.where(token, (uniform_t - kept * uniform_s) * spread[z], mask_t - kept * mask_s)  # noqa: E501
+        back = noised.clamp(min=0)[..., None].expand_as(target)
+        back = back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
+        weights = target * back
+        if min_p:
+            weights = weights * (weights / weights.sum(-1, keepdim=True) >= min_p)
+        ids = noise.categorical(weights, free)
+        x = write(x, window, free, ids)
+        drawn = clean.gather(-1, ids.clamp(min=0)[..., None])[..., 0] * alpha_s
+        chosen = (ids != canvas.mask_id) & (drawn >= arrival[ids.clamp(min=0)])
+        yield Step(x, window, ids.where(free & chosen, -1))
+    if self_correction:
+        yield from correct(denoise, canvas, noise, x, window, steps, correction_temperature, patience)  # noqa: E501
+
+
+def correct(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    x: Tensor,
+    window: slice,
+    steps: int,
+    temperature: float,
+    patience: int,
+) -> Iterator[Step]:
+    """Change the one token a call that the net is surest is wrong (GIDD's self-correction).
+
+    A row stops when its draw changes nothing, or when the share of tokens that are the argmax has
+    not grown for `patience` calls. A search for a fixed point, not a sampler of p.
+    """
+    free = canvas.writable[:, window]
+    going = free.any(-1)
+    best = torch.full((len(x),), -1.0, dtype=torch.float64, device=x.device)
+    waited = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    for _ in range(steps):
+        if not going.any():
+            return
+        time = torch.full((len(x),), 0.01, device=x.device)  # the published t0
+        logits = denoise(x, window=window, rows=going, t=time)
+        here, z = free & going[:, None], x[:, window]
+        ids = noise.categorical(token_weights(logits, temperature), here, "correction")
+        score = probability(logits / temperature, ids, here & (ids != z))
+        change = torch.zeros_like(here).scatter(-1, score.argmax(-1, keepdim=True), True)
+        change = change & (score > 0)
+        agree = ((logits.argmax(-1) == z) & here).sum(-1) / here.sum(-1).clamp(min=1)
+        waited = torch.where(agree > best, 0, waited + 1)
+        best = torch.maximum(best, agree)
+        going = going & change.any(-1) & (waited < patience)
+        x = write(x, window, change, ids)
+        yield Step(x, window, ids, score.where(here, torch.nan))
+
+
+def _times(grid: str, steps: int) -> list[tuple[float, float]]:
+    if grid == "published":  # linspace(e, 1 - e), read one point late; e = 1e-4
+        points = (torch.linspace(0, 1, steps + 1, dtype=torch.float64) * (1 - 2e-4) + 1e-4).tolist()
+        return [(points[i], points[max(0, i - 1)]) for i in range(steps - 1, -1, -1)]
+    return list(pairwise(schedules.grid(grid, steps)))
+
+
+def _spread(card: Any, device: torch.device) -> Tensor:
+    """Where uniform noise lands: 1/K on each of the K noise ids [V], 0 elsewhere."""
+    spread = torch.zeros(card.vocab_size, device=device)
+    ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]
+    spread[list(ids)] = 1 / len(ids)
+    return spread

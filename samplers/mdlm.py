@@ -1,0 +1,134 @@
+"""MDLM: ancestral sampling of absorbing diffusion (Sahoo et al. 2024, arXiv:2406.07524)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from . import schedules
+from .core import Canvas, Denoiser, Noise, Step, model_time, token_weights, write
+from .params import (
+    AlphaSchedule,
+    EosEarlyStop,
+    Grid,
+    NucleusRule,
+    Steps,
+    Temperature,
+    TopK,
+    TopP,
+)
+from .registry import Needs, Range, sampler
+
+Stride = Annotated[int, Range(1, 1024, 1, "Semi-autoregressive: denoise all that is left, keep this many tokens, mask the rest again.")]  # noqa: E501
+SamplingEps = Annotated[float, Range(0.0, 0.1, 1e-5, "The last time of the grid; above 0, one more call fills what is left by argmax, as published.")]  # noqa: E501
+
+
+@sampler(
+    title="MDLM (absorbing)",
+    paper="arXiv:2406.07524",
+    law="O(1/N)",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
+    layout="whole",
+    presets={
+        "paper": {"steps": 1000},
+        "semi_autoregressive": {"stride": 32},
+        "official": {"sampling_eps": 1e-5},
+    },
+)
+def mdlm(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    steps: Steps = 128,
+    schedule: AlphaSchedule = "loglinear",
+    grid: Grid = "uniform",
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "drop_crossing",
+    stride: Stride | None = None,
+    sampling_eps: SamplingEps = 0.0,
+    eos_early_stop: EosEarlyStop = True,
+) -> Iterator[Step]:
+    """Unmask every hole independently with the chance that the noise process leaves it by then.
+
+    From t to s a hole turns into token v with p(v) (alpha_s - alpha_t) / (1 - alpha_t) and stays
+    masked with (1 - alpha_s) / (1 - alpha_t) (eq. 7). The grid ends at s = 0, where nothing stays.
+    Positions are not ranked. A row that did not change needs no new call: its p(x0) is cached.
+    The preset official ends its grid at 1e-5 and spends one call more on what is left.
+    """
+    x = canvas.tokens
+    times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
+    weigh = partial(
+        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
+    )
+    (block,) = canvas.blocks() or [slice(0, 0)]
+    for start in range(block.start, block.stop, stride or block.stop):
+        window, kept = slice(start, block.stop), start + (stride or block.stop)
+        frozen = partial(_frozen, canvas, kept, eos_early_stop)
+        pairs = list(pairwise(times))
+        for step in ancestral(denoise, canvas, noise, x, window, pairs, schedule, weigh, frozen):
+            x = step.tokens
+            yield step
+        if (hole := canvas.holes(x, window, frozen(x))).any():  # only where sampling_eps > 0
+            t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(times[-1])), x)
+            ids = denoise(x, window=window, rows=hole.any(-1), t=t).argmax(-1)
+            x = write(x, window, hole, ids)
+            yield Step(x, window, ids.where(hole, -1))
+        again = _beyond(canvas, kept) & ~frozen(x)[:, None]
+        if again.any():
+            x = x.masked_fill(again, canvas.mask_id)
+            yield Step(x, window)
+
+
+def ancestral(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    x: Tensor,
+    window: slice,
+    pairs: Sequence[tuple[float, float]],
+    schedule: str,
+    weigh: Callable[[Tensor], Tensor],
+    frozen: Callable[[Tensor], Tensor],
+) -> Iterator[Step]:
+    """Walk the holes of one window through the (t, s) pairs.
+
+    `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done.
+    """
+    curve = schedules.get(schedule)
+    weights, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for t, s in pairs:
+        hole = canvas.holes(x, window, frozen(x))
+        if not hole.any():
+            return
+        noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
+        stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
+        rows = hole.any(-1) & stale
+        if asked := bool(rows.any()):
+            time = model_time(denoise.card, torch.tensor(1 - noisy), x)
+            fresh = weigh(denoise(x, window=window, rows=rows, t=time))
+            weights = fresh if weights is None else fresh.where(rows[:, None, None], weights)
+        mixed = weights * (1 - stay)
+        mixed[..., canvas.mask_id] = stay
+        ids = noise.categorical(mixed, hole)
+        commit = hole & (ids != canvas.mask_id)
+        changed = commit.any(-1)
+        stale = (stale & ~rows) | changed | denoise.card.time_conditioned
+        if asked or changed.any():
+            x = write(x, window, commit, ids)
+            yield Step(x, window, ids.where(commit, -1))
+
+
+def _beyond(canvas: Canvas, kept: int) -> Tensor:
+    column = torch.arange(canvas.tokens.shape[1], device=canvas.tokens.device)
+    return canvas.writable & (column >= kept)
+
+
+def _frozen(canvas: Canvas, kept: int, eos_early_stop: bool, x: Tensor) -> Tensor:
+    # An EOS in columns that will be masked again ends no row.
+    return canvas.finished(x.masked_fill(_beyond(canvas, kept), canvas.mask_id)) & eos_early_stop
