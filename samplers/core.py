@@ -262,7 +262,7 @@ def probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
 
 def top_k(score: Tensor, k: Tensor | int) -> Tensor:
     """Mark the k [B] best positions of each row of score [B, W]; -inf is never marked."""
-    rank = score.argsort(-1, descending=True, stable=True).argsort(-1)
+    rank = score.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
     k = k[:, None] if isinstance(k, Tensor) else k
     return (rank < k) & (score > -torch.inf)
 

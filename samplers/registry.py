@@ -1,4 +1,4 @@
-"""The registry: a sampler is one generator function whose keyword signature is its configuration."""
+"""The registry: a sampler is one generator function; its keyword signature configures it."""
 
 import inspect
 import math

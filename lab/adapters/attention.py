@@ -1,0 +1,35 @@
+"""Attention is built here, never left to a model class: full, block_causal or causal, as 4-D."""
+
+import torch
+from torch import Tensor
+
+
+def allowed(
+    visible: Tensor, attention: str, block_length: int | None, queries: Tensor, keys: Tensor
+) -> Tensor:
+    """Which keys each query sees: bool [B, 1, Q, K] for canvas columns queries [Q], keys [K].
+
+    visible [B, K] says which keys are no pads. Blocks are counted in canvas columns, which the
+    canvas lays out so that each row's first token begins a block. A pad sees itself, so that no
+    softmax is empty; nothing sees a pad.
+    """
+    if attention == "full":
+        order = torch.ones(len(queries), len(keys), dtype=torch.bool)
+    elif attention == "block_causal":
+        if not block_length:
+            raise ValueError("block_causal attention needs a block_length")
+        order = (keys // block_length)[None] <= (queries // block_length)[:, None]
+    else:
+        order = keys[None] <= queries[:, None]
+    itself = keys[None] == queries[:, None]
+    return ((order & visible[:, None]) | itself)[:, None]
+
+
+def additive(allowed: Tensor) -> Tensor:
+    """0 where allowed, the lowest float32 elsewhere, as transformers' classes take it."""
+    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)
+
+
+def positions(visible: Tensor) -> Tensor:
+    """Position ids [B, T] counted over visible columns: pads shift nothing."""
+    return (visible.long().cumsum(-1) - 1).clamp(min=0)

@@ -1,0 +1,132 @@
+"""A trained net of a stock transformers class, run with the attention that its card states."""
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attention import additive, allowed, positions
+from .model import Model, ModelCard
+
+
+@dataclass
+class PrefixCache:
+    """Keys and values of what is final, left of the window: exact, because attention there never
+    looks right (block_causal, causal). `layers` hold [rows, heads, length, dim] each."""
+
+    length: int = 0
+    rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def select(self, rows: Tensor, start: int) -> list[tuple[Tensor, Tensor]]:
+        """The prefix of these rows, or nothing where it does not hold them or reaches too far."""
+        held = torch.isin(rows, self.rows).all() if self.length else False
+        if not held or self.length > start:
+            self.length, self.layers = 0, []
+            return []
+        if len(rows) == len(self.rows):
+            return self.layers
+        index = torch.searchsorted(self.rows, rows)
+        return [(keys[index], values[index]) for keys, values in self.layers]
+
+
+class Checkpoint(Model):
+    """A causal-LM class (Qwen3, Llama, ...) used as a denoiser.
+
+    Only the window's hidden states go through the output head. For block_causal and causal nets
+    everything left of the window is computed once a block (equal to uncached to 1e-5).
+    """
+
+    def __init__(self, net: torch.nn.Module, card: ModelCard, tokenizer: Any = None):
+        self.net, self.card, self.tokenizer = net.eval(), card, tokenizer
+
+    def new_cache(self) -> PrefixCache | None:
+        return PrefixCache() if self.card.attention != "full" else None
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: PrefixCache | None,
+        rows: Tensor,
+    ) -> Tensor:
+        from transformers import DynamicCache
+
+        start, stop = window.start, window.stop
+        if self.card.attention == "full":
+            first, stop, cache = 0, tokens.shape[1], None
+        else:
+            # The last whole block boundary at or left of the window: what is final.
+            start = start - start % block_length if block_length else start
+            first = max(0, stop - self.card.context)  # official presets slide past the context
+            cache = None if first else cache
+        shift = int(self.card.attention == "causal")  # output j - 1 speaks of column j
+        if shift and start == 0:
+            raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
+        known = cache.select(rows, start - shift) if cache else []
+        held = DynamicCache()
+        for layer, (keys, values) in enumerate(known):
+            held.update(keys, values, layer)
+        past = cache.length if known else first
+        columns = torch.arange(past, stop)
+        keys = torch.arange(first, stop)
+        mask = allowed(visible[:, first:stop], self.card.attention, block_length, columns, keys)
+        wanted = torch.arange(window.start, window.stop) - past - shift
+        out = self.net(
+            input_ids=tokens[:, past:stop],
+            attention_mask=additive(mask).to(self.net.dtype),
+            position_ids=positions(visible[:, first:stop])[:, past - first :],
+            past_key_values=held if cache is not None else None,
+            use_cache=cache is not None,
+            logits_to_keep=wanted,
+        )
+        if cache is not None and start - shift > past:
+            cache.length, cache.rows = start - shift, rows
+            cache.layers = [
+                (layer.keys[:, :, : cache.length], layer.values[:, :, : cache.length])
+                for layer in held.layers
+            ]
+        return out.logits
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
+
+    lab.json holds what config and tokenizer do not say of a ModelCard. ValueError for pickled
+    weights or a folder of another format.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"no safetensors weights in {folder.name}: pickled weights (.bin, .pt, .ckpt) are not "
+            "opened; convert them with save_pretrained first"
+        )
+    if not (folder / "lab.json").exists():
+        raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
+    facts = json.loads((folder / "lab.json").read_text())
+    here = (folder / "tokenizer.json").exists()
+    tokenizer = AutoTokenizer.from_pretrained(folder if here else folder.parent / "tokenizer")
+    net = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
+    )
+    known = {f.name for f in fields(ModelCard)}
+    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
+             if k in known and v is not None}  # fmt: skip
+    card = ModelCard(**{
+        "name": folder.name,
+        "vocab_size": net.config.vocab_size,
+        "mask_id": tokenizer.mask_token_id,
+        "pad_id": tokenizer.pad_token_id,
+        "bos_id": tokenizer.bos_token_id,
+        "eos_ids": (tokenizer.eos_token_id,) if tokenizer.eos_token_id is not None else (),
+        "context": net.config.max_position_embeddings,
+        **facts,
+    })  # fmt: skip
+    return Checkpoint(net, card, tokenizer)

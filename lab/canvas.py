@@ -1,0 +1,174 @@
+"""Text in, a canvas with holes out: prompts, chats, templates and id lists, and back to text."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from samplers.core import Canvas
+
+from .adapters.model import Model, ModelCard
+
+HOLE = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row before it is laid out: token ids, and which of them are holes."""
+
+    ids: tuple[int, ...]
+    hole: tuple[bool, ...]
+
+    @property
+    def first_hole(self) -> int:
+        return self.hole.index(True)
+
+
+def as_list(prompts: Any) -> list[Any]:
+    """One prompt or many -> a list of prompts (text, chats or id lists). ValueError otherwise."""
+    if isinstance(prompts, str):
+        return [prompts]
+    if isinstance(prompts, Sequence) and prompts:
+        if all(isinstance(turn, dict) for turn in prompts):
+            return [list(prompts)]
+        if all(isinstance(p, (str, list, tuple)) for p in prompts):
+            return [p if isinstance(p, str) else list(p) for p in prompts]
+    raise ValueError(
+        "prompts must be text, a list of texts, a list of chats ({role, content}) or a list of "
+        f"token id lists, got {str(prompts)[:60]!r}"
+    )
+
+
+def encode(model: Model, prompt: Any) -> list[int]:
+    """Token ids of one prompt: text, a chat, or ids given directly (checked, taken as they are)."""
+    if isinstance(prompt, str):
+        return _text_ids(model, prompt)
+    if prompt and all(isinstance(turn, dict) for turn in prompt):
+        return _chat_ids(model, prompt)
+    for token in prompt:
+        whole = isinstance(token, int) and not isinstance(token, bool)
+        if not whole or not 0 <= token < model.card.vocab_size:
+            raise ValueError(
+                f"prompt ids must be whole numbers from 0 to {model.card.vocab_size - 1}, "
+                f"got {token!r}"
+            )
+    return list(prompt)
+
+
+def prompt_row(model: Model, prompt: Any, gen_length: int) -> Row:
+    """A prompt followed by gen_length holes; an empty one gets the model's start token."""
+    ids = encode(model, prompt)
+    if not ids and model.card.bos_id is not None:
+        ids = [model.card.bos_id]
+    holes = [model.card.mask_id or 0] * gen_length
+    return Row((*ids, *holes), (False,) * len(ids) + (True,) * gen_length)
+
+
+def template_row(model: Model, template: Any) -> Row:
+    """Text with [MASK] or [MASK]*8 as holes, or ids in which the mask id is a hole.
+
+    One space before a hole belongs to the token that will fill it.
+    """
+    mask = model.card.mask_id or 0
+    if not isinstance(template, str):
+        if template and isinstance(template[0], dict):
+            template = _render(model, template)
+        else:
+            ids = encode(model, template)
+            hole = tuple(token == mask for token in ids)
+            return _with_holes(Row(tuple(ids), hole))
+    ids, hole, start = [], [], 0
+    for match in HOLE.finditer(template):
+        text = _text_ids(model, template[start : match.start()])
+        count = int(match[1] or 1)
+        ids += [*text, *[mask] * count]
+        hole += [False] * len(text) + [True] * count
+        start = match.end()
+    text = _text_ids(model, template[start:])
+    return _with_holes(Row((*ids, *text), (*hole, *[False] * len(text))))
+
+
+def lay_out(
+    rows: Sequence[Row], card: ModelCard, layout: str = "whole", block_length: int | None = None
+) -> Canvas:
+    """Lay rows side by side, padded on the left so that their blocks share columns.
+
+    `first`: blocks are counted from each row's first token, so a shorter row is moved by whole
+    blocks; else the first holes share a column. Pads, also those right of a shorter row, are
+    invisible.
+    """
+    first = [row.first_hole for row in rows]
+    if layout == "first" and block_length:
+        most = max(hole // block_length for hole in first)
+        shift = [(most - hole // block_length) * block_length for hole in first]
+    else:
+        shift = [max(first) - hole for hole in first]
+    width = max(s + len(row.ids) for s, row in zip(shift, rows, strict=True))
+    tokens = torch.full((len(rows), width), card.pad_id or 0, dtype=torch.int64)
+    writable = torch.zeros(len(rows), width, dtype=torch.bool)
+    visible = torch.zeros(len(rows), width, dtype=torch.bool)
+    for i, (s, row) in enumerate(zip(shift, rows, strict=True)):
+        span = slice(s, s + len(row.ids))
+        tokens[i, span] = torch.tensor(row.ids)
+        writable[i, span] = torch.tensor(row.hole)
+        visible[i, span] = True
+    return Canvas(tokens, writable, visible, card.mask_id, card.eos_ids, layout, block_length)
+
+
+def decode(model: Model, ids: Sequence[int]) -> str:
+    """Readable text of ids, special tokens left out; the ids themselves without a tokenizer."""
+    if model.tokenizer is None:
+        return " ".join(map(str, ids))
+    return model.tokenizer.decode(list(ids), skip_special_tokens=True)
+
+
+def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:
+    """What each id alone reads as."""
+    if model.tokenizer is None:
+        return {int(i): str(i) for i in ids}
+    return {int(i): model.tokenizer.decode([int(i)]) for i in ids}
+
+
+def _with_holes(row: Row) -> Row:
+    if not any(row.hole):
+        raise ValueError("a template needs a hole: write [MASK] or [MASK]*8 where text is missing")
+    return row
+
+
+def _text_ids(model: Model, text: str) -> list[int]:
+    if not text:
+        return []
+    if model.tokenizer is None:
+        raise ValueError(
+            f"{model.card.name} has no tokenizer: give prompts as lists of token ids, "
+            f"got {text[:60]!r}"
+        )
+    # split_special_tokens: what a user types is text, never a mask or an end of text.
+    return model.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+
+def _render(model: Model, chat: list[dict[str, str]]) -> str:
+    for turn in chat:
+        if set(turn) != {"role", "content"} or not all(isinstance(v, str) for v in turn.values()):
+            raise ValueError(f"a chat turn is {{role, content}}, both text, got {str(turn)[:60]}")
+    if getattr(model.tokenizer, "chat_template", None) is None:
+        raise ValueError(f"{model.card.name} has no chat template: give the prompt as plain text")
+    return model.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+
+
+def _chat_ids(model: Model, chat: list[dict[str, str]]) -> list[int]:
+    """The chat template's own markers become special tokens, those in the turns' text do not."""
+    whole = _render(model, chat)
+    markers = list(model.tokenizer.get_added_vocab())
+    if not any(marker in turn["content"] for turn in chat for marker in markers):
+        return model.tokenizer(whole, add_special_tokens=False).input_ids
+    places = [{**turn, "content": f"\ue000{i}\ue001"} for i, turn in enumerate(chat)]
+    ids = []
+    for part in re.split("(\ue000\\d+\ue001)", _render(model, places)):
+        if part.startswith("\ue000"):
+            ids += _text_ids(model, chat[int(part[1:-1])]["content"])
+        elif part:
+            ids += model.tokenizer(part, add_special_tokens=False).input_ids
+    return ids
