@@ -1,0 +1,172 @@
+"""Train a small diffusion language model on stories; also by `accelerate launch`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from lab.train import data as corpora
+from lab.train.card import read_stages, write_card
+from lab.train.export import card_fields, export
+from lab.train.net import Learner, build, open_net
+from lab.train.objectives import OBJECTIVES
+from lab.train.options import check, parser, settings_of, shown_command
+from lab.train.report import Reporter
+from lab.train.sample import sample
+from lab.train.trainer import Run, check_resume
+
+
+def main(argv: list[str]) -> int:
+    """Train one net; return the exit status."""
+    options = parser(__doc__)
+    arguments = options.parse_args(argv)
+    try:
+        check(arguments)
+        train(arguments, shown_command(options, arguments))
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+def train(arguments: argparse.Namespace, command: str) -> None:
+    """Run the training that the arguments describe, from its start or its last state."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    # Tied embeddings are saved once; accelerate warns of that at every save.
+    logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+    accelerator = Accelerator(
+        mixed_precision=arguments.precision, gradient_accumulation_steps=arguments.accumulate
+    )
+    corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
+    with accelerator.main_process_first():
+        tokenizer = open_tokenizer(arguments, corpus)
+    stream = corpora.pack(tokenizer, corpus.train)
+    start = open_start(arguments, tokenizer)
+    settings = settings_of(arguments, accelerator.num_processes, len(stream.tokens))
+    if accelerator.is_main_process:
+        check_resume(arguments.work, settings, arguments.resume)
+    accelerator.wait_for_everyone()
+
+    special = {"mask_id": tokenizer.mask_token_id, "low": settings.low}
+    if settings.objective == "hybrid":
+        special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
+    else:
+        special |= {"masking": settings.masking}
+    objective = OBJECTIVES[settings.objective]
+    run = Run(
+        arguments.work,
+        settings,
+        Learner(start, (tokenizer.mask_token_id, tokenizer.pad_token_id)),
+        stream,
+        lambda tokens, random: objective(tokens, random=random, **special),
+        accelerator,
+    )
+    if arguments.resume:
+        run.load()
+    name = arguments.name or arguments.out.name
+    fields = card_fields(
+        settings.objective, name, arguments.suite, start.config.max_position_embeddings,
+        arguments.p_uniform,
+    )  # fmt: skip
+    stage = {
+        "objective": settings.objective,
+        "start": Path(settings.init_from).name if settings.init_from else "random",
+        "hardware": hardware(accelerator),
+        "processes": accelerator.num_processes,
+        "threads": torch.get_num_threads(),
+        "data": settings.data,
+        "data_tokens": settings.data_tokens,
+        "stories": len(corpus.train),
+        "held_out": len(corpus.held_out),
+        "command": command,
+    }
+    follow(run, arguments, tokenizer, fields, stage)
+    accelerator.end_training()
+
+
+def open_tokenizer(
+    arguments: argparse.Namespace, corpus: corpora.Corpus
+) -> PreTrainedTokenizerFast:
+    """Open the suite's tokenizer, or train it on the training split and save it for the suite."""
+    folder = arguments.tokenizer or arguments.out.parent / "tokenizer"
+    if folder.exists():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    else:
+        tokenizer = corpora.train_tokenizer(corpus.train, arguments.vocabulary)
+        tokenizer.save_pretrained(folder)
+    corpora.check_tokenizer(tokenizer)
+    return tokenizer
+
+
+def open_start(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFast):
+    """Build random weights, or open those of --init-from; ValueError if the vocabularies differ."""
+    if not arguments.init_from:
+        shape = {key: getattr(arguments, key) for key in ("hidden", "layers", "heads")}
+        return build(
+            tokenizer,
+            **shape,
+            intermediate=arguments.intermediate,
+            context=arguments.context,
+            seed=arguments.seed,
+        )
+    net = open_net(arguments.init_from)
+    if net.config.vocab_size != len(tokenizer):
+        raise ValueError(
+            f"a start must have the tokenizer's vocabulary of {len(tokenizer)}, got "
+            f"{net.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
+        )
+    return net
+
+
+def hardware(accelerator: Accelerator) -> str:
+    """The class of the device, for the model card."""
+    if accelerator.device.type == "cuda":
+        return torch.cuda.get_device_name(accelerator.device)
+    return "CPU cores shared with other work"
+
+
+def follow(
+    run: Run,
+    arguments: argparse.Namespace,
+    tokenizer: PreTrainedTokenizerFast,
+    fields: dict,
+    stage: dict,
+) -> None:
+    """Train to the end: log, save a state and the net every few minutes, show a sample of it."""
+    main_process = run.accelerator.is_main_process
+    reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
+    show = partial(
+        sample, Learner(run.net, (tokenizer.mask_token_id, tokenizer.pad_token_id)), tokenizer,
+        block_length=16 if run.settings.objective == "bd3lm" else None,
+    )  # fmt: skip
+
+    def keep() -> None:
+        run.save()
+        if main_process:
+            size = export(arguments.out, run.net, run.average.weights, fields)
+            done = {
+                "steps": run.progress.step,
+                "tokens": run.progress.tokens,
+                "minutes": run.progress.seconds / 60,
+            }
+            stages = [*read_stages(run.settings.init_from), {**stage, **done}]
+            write_card(arguments.out, fields, stages, size)
+            text = show(corpora.generator(run.settings.seed, run.progress.step, 0))
+            reporter.show(f"step {run.progress.step}: {text}")
+
+    saved = run.progress.seconds
+    for loss in run.steps():
+        if reporter:
+            reporter.report(run.progress, run.settings, loss)
+        if run.progress.seconds - saved > 60 * arguments.save_every:
+            saved = run.progress.seconds
+            keep()
+    keep()

@@ -1,0 +1,175 @@
+"""Text into training windows: corpus, byte-level BPE, packed stream, windows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+MASK, PAD, BOS, EOS = "<|mask|>", "<|pad|>", "<|bos|>", "<|eos|>"
+SPECIAL = (MASK, PAD, BOS, EOS)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Stories that train and stories that never do."""
+
+    train: list[str]
+    held_out: list[str]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Packed stories: tokens [N] (bos + story + eos, and so on), starts [S] (where bos stands)."""
+
+    tokens: torch.Tensor
+    starts: torch.Tensor
+
+
+def read_corpus(source: str, held_out: str = "valid_v2", field: str = "text") -> Corpus:
+    """Read a .txt (stories parted by blank lines), a .jsonl, or a hub data set by its name.
+
+    Lines of a jsonl whose "split" equals `held_out` never train; without such a split every
+    twentieth story is held out. Raises ValueError for missing or empty data.
+    """
+    path = Path(source)
+    if path.suffix in (".txt", ".jsonl", ".json") or path.exists():
+        if not path.is_file():
+            raise ValueError(f"data must be an existing file or a hub data set, got '{source}'")
+        corpus = _read_file(path, held_out, field)
+    else:
+        corpus = _read_hub(source, held_out, field)
+    if not corpus.train or not corpus.held_out:
+        raise ValueError(
+            f"data must hold at least two stories, one to train and one to hold out: '{source}' "
+            f"gave {len(corpus.train)} and {len(corpus.held_out)}; check the file or --held-out"
+        )
+    return corpus
+
+
+def _read_file(path: Path, held_out: str, field: str) -> Corpus:
+    raw = path.read_text(encoding="utf-8")
+    if path.suffix == ".txt":
+        return _every_twentieth([part.strip() for part in raw.split("\n\n")])
+    train, valid = [], []
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            text = row[field].strip()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{path.name} must hold one JSON object a line with "{field}" as text; '
+                f"line {number} does not ({type(error).__name__}); name the field by --field"
+            ) from error
+        if text:
+            (valid if row.get("split") == held_out else train).append(text)
+    return Corpus(train, valid) if valid else _every_twentieth(train)
+
+
+def _read_hub(name: str, held_out: str, field: str) -> Corpus:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise ValueError(
+            f"no file '{name}'; to read it as a hub data set run `pip install datasets` first"
+        ) from error
+    splits = load_dataset(name)
+    first = next(iter(splits.values()))
+    if field not in first.column_names:
+        raise ValueError(f"'{name}' has no column '{field}'; there are {first.column_names}")
+    valid = next((key for key in (held_out, "validation", "test") if key in splits), None)
+    train = [text for key, rows in splits.items() if key != valid for text in rows[field] if text]
+    return Corpus(train, list(splits[valid][field])) if valid else _every_twentieth(train)
+
+
+def _every_twentieth(stories: list[str]) -> Corpus:
+    stories = [story for story in stories if story]
+    held_out = stories[19::20] or stories[1:][-1:]
+    train = [story for number, story in enumerate(stories) if number % 20 != 19]
+    return Corpus(train if stories[19::20] else stories[:-1] or stories, held_out)
+
+
+def train_tokenizer(texts: list[str], vocab_size: int = 4096) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE; the four special tokens come first and are distinct."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=list(SPECIAL),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    bos_id = tokenizer.token_to_id(BOS)
+    # add_special_tokens=True means: as a story starts in training.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, bos_id)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        mask_token=MASK,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Raise ValueError unless mask, pad, bos and eos exist and are four different tokens."""
+    ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("mask", "pad", "bos", "eos")}
+    missing = [name for name, value in ids.items() if value is None]
+    if missing:
+        raise ValueError(
+            f"the vocabulary must have mask, pad, bos and eos tokens; it lacks {', '.join(missing)}"
+            "; train one with this command (leave --tokenizer out) or add them to its config"
+        )
+    if len(set(ids.values())) < len(ids):
+        raise ValueError(f"mask, pad, bos and eos must be four different tokens, got {ids}")
+
+
+def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Stream:
+    """Encode stories as bos + tokens + eos and join them; text is never read as a special token."""
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    stories = [torch.tensor([bos, *story, eos]) for story in encoded]
+    lengths = torch.tensor([len(story) for story in stories])
+    return Stream(torch.cat(stories), lengths.cumsum(0) - lengths)
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """A CPU generator, a function of these numbers alone: a resumed run redraws the same."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 % 2**63
+        state ^= state >> 29
+    return torch.Generator().manual_seed(state)
+
+
+def window_length(lengths: tuple[int, ...], seed: int, step: int) -> int:
+    """Columns of the batch of this step: the same for every process, so that none waits long."""
+    draw = torch.randint(len(lengths), (1,), generator=generator(seed, step, 1))
+    return lengths[int(draw)]
+
+
+def windows(stream: Stream, rows: int, length: int, random: torch.Generator) -> torch.Tensor:
+    """Cut rows windows [rows, length]: half from a story's start, the rest from anywhere."""
+    last = len(stream.tokens) - length
+    if last < 0:
+        raise ValueError(
+            f"data must hold at least one window of {length} tokens, got {len(stream.tokens)}; "
+            "give more text or a smaller --context"
+        )
+    story = stream.starts[torch.randint(len(stream.starts), (rows,), generator=random)]
+    anywhere = torch.randint(last + 1, (rows,), generator=random)
+    first = torch.where(torch.rand(rows, generator=random) < 0.5, story, anywhere).clamp(max=last)
+    return stream.tokens[first[:, None] + torch.arange(length)]

@@ -1,0 +1,49 @@
+"""Write a net as a directory that the stock classes open: bf16 safetensors, config, lab.json."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Qwen3ForCausalLM
+from transformers.utils import logging
+
+from lab.train.objectives import BLOCK_LENGTHS
+
+
+def card_fields(
+    objective: str, name: str, suite: str, context: int, p_uniform: float
+) -> dict[str, Any]:
+    """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
+    block = objective == "bd3lm"
+    hybrid = objective == "hybrid"
+    return {
+        "name": name,
+        "suite": suite,
+        "attention": "block_causal" if block else "full",
+        "corruption": "hybrid" if hybrid else "absorbing",
+        "posterior": "full",
+        "schedule": "hybrid" if hybrid else "loglinear",
+        "p_uniform": p_uniform if hybrid else None,
+        "time_conditioned": False,
+        "block_lengths": list(BLOCK_LENGTHS) if block else None,
+        "context": context,
+        "draft_length": None,
+    }
+
+
+def export(
+    folder: Path, net: Qwen3ForCausalLM, weights: dict[str, torch.Tensor], fields: dict[str, Any]
+) -> int:
+    """Write net with `weights` as bf16 in shards under 10 MB, and lab.json; return its size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copied = copy.deepcopy(net).float().cpu()
+    copied.load_state_dict(weights, strict=False)
+    logging.disable_progress_bar()
+    copied.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    (folder / "lab.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    return sum(value.numel() for value in copied.parameters())

@@ -1,0 +1,123 @@
+"""The nets: a stock Qwen3 decoder whose attention we give as an explicit mask."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+from transformers.utils import logging
+
+from lab.train.objectives import Problem
+
+
+def build(
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    hidden: int = 256,
+    layers: int = 4,
+    heads: int = 4,
+    intermediate: int = 768,
+    context: int = 256,
+    seed: int = 0,
+) -> Qwen3ForCausalLM:
+    """Build a random net: pre-norm, rotary positions, query-key norm, tied embeddings."""
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=hidden // heads,
+        intermediate_size=intermediate,
+        max_position_embeddings=context,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=False,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = Qwen3ForCausalLM(config)
+        # Tied: small enough for a flat first guess, large enough to tell tokens apart.
+        nn.init.normal_(net.model.embed_tokens.weight, std=1 / math.sqrt(hidden))
+    # Measured (data.md): blocks that start as the identity learn fastest here.
+    for layer in net.model.layers:
+        nn.init.zeros_(layer.self_attn.o_proj.weight)
+        nn.init.zeros_(layer.mlp.down_proj.weight)
+    return net
+
+
+def open_net(source: str) -> Qwen3ForCausalLM:
+    """Open a directory or hub name in float32; ValueError for pickled weights or another format."""
+    path = Path(source)
+    if path.is_file():
+        raise ValueError(_refusal(path.name))
+    if path.is_dir() and not any(path.glob("*.safetensors")):
+        raise ValueError(_refusal(", ".join(sorted(p.name for p in path.iterdir())) or "nothing"))
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            source, use_safetensors=True, dtype=torch.float32
+        )
+    except OSError as error:
+        raise ValueError(
+            f"a net must be a directory or hub name that from_pretrained opens, got '{source}': "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+
+
+def _refusal(found: str) -> str:
+    return (
+        f"weights must be safetensors beside a config.json, found {found}; a pickled checkpoint "
+        "(.ckpt, .pt, .bin) can run code when opened: load it where you trust it, then "
+        "save_pretrained() the net into a directory and name that"
+    )
+
+
+def additive(attend: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Turn attend [C, C] bool into the mask [1, 1, C, C] of 0 and -inf that stock classes take."""
+    return torch.zeros(attend.shape, dtype=dtype).masked_fill(~attend, -torch.inf)[None, None]
+
+
+class Learner(nn.Module):
+    """A net and its banned ids; forward gives a Problem's loss, so that any wrapper can sync it."""
+
+    def __init__(self, net: Qwen3ForCausalLM, banned: tuple[int, ...]) -> None:
+        super().__init__()
+        self.net = net
+        self.banned = list(banned)
+
+    def logits(self, problem: Problem) -> torch.Tensor:
+        """Logits [n, V] float32 at the wanted positions, -inf at the banned ids (SUBS)."""
+        device = self.net.model.embed_tokens.weight.device
+        dtype = torch.float32
+        if torch.is_autocast_enabled(device.type):
+            dtype = torch.get_autocast_dtype(device.type)
+        hidden = self.net.model(
+            input_ids=problem.inputs.to(device),
+            position_ids=problem.positions[None].to(device),
+            attention_mask=additive(problem.attend, dtype).to(device),
+            use_cache=False,
+        ).last_hidden_state
+        # Only the wanted positions pay for the vocabulary product.
+        logits = self.net.lm_head(hidden[problem.wanted.to(device)]).float()
+        return logits.index_fill(1, torch.tensor(self.banned, device=device), -torch.inf)
+
+    def forward(self, problem: Problem) -> torch.Tensor:
+        """The weighted loss, nats a token; a bound on the NLL where the weights are the ELBO's."""
+        logits = self.logits(problem)
+        target = problem.target[problem.wanted].to(logits.device)
+        weight = problem.weight[problem.wanted].to(logits.device)
+        each = functional.cross_entropy(logits, target, reduction="none")
+        return (each * weight).sum() / problem.tokens

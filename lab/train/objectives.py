@@ -1,0 +1,213 @@
+"""What each objective asks of a net for one batch: noisy input, attention, targets and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from samplers.schedules import Hybrid
+
+T_LOW = 1e-3
+BLOCK_LENGTHS = (4, 8, 16, 32)
+MASKINGS = ("exact", "independent")
+
+
+class Problem(NamedTuple):
+    """One training problem; loss = sum(weight * cross-entropy at wanted) / tokens.
+
+    inputs [B, C] ids; positions [C]; attend [C, C] bool (row sees column); wanted [B, C] bool;
+    target [B, C] ids; weight [B, C] float; tokens: clean tokens that the bound speaks of.
+    """
+
+    inputs: torch.Tensor
+    positions: torch.Tensor
+    attend: torch.Tensor
+    wanted: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor
+    tokens: int
+
+
+def low_discrepancy(count: int, random: torch.Generator) -> torch.Tensor:
+    """Draw [count] numbers in [0, 1), one a stratum, in random order (MDLM's antithetic t)."""
+    strata = torch.randperm(count, generator=random) / count
+    return (strata + torch.rand(1, generator=random)) % 1
+
+
+def absorb(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    block_length: int,
+    masking: str = "exact",
+    low: float = T_LOW,
+    level: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask tokens [B, T] block by block; return noisy [B, T] and the bound's weight [B, T].
+
+    independent: t ~ U(low, 1) a block, each token masked with chance t, weight 1/t (MDLM eq. 10).
+    exact: n ~ U{1..m} of a block's m tokens are masked, weight m/n (LLaDA eq. 6): the same bound in
+    expectation, all of (0, 1], and no n/t that strays (in a block of 4 it strays most of the time).
+    `level` fixes t, or n/m. Column 0 stays clean, as in sampling: it holds bos or the prompt.
+    """
+    rows, length = tokens.shape
+    block = torch.arange(length) // block_length
+    blocks = int(block[-1]) + 1
+    may = torch.ones(length, dtype=torch.bool)
+    may[0] = False
+    size = torch.zeros(blocks).index_add(0, block, may.float())
+    unit = low_discrepancy(rows * blocks, random).view(rows, blocks)
+    if level is not None:
+        unit = torch.full_like(unit, level)
+    key = torch.rand(rows, length, generator=random).masked_fill(~may, 2.0)
+    if masking == "independent":
+        time = (low + (1 - low) * unit if level is None else unit)[:, block]
+        return tokens.masked_fill(key < time, mask_id), 1 / time
+    count = (unit * size).floor() + 1 if level is None else (unit * size).round()
+    order = (key + 4 * block).argsort(1)
+    begin = torch.arange(blocks) * block_length
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(length).expand(rows, -1))
+    chosen = may & (rank - begin[block] < count[:, block])
+    return tokens.masked_fill(chosen, mask_id), size[block] / count[:, block].clamp(min=1)
+
+
+def everything(length: int) -> torch.Tensor:
+    """Full attention [length, length]."""
+    return torch.ones(length, length, dtype=torch.bool)
+
+
+def mdlm(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    masking: str = "exact",
+    low: float = T_LOW,
+    level: float | None = None,
+) -> Problem:
+    """Absorbing diffusion with full attention (MDLM eq. 10, LLaDA eq. 6)."""
+    rows, length = tokens.shape
+    noisy, weight = absorb(
+        tokens, mask_id, random, block_length=length, masking=masking, low=low, level=level
+    )
+    return Problem(
+        noisy,
+        torch.arange(length),
+        everything(length),
+        noisy == mask_id,
+        tokens,
+        weight,
+        rows * (length - 1),
+    )
+
+
+def block_causal(length: int, block_length: int) -> torch.Tensor:
+    """Attention [length, length]: everything up to the end of the own block."""
+    block = torch.arange(length) // block_length
+    return block[:, None] >= block[None, :]
+
+
+def noisy_and_clean(length: int, block_length: int) -> torch.Tensor:
+    """Attention [2T, 2T] of x_t (+) x_0 (BD3LM): own noisy block, clean blocks before it."""
+    block = torch.arange(length) // block_length
+    own = block[:, None] == block[None, :]
+    before = block[:, None] > block[None, :]
+    nothing = torch.zeros_like(own)
+    return torch.cat([torch.cat([own, before], 1), torch.cat([nothing, own | before], 1)], 0)
+
+
+def bd3lm(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    block_length: int | None = None,
+    masking: str = "exact",
+    low: float = T_LOW,
+    level: float | None = None,
+) -> Problem:
+    """Block diffusion: one noise level a block, x_t (+) x_0 in one pass (BD3LM eq. 8).
+
+    block_length None draws one of BLOCK_LENGTHS for the batch, so that one net serves all.
+    """
+    rows, length = tokens.shape
+    if block_length is None:
+        block_length = BLOCK_LENGTHS[int(torch.randint(len(BLOCK_LENGTHS), (1,), generator=random))]
+    noisy, weight = absorb(
+        tokens, mask_id, random, block_length=block_length, masking=masking, low=low, level=level
+    )
+    nothing = torch.zeros_like(noisy, dtype=torch.bool)
+    return Problem(
+        torch.cat([noisy, tokens], 1),
+        torch.arange(length).repeat(2),
+        noisy_and_clean(length, block_length),
+        torch.cat([noisy == mask_id, nothing], 1),
+        torch.cat([tokens, tokens], 1),
+        torch.cat([weight, torch.zeros_like(weight)], 1),
+        rows * (length - 1),
+    )
+
+
+def hybrid_noise(
+    tokens: torch.Tensor,
+    time: torch.Tensor,
+    mask_id: int,
+    vocab_size: int,
+    p_uniform: float,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Draw z_t [B, T] at time [B]: keep, mask, or one of the V-1 other ids at random (GIDD).
+
+    Column 0 stays clean.
+    """
+    _, mask, uniform = (share[:, None] for share in Hybrid(p_uniform).at(time))
+    draw = torch.rand(tokens.shape, generator=random)
+    other = torch.randint(vocab_size - 1, tokens.shape, generator=random)
+    other = other + (other >= mask_id)
+    noisy = torch.where(draw < mask + uniform, other, tokens).masked_fill(draw < mask, mask_id)
+    noisy[:, 0] = tokens[:, 0]
+    return noisy
+
+
+def everywhere(noisy: torch.Tensor, clean: torch.Tensor, weight: torch.Tensor) -> Problem:
+    """Ask a full-attention net for every column of noisy [B, T] but the first."""
+    rows, length = noisy.shape
+    wanted = torch.ones_like(noisy, dtype=torch.bool)
+    wanted[:, 0] = False
+    return Problem(
+        noisy,
+        torch.arange(length),
+        everything(length),
+        wanted,
+        clean,
+        weight,
+        rows * (length - 1),
+    )
+
+
+def hybrid(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    vocab_size: int,
+    p_uniform: float = 0.1,
+    low: float = T_LOW,
+    level: float | None = None,
+) -> Problem:
+    """Full posterior under GIDD noise: cross-entropy everywhere, 1/t at masks, 1/2 elsewhere.
+
+    The weight depends on what the net sees alone. GIDD's dynamic weights tell random tokens from
+    clean ones, which a net cannot: so weighted, the minimum is another than the posterior.
+    """
+    time = low + (1 - 2 * low) * low_discrepancy(len(tokens), random)
+    if level is not None:
+        time = torch.full_like(time, level)
+    noisy = hybrid_noise(tokens, time, mask_id, vocab_size, p_uniform, random)
+    return everywhere(noisy, tokens, torch.where(noisy == mask_id, 1 / time[:, None], 0.5))
+
+
+OBJECTIVES: dict[str, Callable[..., Problem]] = {"mdlm": mdlm, "bd3lm": bd3lm, "hybrid": hybrid}

@@ -1,0 +1,47 @@
+"""A plain sampler that shows how a run is doing; the samplers worth comparing live in samplers/."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from lab.train.net import Learner
+from lab.train.objectives import Problem, block_causal
+
+
+@torch.no_grad()
+def sample(
+    learner: Learner,
+    tokenizer: PreTrainedTokenizerFast,
+    random: torch.Generator,
+    *,
+    length: int = 64,
+    block_length: int | None = None,
+    temperature: float = 0.8,
+) -> str:
+    """Write one text of `length` tokens, one token a call at a random hole of the current block.
+
+    block_length None: full attention and one block, the canvas. At temperature 1 this is the exact
+    law of the net (first hitting, arXiv 2409.02908).
+    """
+    tokens = torch.full((1, length), tokenizer.mask_token_id)
+    tokens[0, 0] = tokenizer.bos_token_id
+    if block_length:
+        attend = block_causal(length, block_length)
+    else:
+        attend = torch.ones(length, length, dtype=torch.bool)
+    for first in range(0, length, block_length or length):
+        block = tokens[0, first : first + (block_length or length)]
+        while (hole := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
+            place = first + hole[torch.randint(len(hole), (1,), generator=random)]
+            wanted = torch.zeros(1, length, dtype=torch.bool)
+            wanted[0, place] = True
+            problem = Problem(
+                tokens, torch.arange(length), attend, wanted, tokens, wanted.float(), 1
+            )
+            chance = (learner.logits(problem).cpu() / temperature).softmax(1)
+            tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
+    text = tokens[0].tolist()
+    if tokenizer.eos_token_id in text:
+        text = text[: text.index(tokenizer.eos_token_id)]
+    return tokenizer.decode(text, skip_special_tokens=True).strip()

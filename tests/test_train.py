@@ -1,0 +1,368 @@
+"""The trainer: objectives against exact laws, exact resume, refusals, the files it writes."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lab.train import evaluate, gidd, main
+from lab.train.data import generator, pack, read_corpus, train_tokenizer, window_length, windows
+from lab.train.net import Learner, build
+from lab.train.objectives import Problem, absorb, bd3lm, block_causal, hybrid, hybrid_noise, mdlm
+from samplers.schedules import Hybrid
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("Tom", "Lily", "Ben", "Mia", "Sam")
+THINGS = ("ball", "cat", "tree", "hat", "boat", "cake")
+STORIES = [
+    f"One day, {name} saw a {thing}. {name} said, “I like the {thing}!” Then {name} ran home."
+    for name in NAMES
+    for thing in THINGS
+]
+# The reference chain of the exact tests: V = 3, L = 4, entropy 3.50701 nats (samplers.md 3).
+FIRST = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+NEXT = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]], dtype=torch.float64)
+MASK = 3
+X = torch.tensor(list(itertools.product(range(3), repeat=4)))
+P = FIRST[X[:, 0]] * NEXT[X[:, 0], X[:, 1]] * NEXT[X[:, 1], X[:, 2]] * NEXT[X[:, 2], X[:, 3]]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(STORIES, 320)
+
+
+@pytest.fixture(scope="module")
+def learner(tokenizer):
+    net = build(tokenizer, hidden=32, layers=2, heads=2, intermediate=48, context=64)
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for value in net.parameters():
+            value.copy_(0.3 * torch.randn(value.shape, generator=random))
+    return Learner(net, (tokenizer.mask_token_id, tokenizer.pad_token_id)).eval()
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "stories.jsonl"
+    rows = [
+        {"split": "valid_v2" if number % 6 == 0 else "train", "text": story}
+        for number, story in enumerate(STORIES)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def command(data, work, *more):
+    return [
+        *("--data", str(data), "--work", str(work), "--out", str(work / "nets" / "net")),
+        *("--hidden", "32", "--layers", "1", "--heads", "2", "--intermediate", "32"),
+        *("--vocabulary", "300", "--context", "32", "--lengths", "16,32", "--warmup", "5"),
+        *("--tokens-per-batch", "64", "--precision", "no", "--threads", "1", *more),
+    ]
+
+
+# --- data
+
+
+def test_tokenizer_round_trip_and_specials(tokenizer):
+    text = "Zoë’s 猫 said: <|mask|> é\n\t!"
+    stream = pack(tokenizer, [text])
+    ids = stream.tokens.tolist()
+    assert tokenizer.decode(ids[1:-1]) == text
+    assert (ids[0], ids[-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    specials = {tokenizer.mask_token_id, tokenizer.pad_token_id, ids[0], ids[-1]}
+    assert len(specials) == 4
+    assert not specials & set(ids[1:-1]), "text was read as a special token"
+
+
+def test_held_out_split_never_trains(data):
+    corpus = read_corpus(str(data))
+    assert len(corpus.held_out) == 5
+    assert not set(corpus.train) & set(corpus.held_out)
+    assert len(corpus.train) + len(corpus.held_out) == len(STORIES)
+
+
+def test_text_file_holds_out_every_twentieth(tmp_path):
+    path = tmp_path / "stories.txt"
+    path.write_text("\n\n".join(STORIES), encoding="utf-8")
+    corpus = read_corpus(str(path))
+    assert corpus.held_out == STORIES[19::20]
+    assert set(corpus.train) == set(STORIES) - set(corpus.held_out)
+
+
+def test_windows_depend_on_the_step_alone(tokenizer):
+    stream = pack(tokenizer, STORIES)
+    first = windows(stream, 400, 16, generator(0, 7, 2, 0))
+    assert torch.equal(first, windows(stream, 400, 16, generator(0, 7, 2, 0)))
+    assert not torch.equal(first, windows(stream, 400, 16, generator(0, 8, 2, 0)))
+    assert not torch.equal(first, windows(stream, 400, 16, generator(0, 7, 2, 1)))
+    at_start = (first[:, 0] == tokenizer.bos_token_id).float().mean()
+    assert 0.4 < at_start < 0.65
+    drawn = {window_length((16, 32, 64), 0, step) for step in range(40)}
+    assert drawn == {16, 32, 64}
+
+
+# --- objectives
+
+
+@pytest.mark.parametrize("block_length", [4, 6, 16])
+def test_exact_masking_counts(block_length):
+    tokens = torch.zeros(200, 16, dtype=torch.int64)
+    noisy, weight = absorb(tokens, 1, generator(1), block_length=block_length)
+    masked = noisy == 1
+    assert not masked[:, 0].any()
+    for first in range(0, 16, block_length):
+        size = min(block_length, 16 - first) - (first == 0)
+        part = slice(first, first + block_length)
+        count = masked[:, part].sum(1)
+        assert count.min() == 1 and count.max() == size
+        torch.testing.assert_close(weight[:, part][:, -1], size / count.float())
+
+
+@pytest.mark.parametrize("masking", ["exact", "independent"])
+def test_weights_make_every_token_count_once(masking):
+    tokens = torch.zeros(40_000, 8, dtype=torch.int64)
+    noisy, weight = absorb(tokens, 1, generator(2), block_length=4, masking=masking, low=0.02)
+    mean = (weight * (noisy == 1)).mean(0)
+    assert mean[0] == 0
+    torch.testing.assert_close(mean[1:], torch.ones(7), atol=0.06, rtol=0)
+
+
+def chain_rows(count):
+    pick = torch.multinomial(P, count, replacement=True, generator=generator(3))
+    return X[pick]
+
+
+def chain_nll(problem: Problem, future: bool) -> float:
+    """The loss of `problem` when the exact posterior of the chain answers.
+
+    future: the posterior sees all unmasked tokens (full attention), else only the first two columns
+    for a hole in them (block length 2).
+    """
+    inputs = problem.inputs[:, :4]
+    total = 0.0
+    for column in range(4):
+        wanted = problem.wanted[:, column]
+        seen = inputs[wanted].clone()
+        if not future:
+            if column < 2:
+                seen[:, 2:] = MASK
+            else:
+                seen[:, :2] = problem.target[wanted][:, :2]
+        fits = ((seen[:, None] == X) | (seen[:, None] == MASK)).all(-1) * P
+        right = fits * (X[:, column] == problem.target[wanted][:, column, None])
+        nats = -(right.sum(1) / fits.sum(1)).log()
+        total += float((nats * problem.weight[wanted][:, column]).sum())
+    return total / len(inputs)
+
+
+@pytest.mark.parametrize("masking", ["exact", "independent"])
+def test_absorbing_objectives_equal_the_entropy(masking):
+    rows = chain_rows(30_000)
+    truth = float(-(P * (P / FIRST[X[:, 0]]).log()).sum())
+    drawn = float(
+        -(P.log() - FIRST.log()[X[:, 0]])[(rows[:, None] == X).all(-1).int().argmax(1)].mean()
+    )
+    assert abs(drawn - truth) < 0.02
+    options = {"masking": masking, "low": 1e-3}
+    assert abs(chain_nll(mdlm(rows, MASK, generator(4), **options), True) - drawn) < 0.03
+    blocks = bd3lm(rows, MASK, generator(4), block_length=2, **options)
+    assert abs(chain_nll(blocks, False) - drawn) < 0.03
+
+
+def gidd_integral(p_uniform: float, convert: bool) -> float:
+    """Integrate GIDD's bound over the chain with exact posteriors, 60 nodes in s (t = sin^2)."""
+    z = torch.tensor(list(itertools.product(range(4), repeat=4)))
+    low = 2 / numpy.pi * numpy.arcsin(1e-2)
+    node, share = numpy.polynomial.legendre.leggauss(60)
+    s = low + (1 - 2 * low) * (node + 1) / 2
+    total = 0.0
+    for unit, part in zip(s, share * (1 - 2 * low) / 2, strict=True):
+        t = torch.tensor(numpy.sin(numpy.pi / 2 * unit) ** 2)
+        jacobian = numpy.pi / 2 * numpy.sin(numpy.pi * unit)
+        alpha, mask, uniform = Hybrid(p_uniform).at(t)
+        kernel = torch.zeros(3, 4, dtype=torch.float64) + uniform / 3
+        kernel[:, MASK] = mask
+        kernel[range(3), range(3)] += alpha
+        chance = kernel[X[:, None], z[None]]  # [81, 256, 4]
+        joint = P[:, None] * chance.prod(-1)
+        for column in range(4):
+            table = torch.stack([joint[X[:, column] == v].sum(0) for v in range(3)], 1)
+            log_full = torch.cat([table, torch.zeros(256, 1)], 1).log()
+            pair = [(v, k) for v in range(3) for k in range(256)]
+            clean, index = (torch.tensor(each) for each in zip(*pair, strict=True))
+            noisy, time_ = z[index, column], t.expand(len(pair))
+            curve = gidd.marginal(time_, p_uniform, 4)
+            answer = log_full[index].log_softmax(1)
+            if convert:
+                answer = gidd.leave_one_out(answer, noisy, curve, MASK)
+            value = gidd.integrand(answer, noisy, clean, curve, MASK)
+            total += part * jacobian * float((value * table[index, clean]).sum())
+    return total
+
+
+@pytest.mark.parametrize(("p_uniform", "expected"), [(0.1, 3.46594), (0.2, 3.42587)])
+def test_gidd_bound_equals_the_entropy(p_uniform, expected):
+    assert gidd_integral(p_uniform, convert=True) == pytest.approx(expected, abs=1e-3)
+    assert gidd_integral(p_uniform, convert=False) > expected + 0.5, "a full posterior was taken"
+
+
+def test_hybrid_weight_depends_on_what_is_seen_alone():
+    tokens = torch.randint(3, (64, 32), generator=generator(5))
+    asked = hybrid(tokens, MASK, generator(6), vocab_size=4, p_uniform=0.3)
+    seen = asked.inputs != MASK
+    assert (asked.inputs != tokens)[seen].any()
+    assert asked.weight[seen].unique().tolist() == [0.5]
+    assert asked.wanted[:, 1:].all() and not asked.wanted[:, 0].any()
+
+
+def test_hybrid_noise_has_gidds_shares():
+    tokens = torch.zeros(4000, 33, dtype=torch.int64)
+    noisy = hybrid_noise(tokens, torch.full((4000,), 0.5), 2, 6, 0.2, generator(7))[:, 1:]
+    alpha, mask, uniform = (float(v) for v in Hybrid(0.2).at(torch.tensor(0.5)))
+    share = torch.bincount(noisy.flatten(), minlength=6) / noisy.numel()
+    expected = torch.full((6,), uniform / 5)
+    expected[0] += alpha
+    expected[2] = mask
+    torch.testing.assert_close(share, expected.float(), atol=0.006, rtol=0)
+
+
+@pytest.mark.parametrize("block_length", [4, 8])
+def test_one_pass_equals_one_block_at_a_time(learner, tokenizer, block_length):
+    rows = windows(pack(tokenizer, STORIES), 3, 24, generator(8))
+    asked = bd3lm(rows, tokenizer.mask_token_id, generator(9), block_length=block_length)
+    with torch.no_grad():
+        once = learner.logits(asked)
+        wanted = asked.wanted[:, :24]
+        together = torch.zeros(*wanted.shape, once.shape[1])
+        together[wanted] = once
+        for first in range(0, 24, block_length):
+            block = slice(first, first + block_length)
+            inputs = rows.clone()
+            inputs[:, block] = asked.inputs[:, block]
+            inputs = inputs[:, : block.stop]
+            only = torch.zeros_like(inputs, dtype=torch.bool)
+            only[:, block] = wanted[:, block]
+            alone = learner.logits(
+                Problem(inputs, torch.arange(block.stop), block_causal(block.stop, block_length),
+                        only, inputs, only.float(), 1)
+            )  # fmt: skip
+            torch.testing.assert_close(together[:, block][wanted[:, block]], alone)
+
+
+def test_loss_is_the_weighted_mean_and_specials_are_banned(learner, tokenizer):
+    rows = windows(pack(tokenizer, STORIES), 2, 16, generator(10))
+    asked = mdlm(rows, tokenizer.mask_token_id, generator(11))
+    with torch.no_grad():
+        logits, loss = learner.logits(asked), learner(asked)
+    assert logits[:, [tokenizer.mask_token_id, tokenizer.pad_token_id]].eq(-torch.inf).all()
+    nats = -logits.log_softmax(1).gather(1, rows[asked.wanted][:, None])[:, 0]
+    torch.testing.assert_close(loss, (nats * asked.weight[asked.wanted]).sum() / (2 * 15))
+
+
+# --- the run
+
+
+def test_killed_run_resumes_exactly(data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    tail = ("--steps", "20", "--save-every", "0.001", "--accumulate", "2")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab.train", *command(data, killed, *tail)],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (killed / "state").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors
+    assert not errors, "a piped run must not draw"
+
+    assert main(command(data, whole, *tail)) == 0
+    assert main(command(data, killed, *tail, "--resume")) == 0
+    nets = [AutoModelForCausalLM.from_pretrained(work / "nets" / "net") for work in (whole, killed)]
+    for one, other in zip(*(net.parameters() for net in nets), strict=True):
+        assert torch.equal(one, other)
+    logs = [(work / "log.csv").read_text().splitlines() for work in (whole, killed)]
+    for one, other in zip(*logs, strict=True):
+        assert one.split(",")[:2] == other.split(",")[:2]
+        assert one.split(",")[4:5] == other.split(",")[4:5]
+
+
+def test_files_and_evaluation(data, tmp_path, capsys):
+    out = tmp_path / "w" / "nets" / "net"
+    extra = ("--steps", "2", "--objective", "hybrid", "--name", "stories-hybrid")
+    assert main(command(data, tmp_path / "w", *extra)) == 0
+    assert {path.name for path in out.iterdir()} == {
+        *("config.json", "model.safetensors", "lab.json", "training.json", "README.md")
+    }
+    fields = json.loads((out / "lab.json").read_text())
+    assert (fields["corruption"], fields["posterior"]) == ("hybrid", "full")
+    assert fields["p_uniform"] == 0.1 and fields["block_lengths"] is None
+    assert AutoModelForCausalLM.from_pretrained(out).dtype == torch.bfloat16
+    assert AutoTokenizer.from_pretrained(out.parent / "tokenizer").mask_token == "<|mask|>"
+    card = (out / "README.md").read_text()
+    assert "path/to/stories.jsonl" in card and str(tmp_path) not in card
+
+    assert evaluate.main([str(out), "--data", str(data), "--length", "16", "--card"]) == 0
+    printed = capsys.readouterr().out
+    assert "| GIDD | " in printed and "± " in printed
+    assert printed.strip() in (out / "README.md").read_text()
+
+    block = tmp_path / "b"
+    more = ("--steps", "1", "--objective", "bd3lm", "--init-from", str(out))
+    shared = ("--tokenizer", str(out.parent / "tokenizer"))
+    assert main(command(data, block, *more, *shared)) == 0
+    stages = json.loads((block / "nets" / "net" / "training.json").read_text())
+    assert [stage["objective"] for stage in stages] == ["hybrid", "bd3lm"]
+
+
+def refused(capsys, arguments):
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_bad_input_is_refused_and_nothing_overwritten(data, tmp_path, capsys):
+    work = tmp_path / "w"
+    once = ("--steps", "1")
+    assert "existing file" in refused(capsys, command(tmp_path / "no.jsonl", work, *once))
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    assert "at least two stories" in refused(capsys, command(empty, work, *once))
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"text": "a b"}\n{"no": 1}\n')
+    assert "line 2" in refused(capsys, command(broken, work, *once))
+    assert "--steps or as --minutes" in refused(capsys, command(data, work))
+    assert "--lengths" in refused(capsys, command(data, work, *once, "--lengths", "16,99"))
+    assert "nothing to resume" in refused(capsys, command(data, work, *once, "--resume"))
+
+    assert main(command(data, work, *once)) == 0
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    assert "already holds" in refused(capsys, command(data, work, *once))
+    other = command(data, work, *once, "--resume", "--seed", "3")
+    assert "seed was 0, is 3" in refused(capsys, other)
+    assert before == {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+
+    pickled = tmp_path / "model.ckpt"
+    torch.save({"a": torch.ones(1)}, pickled)
+    fresh = tmp_path / "fresh"
+    assert "safetensors" in refused(
+        capsys, command(data, fresh, *once, "--init-from", str(pickled))
+    )
+    vocabulary = json.loads((work / "nets" / "tokenizer" / "tokenizer_config.json").read_text())
+    del vocabulary["mask_token"]
+    (work / "nets" / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(vocabulary))
+    lacking = ("--tokenizer", str(work / "nets" / "tokenizer"))
+    assert "lacks mask" in refused(capsys, command(data, fresh, *once, *lacking))
