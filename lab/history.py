@@ -29,7 +29,7 @@ def follow(tokens: ndarray, guess: ndarray, writable: ndarray, card: dict[str, A
     stands before it, the last line excepted, which follows Canvas.finished as `output` does.
     """
     mask_id, eos_ids = card.get("mask_id"), list(card.get("eos_ids") or ())
-    hole = writable & (tokens == mask_id if mask_id is not None else False)
+    hole = writable & (tokens == (-1 if mask_id is None else mask_id))
     before, now = hole[:-1], hole[1:]
     changed = writable & (tokens[1:] != tokens[:-1])
     agrees = guess == tokens[1:]
