@@ -51,7 +51,7 @@ def _capitals(words: Sequence[str]) -> Verdict:
             reason = f"{capital} is the capital of {of[capital]}, not of {country or 'nothing'}"
         else:
             places = (*range(3, verb), *range(verb + 1, len(said) - 1))
-            reason = f"the table has no {country or 'such country'} and no capital {capital}"
+            reason = f"there is no country {country or 'named'} here and no capital {capital}"
             return Verdict(False, places, f"not a true sentence: {reason}")
     else:
         truth = _nearest(said)
@@ -79,7 +79,7 @@ def _different(said: list[str], truth: list[str], length: int) -> tuple[int, ...
     tail = len(truth)
     while stop > start and tail > start and said[stop - 1] == truth[tail - 1]:
         stop, tail = stop - 1, tail - 1
-    return tuple(range(start, stop)) or (min(start, length - 1),)
+    return tuple(range(start, stop)) or tuple(range(length)[start : start + 1])
 
 
 def _sudoku4(words: Sequence[str]) -> Verdict:
