@@ -1,120 +1,24 @@
-"""Run a sampler and measure it from outside: count, time and probe every call, yield Frames.
+"""Run a sampler and keep what it did: Frames as they come, a Trajectory a row at the end.
 
 A sampler tells only what tokens cannot show; calls, seconds, confidence and entropy are taken
-here, round `denoise`, so that none can misreport. Logits never leave this module.
+round `denoise` (lab.probe), so that none can misreport. Logits never leave the probe.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-import samplers
-from samplers.core import Canvas, Noise, Step
-from samplers.registry import Sampler
+from samplers.core import Noise
 
 from . import canvas as canvases
-from . import limits, suites
-from .adapters.model import Model, Opened
-from .trajectory import SCHEMA, Frame, Trajectory, run_id
-
-TOP = 5
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that passed every check and has not begun."""
-
-    sampler: Sampler
-    model: Model
-    suite: str
-    values: dict[str, Any]
-    canvas: Canvas
-    seed: int
-    first_row: int
-    settings: tuple[dict[str, Any], ...]  # one a row
-    work: int  # calls x columns x rows, at most
-
-
-def plan(
-    sampler: str,
-    model: Model | str,
-    prompts: Any = "",
-    *,
-    template: Any = None,
-    gen_length: int | None = None,
-    seed: int = 0,
-    rows: int = 1,
-    first_row: int = 0,
-    preset: str | None = None,
-    params: dict[str, Any] | None = None,
-) -> Plan:
-    """Check everything and lay the canvas out. ValueError before any work is done."""
-    chosen = samplers.get(sampler)
-    suite, model = suites.resolve(model, sampler)
-    card = model.card
-    if reason := chosen.misfit(card):
-        raise ValueError(reason)
-    values = chosen.bind({**_preset(chosen, preset), **(params or {})})
-    if chosen.check:
-        chosen.check(values, card)
-    seed = limits.whole("seed", seed, 0, limits.SEED)
-    rows = limits.whole("rows", rows, 1, limits.ROWS)
-    first_row = limits.whole("first_row", first_row, 0, limits.SEED)
-    given, asked = _given(prompts, template), gen_length
-    if template is None:
-        encoded = [len(canvases.encode(model, prompt)) or (card.bos_id is not None)
-                   for prompt in given]  # fmt: skip
-        left = limits.GEN_LENGTH if card.length is None else card.length - max(encoded)
-        if gen_length is None:
-            gen_length = min(64, left) if card.length is None else left
-        gen_length = limits.whole("gen_length", gen_length, 1, limits.GEN_LENGTH)
-        laid = [canvases.prompt_row(model, prompt, gen_length) for prompt in given]
-    elif asked is not None or prompts not in ("", [], None):
-        raise ValueError("template already says what to fill: leave prompts and gen_length out")
-    else:
-        laid = [canvases.template_row(model, one) for one in given]
-        gen_length = None
-    longest = max(len(row.ids) for row in laid)
-    sliding = bool(values.get("sliding_window"))
-    limits.context(longest, gen_length or 0, card, sliding)
-    block_length = values.get("block_length")
-    canvas = canvases.lay_out([r for r in laid for _ in range(rows)], card, chosen.layout,
-                              block_length)  # fmt: skip
-    holes = [int(canvas.writable[:, block].sum(-1).max()) for block in canvas.blocks()]
-    cached = not card.time_conditioned and card.corruption == "absorbing"
-    calls = limits.most_calls(values, holes, cached)
-    work = limits.work(calls, longest, len(canvas.tokens))
-    key = "prompt" if template is None else "template"
-    shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
-              "versions": _versions()}  # fmt: skip
-    settings = tuple({**shared, key: one} for one in given for _ in range(rows))
-    return Plan(chosen, model, suite, values, canvas, seed, first_row, settings, work)
-
-
-def _given(prompts: Any, template: Any) -> list[Any]:
-    name, value = ("prompt", prompts) if template is None else ("template", template)
-    given = canvases.as_list("" if value is None else value)
-    limits.prompts(name, given)
-    return given
-
-
-def _preset(sampler: Sampler, preset: str | None) -> dict[str, Any]:
-    if preset is None:
-        return {}
-    if preset not in sampler.presets:
-        known = ", ".join(sampler.presets) or "none"
-        raise ValueError(f"{sampler.name} has no preset {preset!r}; it has {known}")
-    return dict(sampler.presets[preset])
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("torch", "transformers", "numpy")}
+from .adapters.model import Model
+from .plan import Plan, plan
+from .probe import TOP, Book, Probe
+from .trajectory import Frame, Trajectory, run_id
 
 
 class Run:
@@ -124,6 +28,7 @@ class Run:
         self.plan = plan
         self.frames: list[Frame] = []
         self._confidence: list[np.ndarray] = []
+        self._card = asdict(plan.model.card)
         self._iterator = self._frames()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -144,7 +49,7 @@ class Run:
         count = len(canvas.tokens)
         noise = Noise(plan.seed, range(plan.first_row, plan.first_row + count))
         steps = plan.sampler(probe, canvas, noise, **plan.values)
-        book = _Book(plan, probe)
+        book = Book(plan, probe)
         try:
             yield self._keep(book.first(), book)
             while True:
@@ -158,7 +63,7 @@ class Run:
         finally:
             steps.close()
 
-    def _keep(self, frame: Frame, book: "_Book") -> Frame:
+    def _keep(self, frame: Frame, book: Book) -> Frame:
         self.frames.append(frame)
         self._confidence.append(book.confidence)
         return frame
@@ -188,7 +93,7 @@ class Run:
             return out
 
         confidence = [self._confidence[i][row, cut] for i in kept]
-        card = asdict(plan.model.card)
+        card = dict(self._card)
         used = {int(i) for i in np.unique(tokens)}
         guess = spread("guess", -1, np.int32)
         top_ids = spread("top_ids", -1, np.int32, TOP)
@@ -235,162 +140,6 @@ class Run:
 def _span(writable: np.ndarray) -> tuple[int, int]:
     columns = writable.nonzero()[0]
     return int(columns[0]), int(columns[-1]) + 1
-
-
-class Probe:
-    """A denoiser that counts, times and looks at every answer before it hands it on."""
-
-    def __init__(self, denoise: Opened, canvas: Canvas):
-        rows = len(canvas.tokens)
-        self.card, self._denoise = denoise.card, denoise
-        self.calls = np.zeros(rows, np.int64)
-        self.seconds = np.zeros(rows)
-        self.inspection = 0.0  # seconds spent looking: nobody is charged for them
-        self.window: slice | None = None
-        self.answered = torch.zeros(rows, dtype=torch.bool)
-        self.logits = self.total = self.entropy = self.top_ids = self.top = None
-
-    def __call__(
-        self,
-        tokens: Tensor,
-        *,
-        window: slice,
-        t: Tensor | None = None,
-        rows: Tensor | None = None,
-        guidance: float | None = None,
-    ) -> Tensor:
-        began = perf_counter()
-        logits = self._denoise(tokens, window=window, t=t, rows=rows, guidance=guidance)
-        done = perf_counter()
-        asked = torch.ones(len(tokens), dtype=torch.bool) if rows is None else rows
-        self.calls += asked.numpy() * (2 if guidance else 1)
-        self.seconds += asked.numpy() * (done - began)
-        self._look(logits, window, asked)
-        self.inspection += perf_counter() - done
-        return logits
-
-    def _look(self, logits: Tensor, window: slice, asked: Tensor) -> None:
-        total = logits.logsumexp(-1)
-        if not bool(torch.isfinite(total[asked]).all()):
-            raise ValueError(
-                f"{self.card.name} answered with NaN, infinity or no possible token; "
-                "the run was stopped"
-            )
-        top, ids = logits.topk(min(TOP, logits.shape[-1]), dim=-1)
-        found = {
-            "logits": logits,
-            "total": total,
-            "entropy": _entropy(logits, total),
-            "top_ids": ids,
-            "top": (top - total[..., None]).exp(),
-        }
-        if window != self.window:
-            self.window, self.answered = window, torch.zeros_like(asked)
-        for name, value in found.items():
-            old = getattr(self, name)
-            if self.answered.any() and not asked.all():
-                value = torch.where(asked.view(-1, *[1] * (value.dim() - 1)), value, old)
-            setattr(self, name, value)
-        self.answered = self.answered | asked
-
-    def probability(self, ids: Tensor) -> Tensor:
-        """Softmax probability [B, W] of ids [B, W] in the latest answer of each row."""
-        chosen = self.logits.gather(-1, ids.clamp(0, self.logits.shape[-1] - 1)[..., None])[..., 0]
-        return (chosen - self.total).exp()
-
-
-def _entropy(logits: Tensor, total: Tensor) -> Tensor:
-    p = (logits - total[..., None]).exp()
-    return (total - (p * logits.clamp(min=-1e30)).sum(-1)).clamp(min=0)
-
-
-class _Book:
-    """Turns Steps into Frames: who was active, what was written, how sure the model was."""
-
-    def __init__(self, plan: Plan, probe: Probe):
-        self.plan, self.probe, self.canvas = plan, probe, plan.canvas
-        rows = len(plan.canvas.tokens)
-        self.tokens = plan.canvas.tokens
-        self.calls, self.seconds = np.zeros(rows, np.int64), np.zeros(rows)
-        self.ended = np.zeros(rows, bool)
-        self.step = 0
-        self.confidence = np.full(plan.canvas.tokens.shape, np.nan, np.float32)
-        # Standing tokens are judged again by each call unless every written token is final.
-        self.revises = (
-            plan.model.card.corruption != "absorbing"
-            or plan.values.get("editing_threshold") is not None
-        )
-        self.blocks = plan.canvas.blocks()
-
-    def first(self) -> Frame:
-        """Frame 0: the canvas before any call."""
-        rows = len(self.tokens)
-        window = self.blocks[0] if self.blocks else slice(0, 0)
-        return Frame(
-            0, self.tokens.numpy(), window, np.zeros(rows, np.int32), np.zeros(rows, bool),
-            np.ones(rows, bool), None, None, None, None, None, None,
-            self.calls, self.seconds, self.seconds,
-        )  # fmt: skip
-
-    def frame(self, step: Step, spent: float) -> Frame:
-        """What one Step changed; `spent` seconds are charged to the rows that were active."""
-        probe, window = self.probe, step.window
-        before, now = self.tokens[:, window], step.tokens[:, window]
-        ended = self.ended if step.finished is None else step.finished.numpy()
-        changed = (step.tokens != self.tokens).any(-1).numpy()
-        active = (probe.calls > self.calls) | changed | (ended & ~self.ended)
-        self.seconds = self.seconds + active * spent
-        self.calls, self.tokens, self.ended = probe.calls.copy(), step.tokens, ended
-        self.step += 1
-        shape = now.shape
-        known = probe.window == window
-        if known:
-            self.confidence = self._confidence(window, before, now)
-        blank = np.full(shape, np.nan, np.float32)
-        finished = ended | (self.canvas.finished(step.tokens).numpy() & (not self.revises))
-        ids = np.full((*shape, TOP), -1, np.int32)
-        top = np.zeros((*shape, TOP), np.float32)
-        if known:
-            width = probe.top_ids.shape[-1]
-            ids[..., :width], top[..., :width] = probe.top_ids.numpy(), probe.top.numpy()
-        return Frame(
-            step=self.step,
-            tokens=step.tokens.numpy(),
-            window=window,
-            block=self._block(window),
-            finished=finished,
-            active=active,
-            guess=_numpy(step.guess, np.full(shape, -1, np.int32), np.int32),
-            score=_numpy(step.score, blank, np.float32),
-            confidence=self.confidence[:, window],
-            entropy=_numpy(probe.entropy if known else None, blank, np.float32),
-            top_ids=ids,
-            top_probabilities=top,
-            calls=self.calls,
-            seconds=self.seconds,
-            model_seconds=probe.seconds.copy(),
-        )
-
-    def _confidence(self, window: slice, before: Tensor, now: Tensor) -> np.ndarray:
-        probe, free = self.probe, self.canvas.writable[:, window]
-        hole = free & (now == self.canvas.mask_id if self.canvas.mask_id is not None else False)
-        fresh = torch.where(hole, probe.top[..., 0], probe.probability(now))
-        judged = hole | (now != before) | self.revises
-        judged = (judged & free & probe.answered[:, None]).numpy()
-        kept = self.confidence.copy()
-        kept[:, window] = np.where(judged, fresh.numpy(), kept[:, window])
-        return kept
-
-    def _block(self, window: slice) -> np.ndarray:
-        """The number of the block in which the window begins, counted from each row's first."""
-        number = sum(block.start <= window.start for block in self.blocks) - 1
-        earlier = [self.canvas.writable[:, block].any(-1) for block in self.blocks[:number]]
-        count = torch.stack(earlier).sum(0) if earlier else torch.zeros(len(self.tokens))
-        return count.numpy().astype(np.int32)
-
-
-def _numpy(value: Tensor | None, missing: np.ndarray, dtype: Any) -> np.ndarray:
-    return missing if value is None else value.numpy().astype(dtype)
 
 
 def start(

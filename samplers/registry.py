@@ -5,7 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -161,7 +161,18 @@ class Sampler:
             raise ValueError(reason)
         if self.check:
             self.check(bound, denoise.card)
-        return self.function(denoise, canvas, noise, **bound)
+        return self.function(denoise, self._laid_out(canvas, bound), noise, **bound)
+
+    def _laid_out(self, canvas: Canvas, bound: dict[str, Any]) -> Canvas:
+        length = bound.get("block_length")
+        if length is None or canvas.block_length == length:
+            return canvas
+        if canvas.block_length is None:
+            return replace(canvas, layout=self.layout, block_length=length)
+        raise ValueError(
+            f"{self.name}: block_length must be the canvas's own, {canvas.block_length}, got "
+            f"{length}; lay the canvas out again for it"
+        )
 
 
 def _reason(sampler: Sampler, what: str, wanted: Any, found: str) -> str:

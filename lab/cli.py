@@ -1,0 +1,174 @@
+"""The lab from a shell: python -m lab compare | generate | samplers | train | evaluate."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import samplers
+from samplers.registry import Param, Sampler
+
+from . import suites
+from .export import save
+from .metrics import table
+from .plan import plan
+from .record import Run
+from .trajectory import Trajectory
+
+EXAMPLE = "python -m lab compare --suite capitals --samplers mdlm,llada2 --steps 8 --seed 3"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 2 after a message on standard error if not."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["train"]:
+        from .train import main as train
+
+        return train(arguments[1:]) or 0
+    if arguments[:1] == ["evaluate"]:
+        from .train.evaluate import main as evaluate
+
+        return evaluate(arguments[1:]) or 0
+    options = parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (ValueError, OSError) as error:
+        print(f"python -m lab: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every sampler parameter is a flag, read from the registry."""
+    top = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=EXAMPLE)
+    commands = top.add_subparsers(required=True, metavar="command")
+    compare = commands.add_parser("compare", help="several samplers on one prompt", epilog=EXAMPLE)
+    compare.add_argument("--suite", default=next(iter(suites.suites())), help="which models")
+    compare.add_argument("--samplers", default=None, help="names, comma-separated (default: all)")
+    compare.set_defaults(command=_compare)
+    generate = commands.add_parser("generate", help="one sampler on one model")
+    generate.add_argument("--model", default=None, help="model, suite or checkpoint folder")
+    generate.add_argument("--sampler", required=True, help=", ".join(samplers.SAMPLERS))
+    generate.set_defaults(command=_generate)
+    listing = commands.add_parser("samplers", help="list samplers, their laws and parameters")
+    listing.set_defaults(command=_samplers)
+    for name in ("train", "evaluate"):
+        commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
+    for command in (compare, generate):
+        _add_settings(command)
+    return top
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--prompt", default=None, help="text to continue")
+    command.add_argument("--template", default=None, help="text with [MASK] or [MASK]*8 as holes")
+    command.add_argument("--gen-length", type=_number, default=None, help="tokens to generate")
+    command.add_argument("--seed", type=_number, default=0)
+    command.add_argument("--rows", type=_number, default=1, help="copies, each with its own noise")
+    command.add_argument("--preset", default=None, help="a sampler's named settings")
+    command.add_argument("--csv", default=None, metavar="FILE", help="write the trajectories")
+    command.add_argument("--json", default=None, metavar="FILE", help="write the trajectories")
+    group = command.add_argument_group("sampler parameters (those a sampler lacks are named)")
+    for name, owners in _parameters().items():
+        first = owners[0][1]
+        names = ", ".join(owner.name for owner, _ in owners)
+        group.add_argument(
+            "--" + name.replace("_", "-"), dest="param_" + name, metavar="VALUE",
+            help=f"{first.rule()}. {first.help} [{names}]".replace("%", "%%"),
+        )  # fmt: skip
+
+
+def _parameters() -> dict[str, list[tuple[Sampler, Param]]]:
+    found: dict[str, list[tuple[Sampler, Param]]] = {}
+    for sampler in samplers.SAMPLERS.values():
+        for param in sampler.params:
+            found.setdefault(param.name, []).append((sampler, param))
+    return found
+
+
+def _number(text: str) -> Any:
+    # Left as text where it is no number, so that one check words the error.
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _value(text: str) -> Any:
+    words = {"none": None, "off": None, "true": True, "false": False}
+    return words[text.lower()] if text.lower() in words else _number(text)
+
+
+def _params(options: argparse.Namespace, sampler: Sampler) -> dict[str, Any]:
+    owned = {param.name for param in sampler.params}
+    given = {
+        name.removeprefix("param_"): _value(text)
+        for name, text in vars(options).items()
+        if name.startswith("param_") and text is not None
+    }
+    for name in given.keys() - owned:
+        print(f"{sampler.name} has no {name}: left out for it", file=sys.stderr)
+    return {name: value for name, value in given.items() if name in owned}
+
+
+def _plan(options: argparse.Namespace, name: str, model: str) -> Any:
+    sampler = samplers.get(name)
+    return plan(
+        name, model, "" if options.prompt is None else options.prompt, template=options.template,
+        gen_length=options.gen_length, seed=options.seed, rows=options.rows,
+        preset=options.preset, params=_params(options, sampler),
+    )  # fmt: skip
+
+
+def _compare(options: argparse.Namespace) -> None:
+    known = suites.suites()
+    if options.suite not in known:
+        raise ValueError(f"no suite {options.suite!r}; there are {', '.join(known)}")
+    names = options.samplers.split(",") if options.samplers else list(known[options.suite])
+    _finish(options, [Run(_plan(options, name.strip(), options.suite)) for name in names])
+
+
+def _generate(options: argparse.Namespace) -> None:
+    model = options.model or next(iter(suites.suites()))
+    _finish(options, [Run(_plan(options, options.sampler, model))])
+
+
+def _finish(options: argparse.Namespace, runs: list[Run]) -> None:
+    done: list[Trajectory] = []
+    for run in runs:
+        _show(run)
+        done += run.trajectories()
+    for trajectory in done:
+        print(f"{trajectory.sampler} on {trajectory.model}, row {trajectory.row}:")
+        print(f"  {trajectory.text}")
+    print(table(done).to_string(index=False))
+    for path in filter(None, (options.csv, options.json)):
+        save(done, path)
+        print(f"wrote {path}", file=sys.stderr)
+
+
+def _show(run: Run) -> None:
+    """Run to the end behind a progress bar of filled holes; no bar where nobody watches."""
+    canvas = run.plan.canvas
+    holes = int(canvas.writable.sum())
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        bar = tqdm(total=holes, desc=run.plan.sampler.name, unit="token")
+    else:
+        bar = None
+    with bar or nullcontext():
+        for frame in run:
+            if bar is not None:
+                masks = (frame.tokens == canvas.mask_id) & canvas.writable.numpy()
+                bar.update(holes - int(masks.sum()) - bar.n)
+
+
+def _samplers(options: argparse.Namespace) -> None:
+    for sampler in samplers.SAMPLERS.values():
+        print(f"{sampler.name}: {sampler.title}, {sampler.paper}, law {sampler.law}")
+        for param in sampler.params:
+            print(f"  --{param.name.replace('_', '-')} = {param.default!r}: {param.rule()}")

@@ -1,0 +1,105 @@
+"""Check a run before it begins: sampler, model, parameters, text, limits, canvas."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import samplers
+from samplers.core import Canvas
+from samplers.registry import Sampler
+
+from . import canvas as canvases
+from . import limits, suites
+from .adapters.model import Model
+from .trajectory import SCHEMA
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that passed every check and has not begun."""
+
+    sampler: Sampler
+    model: Model
+    suite: str
+    values: dict[str, Any]
+    canvas: Canvas
+    seed: int
+    first_row: int
+    settings: tuple[dict[str, Any], ...]  # one a row
+    work: int  # calls x columns x rows, at most
+
+
+def plan(
+    sampler: str,
+    model: Model | str,
+    prompts: Any = "",
+    *,
+    template: Any = None,
+    gen_length: int | None = None,
+    seed: int = 0,
+    rows: int = 1,
+    first_row: int = 0,
+    preset: str | None = None,
+    params: dict[str, Any] | None = None,
+) -> Plan:
+    """Check everything and lay the canvas out. ValueError before any work is done."""
+    chosen = samplers.get(sampler)
+    suite, model = suites.resolve(model, sampler)
+    card = model.card
+    if reason := chosen.misfit(card):
+        raise ValueError(reason)
+    values = chosen.bind({**_preset(chosen, preset), **(params or {})})
+    if chosen.check:
+        chosen.check(values, card)
+    seed = limits.whole("seed", seed, 0, limits.SEED)
+    rows = limits.whole("rows", rows, 1, limits.ROWS)
+    first_row = limits.whole("first_row", first_row, 0, limits.SEED)
+    given, asked = _given(prompts, template), gen_length
+    if template is None:
+        encoded = [len(canvases.encode(model, prompt)) or (card.bos_id is not None)
+                   for prompt in given]  # fmt: skip
+        left = limits.GEN_LENGTH if card.length is None else card.length - max(encoded)
+        if gen_length is None:
+            gen_length = min(64, left) if card.length is None else left
+        gen_length = limits.whole("gen_length", gen_length, 1, limits.GEN_LENGTH)
+        laid = [canvases.prompt_row(model, prompt, gen_length) for prompt in given]
+    elif asked is not None or prompts not in ("", [], None):
+        raise ValueError("template already says what to fill: leave prompts and gen_length out")
+    else:
+        laid = [canvases.template_row(model, one) for one in given]
+        gen_length = None
+    longest = max(len(row.ids) for row in laid)
+    sliding = bool(values.get("sliding_window"))
+    limits.context(longest, gen_length or 0, card, sliding)
+    block_length = values.get("block_length")
+    canvas = canvases.lay_out([r for r in laid for _ in range(rows)], card, chosen.layout,
+                              block_length)  # fmt: skip
+    holes = [int(canvas.writable[:, block].sum(-1).max()) for block in canvas.blocks()]
+    cached = not card.time_conditioned and card.corruption == "absorbing"
+    calls = limits.most_calls(values, holes, cached)
+    work = limits.work(calls, longest, len(canvas.tokens))
+    key = "prompt" if template is None else "template"
+    shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
+              "versions": _versions()}  # fmt: skip
+    settings = tuple({**shared, key: one} for one in given for _ in range(rows))
+    return Plan(chosen, model, suite, values, canvas, seed, first_row, settings, work)
+
+
+def _given(prompts: Any, template: Any) -> list[Any]:
+    name, value = ("prompt", prompts) if template is None else ("template", template)
+    given = canvases.as_list("" if value is None else value)
+    limits.prompts(name, given)
+    return given
+
+
+def _preset(sampler: Sampler, preset: str | None) -> dict[str, Any]:
+    if preset is None:
+        return {}
+    if preset not in sampler.presets:
+        known = ", ".join(sampler.presets) or "none"
+        raise ValueError(f"{sampler.name} has no preset {preset!r}; it has {known}")
+    return dict(sampler.presets[preset])
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "transformers", "numpy")}
