@@ -81,7 +81,7 @@ def _plain(values: ndarray | None) -> list | None:
         return None
     if values.dtype.kind != "f":
         return values.tolist()
-    short = values.astype(str).astype(np.float64) if values.dtype == np.float32 else values
+    short = export_csv.shortest(values) if values.dtype == np.float32 else values
     plain = short.astype(object)
     plain[np.isnan(values)] = None
     for sign in ("inf", "-inf"):
