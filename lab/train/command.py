@@ -1,9 +1,10 @@
-"""Train a small diffusion language model on stories; also by `accelerate launch`."""
+"""Train a small diffusion language model on stories. Several GPUs: `accelerate launch`."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from lab.train.options import check, parser, settings_of, shown_command
 from lab.train.report import Reporter
 from lab.train.sample import sample
 from lab.train.trainer import Run, check_resume
+
+LAUNCH = "accelerate launch --num_processes"
 
 
 def main(argv: list[str]) -> int:
@@ -42,8 +45,12 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         torch.set_num_threads(arguments.threads)
     # Tied embeddings are saved once; accelerate warns of that at every save.
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+    # Several processes without a GPU: accelerate joins them only if it is told that CPUs are meant.
+    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     accelerator = Accelerator(
-        mixed_precision=arguments.precision, gradient_accumulation_steps=arguments.accumulate
+        cpu=together and not torch.accelerator.is_available(),
+        mixed_precision=arguments.precision,
+        gradient_accumulation_steps=arguments.accumulate,
     )
     corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
     with accelerator.main_process_first():
@@ -86,7 +93,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         "data_tokens": settings.data_tokens,
         "stories": len(corpus.train),
         "held_out": len(corpus.held_out),
-        "command": command,
+        "command": launched(command, accelerator),
     }
     follow(run, arguments, tokenizer, fields, stage)
     accelerator.end_training()
@@ -124,6 +131,14 @@ def open_start(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFast
             f"{net.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
         )
     return net
+
+
+def launched(command: str, accelerator: Accelerator) -> str:
+    """The command with the launcher of several processes before it."""
+    if accelerator.num_processes == 1:
+        return command
+    launcher = "torchrun --nproc_per_node" if accelerator.device.type == "cpu" else LAUNCH
+    return f"{launcher} {accelerator.num_processes} {command.removeprefix('python ')}"
 
 
 def hardware(accelerator: Accelerator) -> str:
