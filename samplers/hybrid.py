@@ -87,7 +87,9 @@ def hybrid(
         (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = (
             [m.item() for m in mixing.at(torch.tensor(time))] for time in (t, s)
         )
-        token = (z != canvas.mask_id) & free
+        # A token that the noise never places was chosen: it is certain, and stays.
+        redrawn = free & ((z == canvas.mask_id) | (spread[z] > 0))
+        token = (z != canvas.mask_id) & redrawn
         if denoise.card.posterior == "full":
             own = torch.log(1 + alpha_t / (uniform_t * spread[z]))  # q(z|x=z) / q(z|x!=z)
             logits = logits.scatter_add(-1, z[..., None], -own.where(token, 0.0)[..., None].float())
@@ -101,12 +103,13 @@ def hybrid(
         back = back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
         weights = target * back
         if min_p:
-            weights = weights * (weights / weights.sum(-1, keepdim=True) >= min_p)
-        ids = noise.categorical(weights, free)
-        x = write(x, window, free, ids)
+            share = weights / weights.sum(-1, keepdim=True)
+            weights = weights * (share >= share.amax(-1, keepdim=True).clamp(max=min_p))
+        ids = noise.categorical(weights, redrawn)
+        x = write(x, window, redrawn, ids)
         drawn = clean.gather(-1, ids.clamp(min=0)[..., None])[..., 0] * alpha_s
         chosen = (ids != canvas.mask_id) & (drawn >= arrival[ids.clamp(min=0)])
-        yield Step(x, window, ids.where(free & chosen, -1))
+        yield Step(x, window, ids.where(redrawn & chosen, -1))
     if self_correction:
         yield from correct(denoise, canvas, noise, x, window, steps, correction_temperature, patience)  # noqa: E501
 
