@@ -9,6 +9,7 @@ import torch
 
 from samplers.core import Canvas
 
+from . import limits
 from .adapters.model import Model, ModelCard
 
 HOLE = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
@@ -83,6 +84,11 @@ def template_row(model: Model, template: Any) -> Row:
     for match in HOLE.finditer(template):
         text = _text_ids(model, template[start : match.start()])
         count = int(match[1] or 1)
+        if len(ids) + count > limits.GEN_LENGTH:
+            raise ValueError(
+                f"a template must have at most {limits.GEN_LENGTH} tokens, got more at "
+                f"{match[0].strip()}; ask for fewer holes"
+            )
         ids += [*text, *[mask] * count]
         hole += [False] * len(text) + [True] * count
         start = match.end()

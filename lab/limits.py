@@ -8,23 +8,26 @@ import unicodedata
 from numbers import Real
 from typing import Any
 
+from samplers.registry import shown
+
 PROMPT_CHARACTERS = 20_000
 PROMPTS = 100_000
 GEN_LENGTH = 8192
 ROWS = 100_000
 SEED = 2**63 - 1
+FIRST_ROW = 2**62  # the rows after it still count in 64 bits
 WORK = 2_000_000_000  # calls x columns x rows: hours on a laptop
+CELLS = 50_000_000  # columns x rows of one canvas: half a gigabyte before any model is called
 APP_WORK = 4_000_000  # the same over all panels of one press of Run: minutes on two cores
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """A whole number in [low, high]; 8.0 is one, True, NaN, 2.5 and "8" are not."""
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high:
         number = int(value)
-        if number == value and low <= number <= high:
+        if number == value:
             return number
-    shown = str(value)[:60]
-    raise ValueError(f"{name} must be a whole number from {low} to {high}, got {shown!r}")
+    raise ValueError(f"{name} must be a whole number from {low} to {high}, got {shown(value)}")
 
 
 def text(name: str, value: Any, most: int = PROMPT_CHARACTERS) -> str:
@@ -84,15 +87,17 @@ def work(calls: int, columns: int, rows: int, most: int = WORK) -> int:
     return total
 
 
-def most_calls(values: dict[str, Any], holes: list[int], cached: bool) -> int:
+def most_calls(
+    values: dict[str, Any], holes: list[int], cached: bool, columns: int | None = None
+) -> int:
     """The budget of a run: steps x blocks, + max_post_steps x blocks with editing, x 2 with a
-    corrector; holes: the holes of each block; cached: an unchanged canvas needs no call."""
+    corrector; holes: the holes of each block; cached: an unchanged canvas needs no call; columns:
+    what the blocks span, where strides are counted (None: as many as there are holes)."""
     steps = values.get("steps", 0)
     calls = sum(min(steps, count) if cached else steps for count in holes)
     if values.get("editing_threshold") is not None:
         calls += values.get("max_post_steps", 0) * len(holes)
+    calls += 1 if values.get("sampling_eps") else 0
     if values.get("stride"):
-        calls *= math.ceil(sum(holes) / values["stride"])
-    if values.get("self_correction"):
-        calls *= 2
-    return calls + (1 if values.get("sampling_eps") else 0)
+        calls *= math.ceil((columns or sum(holes)) / values["stride"])
+    return calls * 2 if values.get("self_correction") else calls

@@ -6,7 +6,7 @@ from typing import Any
 
 import samplers
 from samplers.core import Canvas
-from samplers.registry import Sampler
+from samplers.registry import Sampler, shown
 
 from . import canvas as canvases
 from . import limits, suites
@@ -53,7 +53,7 @@ def plan(
         chosen.check(values, card)
     seed = limits.whole("seed", seed, 0, limits.SEED)
     rows = limits.whole("rows", rows, 1, limits.ROWS)
-    first_row = limits.whole("first_row", first_row, 0, limits.SEED)
+    first_row = limits.whole("first_row", first_row, 0, limits.FIRST_ROW)
     given, asked = _given(prompts, template), gen_length
     if template is None:
         encoded = [len(canvases.encode(model, prompt)) or (card.bos_id is not None)
@@ -71,12 +71,15 @@ def plan(
     longest = max(len(row.ids) for row in laid)
     sliding = bool(values.get("sliding_window"))
     limits.context(longest, gen_length or 0, card, sliding)
+    limits.work(1, longest, len(laid) * rows, limits.CELLS)
     block_length = values.get("block_length")
     canvas = canvases.lay_out([r for r in laid for _ in range(rows)], card, chosen.layout,
                               block_length)  # fmt: skip
-    holes = [int(canvas.writable[:, block].sum(-1).max()) for block in canvas.blocks()]
+    blocks = canvas.blocks()
+    holes = [int(canvas.writable[:, block].sum(-1).max()) for block in blocks]
+    span = sum(block.stop - block.start for block in blocks)
     cached = not card.time_conditioned and card.corruption == "absorbing"
-    calls = limits.most_calls(values, holes, cached)
+    calls = limits.most_calls(values, holes, cached, span)
     work = limits.work(calls, longest, len(canvas.tokens))
     key = "prompt" if template is None else "template"
     shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
@@ -95,9 +98,9 @@ def _given(prompts: Any, template: Any) -> list[Any]:
 def _preset(sampler: Sampler, preset: str | None) -> dict[str, Any]:
     if preset is None:
         return {}
-    if preset not in sampler.presets:
+    if not isinstance(preset, str) or preset not in sampler.presets:
         known = ", ".join(sampler.presets) or "none"
-        raise ValueError(f"{sampler.name} has no preset {preset!r}; it has {known}")
+        raise ValueError(f"{sampler.name} has no preset {shown(preset)}; it has {known}")
     return dict(sampler.presets[preset])
 
 

@@ -69,7 +69,7 @@ def mdlm(
     (block,) = canvas.blocks() or [slice(0, 0)]
     for start in range(block.start, block.stop, stride or block.stop):
         window, kept = slice(start, block.stop), start + (stride or block.stop)
-        frozen = partial(_frozen, canvas, kept, eos_early_stop)
+        frozen = partial(_frozen, canvas, start, kept, eos_early_stop)
         pairs = list(pairwise(times))
         for step in ancestral(denoise, canvas, noise, x, window, pairs, schedule, weigh, frozen):
             x = step.tokens
@@ -129,6 +129,8 @@ def _beyond(canvas: Canvas, kept: int) -> Tensor:
     return canvas.writable & (column >= kept)
 
 
-def _frozen(canvas: Canvas, kept: int, eos_early_stop: bool, x: Tensor) -> Tensor:
-    # An EOS in columns that will be masked again ends no row.
-    return canvas.finished(x.masked_fill(_beyond(canvas, kept), canvas.mask_id)) & eos_early_stop
+def _frozen(canvas: Canvas, start: int, kept: int, eos_early_stop: bool, x: Tensor) -> Tensor:
+    # An EOS in columns that will be masked again ends no row; a row that keeps nothing waits.
+    idle = ~canvas.writable[:, start:kept].any(-1)
+    done = canvas.finished(x.masked_fill(_beyond(canvas, kept), canvas.mask_id))
+    return idle | (done & eos_early_stop)

@@ -14,6 +14,15 @@ import torch
 from .core import Canvas, Denoiser, Noise, Step
 
 
+def shown(value: Any) -> str:
+    """A value as Python writes it, short enough for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) < 60 else text[:57] + "..."
+
+
 @dataclass(frozen=True)
 class Range:
     """Limits of a number, both ends included, with the step of its slider and one line of help."""
@@ -62,16 +71,18 @@ class Param:
         if self.kind == "choice" and isinstance(value, str) and value in self.choices:
             return value
         if self.kind in ("int", "float") and isinstance(value, Real):
-            number = float(value)
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
             fits = not isinstance(value, bool) and math.isfinite(number)
             if fits and self.low <= number <= self.high:
                 if self.kind == "float":
                     return number
                 if isinstance(value, Integral) or number.is_integer():
                     return int(value)
-        shown = repr(value) if len(repr(value)) < 60 else repr(value)[:57] + "..."
         raise ValueError(
-            f"{self.name} must be {self.rule()}, got {shown}; "
+            f"{self.name} must be {self.rule()}, got {shown(value)}; "
             f"leave it out for the default {self.default!r}"
         )
 
@@ -130,7 +141,7 @@ class Sampler:
         for name in values:
             if name not in known:
                 raise ValueError(
-                    f"{self.name} has no parameter {name!r}; it has {', '.join(known)}"
+                    f"{self.name} has no parameter {shown(name)}; it has {', '.join(known)}"
                 )
         bound = {name: values.get(name, param.default) for name, param in known.items()}
         try:
@@ -188,7 +199,7 @@ SAMPLERS: dict[str, Sampler] = {}
 def get(name: str) -> Sampler:
     """The sampler of that name. ValueError names the known ones."""
     if not isinstance(name, str) or name not in SAMPLERS:
-        raise ValueError(f"no sampler {name!r}; there are {', '.join(SAMPLERS)}")
+        raise ValueError(f"no sampler {shown(name)}; there are {', '.join(SAMPLERS)}")
     return SAMPLERS[name]
 
 
