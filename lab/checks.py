@@ -79,7 +79,7 @@ def _different(said: list[str], truth: list[str], length: int) -> tuple[int, ...
     tail = len(truth)
     while stop > start and tail > start and said[stop - 1] == truth[tail - 1]:
         stop, tail = stop - 1, tail - 1
-    return tuple(range(start, stop)) or tuple(range(length)[start : start + 1])
+    return tuple(range(start, stop)) or tuple(range(length)[min(start, length - 1) :][:1])
 
 
 def _sudoku4(words: Sequence[str]) -> Verdict:

@@ -99,7 +99,7 @@ def test_an_unknown_word_is_named(name, text, message):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_prompt_leaves_only_what_is_true(name):
-    """ "... of France is" leaves Paris; a grid less its last line leaves that line."""
+    """A sentence up to "is" leaves its capital; a grid less its last line leaves that line."""
     model = MODELS[name]
     row = model.sequences[57:58]
     known = 5 if "capitals" in name else 12
