@@ -1,0 +1,93 @@
+// The token grid: one focusable cell a position, always written with textContent.
+const GLYPH = { mask: '░', remasked: '↺' };
+
+const pieceText = (value, id, options) => {
+  if (id === value.mask) return GLYPH.mask;
+  const piece = value.pieces[id] ?? `#${id}`;
+  if (options.spaces) return piece.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥');
+  // A piece of nothing but white space would be an invisible cell: show it all the same.
+  if (!piece.trim()) return piece.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥') || '∅';
+  return piece.replace(/\n/g, '⏎').replace(/\t/g, '⇥').trim();
+};
+
+const cellOf = (value, film, k, position, options) => {
+  const frame = film.frames[k];
+  const name = value.states[frame.state[position]];
+  const id = frame.tokens[position];
+  const now = k > 0 && frame.written[position] === k && name !== 'mask' && name !== 'remasked';
+  const cell = { name, id, now, classes: [name], confidence: frame.confidence[position] };
+  if (name === 'mask' || name === 'remasked') {
+    const draft = options.draft ? film.draft(k, position) : -1;
+    cell.text = draft >= 0 ? pieceText(value, draft, options) : GLYPH[name];
+    if (draft >= 0) cell.classes.push('draft');
+  } else {
+    cell.text = pieceText(value, id, options);
+    if (/^[ \n\t]/.test(value.pieces[id] ?? '')) cell.classes.push('spaced');
+  }
+  if (now) cell.classes.push('now');
+  const wrong = k === film.last() && value.verdict?.wrong.includes(position);
+  if (wrong) cell.classes.push('wrong');
+  if (position > 0 && value.edges.includes(position)) cell.classes.push('edge');
+  const special = name === 'after_eos' || value.specials.includes(id);
+  if (special && !options.specials && name !== 'mask' && name !== 'remasked') {
+    cell.classes.push('hidden');
+  }
+  return cell;
+};
+
+const describe = cell => {
+  const what = { mask: 'still masked', remasked: 'masked again', after_eos: 'after the end' };
+  const state = what[cell.name] || cell.name + (cell.now ? ' now' : '');
+  const sure = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
+  return `${cell.text}, ${state}${sure}`;
+};
+
+const drawGrid = (grid, value, film, k, options, selected) => {
+  grid.classList.toggle('lines', Boolean(value.line));
+  grid.style.gridTemplateColumns = value.line ? `repeat(${value.line}, auto)` : '';
+  while (grid.children.length > value.columns) grid.lastChild.remove();
+  while (grid.children.length < value.columns) {
+    const span = document.createElement('span');
+    span.setAttribute('role', 'option');
+    span.tabIndex = -1;
+    grid.appendChild(span);
+  }
+  for (let position = 0; position < value.columns; position++) {
+    const span = grid.children[position];
+    const cell = cellOf(value, film, k, position, options);
+    const classes = cell.classes.join(' ');
+    if (span.textContent !== cell.text) span.textContent = cell.text;
+    if (span.className !== classes) span.className = classes;
+    const tint = Number.isNaN(cell.confidence) ? '0' : cell.confidence.toFixed(2);
+    if (span.dataset.tint !== tint) {
+      span.dataset.tint = tint;
+      span.style.setProperty('--sure', tint);
+    }
+    span.setAttribute('aria-label', `position ${position}: ${describe(cell)}`);
+    span.setAttribute('aria-selected', String(position === selected));
+    span.tabIndex = position === Math.max(selected, 0) ? 0 : -1;
+  }
+};
+
+// Arrow keys walk the tokens; only one cell at a time is in the tab order (roving tabindex).
+const MOVES = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'line', ArrowUp: 'line' };
+const moveFocus = (grid, event) => {
+  const cells = [...grid.children].filter(cell => cell.offsetParent !== null);
+  const here = cells.indexOf(event.target);
+  if (here < 0) return;
+  let target = null;
+  if (event.key === 'Home') target = cells[0];
+  else if (event.key === 'End') target = cells[cells.length - 1];
+  else if (MOVES[event.key] === 'line') {
+    const box = event.target.getBoundingClientRect();
+    const order = event.key === 'ArrowDown' ? cells.slice(here + 1) : cells.slice(0, here).reverse();
+    const row = order.find(c => Math.abs(c.getBoundingClientRect().top - box.top) > 4);
+    const top = row?.getBoundingClientRect().top;
+    const line = order.filter(c => row && Math.abs(c.getBoundingClientRect().top - top) <= 4);
+    const gap = c => Math.abs(c.getBoundingClientRect().left - box.left);
+    target = line.sort((a, b) => gap(a) - gap(b))[0];
+  } else if (MOVES[event.key]) target = cells[here + MOVES[event.key]];
+  else return;
+  event.preventDefault();
+  if (target) target.focus();
+};

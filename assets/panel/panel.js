@@ -1,0 +1,145 @@
+// One panel: follows the run while it streams, then plays and scrubs it without the server.
+const $ = name => element.querySelector(name);
+const film = makeFilm();
+const calm = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+const optionsNow = () => window.labOptions || { draft: false, specials: true, spaces: false };
+let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
+
+const setText = (selector, text) => {
+  const target = $(selector);
+  if (target.textContent !== (text || '')) target.textContent = text || '';
+};
+
+const drawHead = value => {
+  $('.lab-panel').dataset.kind = value.kind;
+  setText('.title', value.title);
+  setText('.subtitle', value.subtitle);
+  setText('.message', value.message);
+  $('.verdict').dataset.ok = value.verdict ? String(value.verdict.ok) : '';
+  $('.notes').replaceChildren(...(value.notes || []).map(text => node('li', '', text)));
+  const pairs = value.metrics || [];
+  $('.metrics').replaceChildren(...pairs.map(([name, shown, help]) => {
+    const pair = node('div', ''), term = node('dt', '', name);
+    term.title = help || '';
+    pair.append(term, node('dd', '', shown));
+    return pair;
+  }));
+};
+
+const draw = () => {
+  const value = props.value;
+  if (!value || !value.kind) return;
+  const frame = film.frames[cursor];
+  const scrub = $('.scrub');
+  scrub.max = film.last();
+  scrub.value = cursor;
+  scrub.disabled = film.last() === 0;
+  $('.play').disabled = film.last() === 0;
+  if (!frame) {
+    $('.grid').replaceChildren();
+    $('.inspect').replaceChildren();
+    setText('.where', '');
+    return;
+  }
+  // The verdict is about the last step, so it waits for the film to get there.
+  setText('.verdict', cursor === film.last() ? value.verdict?.text : '');
+  const steps = `step ${cursor}/${film.last()}`;
+  setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
+  scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
+  drawGrid($('.grid'), value, film, cursor, optionsNow(), selected);
+  drawInspect($('.inspect'), value, film, cursor, hovered >= 0 ? hovered : selected, optionsNow());
+};
+
+const halt = () => {
+  clearInterval(timer);
+  timer = null;
+  playing = false;
+  $('.play').textContent = '▶';
+  $('.play').setAttribute('aria-pressed', 'false');
+};
+
+// Fast samplers finish before the eye has seen anything: the cursor walks after the run instead
+// of jumping, faster the further it is behind. The server's clock is not touched by it.
+const chase = () => {
+  if (calm()) { cursor = film.last(); draw(); return; }
+  if (timer) return;
+  timer = setInterval(() => {
+    const behind = film.last() - cursor;
+    if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
+    if (behind <= 0) return;
+    cursor += Math.max(1, Math.floor(behind / 16));
+    draw();
+  }, 70);
+};
+
+const play = () => {
+  halt();
+  chasing = false;
+  if (cursor >= film.last()) cursor = 0;
+  playing = true;
+  $('.play').textContent = '❚❚';
+  $('.play').setAttribute('aria-pressed', 'true');
+  const pace = Math.min(400, Math.max(50, 5000 / Math.max(film.last(), 1)));
+  timer = setInterval(() => {
+    if (!element.isConnected || cursor >= film.last()) { halt(); return; }
+    cursor += 1;
+    draw();
+  }, pace);
+  draw();
+};
+
+const seek = k => {
+  halt();
+  chasing = false;
+  cursor = Math.max(0, Math.min(k, film.last()));
+  draw();
+};
+
+const update = () => {
+  const value = props.value;
+  if (!value || !value.kind) return;
+  drawHead(value);
+  if (film.extend(value)) { halt(); cursor = 0; chasing = true; selected = hovered = -1; }
+  cursor = Math.min(cursor, film.last());
+  draw();
+  if (chasing && cursor < film.last()) chase();
+};
+
+element.addEventListener('input', event => {
+  if (event.target.matches('.scrub')) seek(+event.target.value);
+});
+element.addEventListener('click', event => {
+  if (event.target.closest('.play')) {
+    if (playing) { halt(); draw(); } else play();
+  }
+});
+const positionOf = target => [...$('.grid').children].indexOf(target);
+element.addEventListener('mouseover', event => {
+  if (event.target.getAttribute?.('role') !== 'option') return;
+  hovered = positionOf(event.target);
+  draw();
+});
+element.addEventListener('mouseleave', () => { hovered = -1; draw(); });
+element.addEventListener('focusin', event => {
+  if (event.target.getAttribute?.('role') !== 'option') return;
+  selected = positionOf(event.target);
+  hovered = -1;
+  draw();
+});
+element.addEventListener('keydown', event => {
+  if (event.target.getAttribute?.('role') === 'option') moveFocus($('.grid'), event);
+});
+
+// The playback bar speaks to all panels at once; a panel that left the page stops listening.
+const listen = (name, act) => {
+  const heard = event => {
+    if (!element.isConnected) window.removeEventListener(name, heard);
+    else act(event.detail);
+  };
+  window.addEventListener(name, heard);
+};
+listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
+listen('lab:options', () => draw());
+
+watch('value', update);
+update();

@@ -1,0 +1,153 @@
+"""The page: inputs and outputs wired together by handlers of a few lines."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from . import compute, endpoints, results
+from .examples import TEMPLATE, examples, kind_of
+from .lane import Request, fits
+from .layout import LENGTH_INFO, Inputs, Outputs, idle, sidebar, stage
+from .panel import ASSETS
+from .press import Told, press
+from .settings import PANELS, choices
+
+LAUNCH: dict[str, Any] = {
+    "theme": gr.themes.Default(
+        primary_hue="indigo", neutral_hue="slate",
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
+    ),
+    "css_paths": [ASSETS / "style.css"],
+    "footer_links": ["api", "settings"],
+    "ssr_mode": False,
+    "run_history": False,
+    "share": False,
+    "show_error": False,
+    "max_file_size": "1mb",
+    "allowed_paths": [],
+    "state_session_capacity": 200,
+}  # fmt: skip
+QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
+
+
+def build() -> gr.Blocks:
+    """The app, not yet launched; models are loaded by the runs that need them."""
+    compute.one_thread()
+    with gr.Blocks(
+        title="Sampler lab", fill_width=True, analytics_enabled=False, delete_cache=(3600, 3600)
+    ) as demo:
+        with gr.Sidebar(width=360):
+            inputs = sidebar()
+        outputs = stage(inputs)
+        _wire_settings(inputs, outputs)
+        _wire_run(inputs, outputs)
+        endpoints.attach()
+    return demo.queue(**QUEUE)
+
+
+def _wire_settings(inputs: Inputs, outputs: Outputs) -> None:
+    """Private and unqueued: a setting never waits for a run."""
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    inputs.suite.change(
+        _suite, [inputs.suite, inputs.settings],
+        [inputs.kind, inputs.text, inputs.examples, inputs.settings], **quick,
+    )  # fmt: skip
+    inputs.examples.click(_example, inputs.examples, [inputs.kind, inputs.text], **quick)
+    inputs.kind.change(_kind, inputs.kind, inputs.gen_length, **quick)
+    inputs.dice.click(lambda: random.randrange(2**31), None, inputs.seed, **quick)
+    inputs.settings.change(
+        _idle, [inputs.settings, *outputs.panels], [*outputs.columns, *outputs.panels], **quick
+    )
+
+
+def _suite(suite: str, settings: Any) -> list[Any]:
+    texts = examples(suite)
+    dataset = gr.Dataset(samples=[[text] for text in texts])
+    return [kind_of(texts[0]), texts[0], dataset, {**settings, "fits": fits(suite)}]
+
+
+def _example(sample: list[str]) -> list[str]:
+    return [kind_of(sample[0]), sample[0]]
+
+
+def _kind(kind: str) -> Any:
+    info = "A template says itself what is to fill." if kind == TEMPLATE else LENGTH_INFO
+    return gr.Slider(interactive=kind != TEMPLATE, info=info)
+
+
+def _idle(settings: Any, *values: Any) -> list[Any]:
+    """Panels that nothing ran in yet follow the settings; the others keep what they show."""
+    chosen = settings["panels"]
+    fresh = [v is None or str(v.get("run", "idle")).startswith("idle") for v in values]
+    shown = [gr.Column(visible=p is not None or not f) for p, f in zip(chosen, fresh, strict=True)]
+    return shown + [idle(p) if f else gr.skip() for p, f in zip(chosen, fresh, strict=True)]
+
+
+def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
+    given = [inputs.suite, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
+
+    def run(
+        suite: str, kind: str, text: str, gen_length: float, seed: float, settings: Any,
+        request: gr.Request,
+    ) -> Iterator[dict[Any, Any]]:  # fmt: skip
+        asked = asked_for(suite, kind, text, gen_length, seed)
+        chosen = chosen_from(settings)
+        with compute.stoppable(request.session_hash or "") as stop:
+            for told in press(asked, chosen, stop):
+                yield _told(outputs, told, asked, chosen)
+
+    pressed = outputs.run.click(
+        run, [*given, inputs.settings], _flat(outputs), concurrency_id="model",
+        show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
+    # A second event, so that Run comes back also where the first one failed.
+    pressed.then(
+        _ready, None, [outputs.run, outputs.stop], queue=False, show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
+    outputs.stop.click(
+        _stop, None, outputs.status, queue=False, show_progress="hidden", api_visibility="private"
+    )
+
+
+def asked_for(suite: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> Request:
+    """The visitor's inputs as a Request; a slider at 0 leaves the length to the model."""
+    if kind == TEMPLATE:
+        return Request(suite, template=text, seed=seed)
+    return Request(suite, text, gen_length=None if gen_length == 0 else gen_length, seed=seed)
+
+
+def chosen_from(settings: Any) -> list[Any]:
+    """One Choice or None a panel; gr.Error, which Gradio shows, where the form is malformed."""
+    try:
+        chosen = choices(settings)
+    except ValueError as error:
+        raise gr.Error(str(error)) from None
+    return chosen + [None] * (PANELS - len(chosen))
+
+
+def _stop(request: gr.Request) -> str:
+    return "stopping …" if compute.stop(request.session_hash or "") else "nothing runs"
+
+
+def _ready() -> list[Any]:
+    return [gr.Button(interactive=True), gr.Button(interactive=False)]
+
+
+def _flat(outputs: Outputs) -> list[Any]:
+    return [x for one in outputs for x in (one if isinstance(one, list) else [one])]
+
+
+def _told(outputs: Outputs, told: Told, asked: Request, chosen: list[Any]) -> dict[Any, Any]:
+    """What one item of a press changes on the page."""
+    update = dict(zip(outputs.panels, told.values, strict=True))
+    update[outputs.status] = told.status
+    update[outputs.run] = gr.Button(interactive=False)
+    update[outputs.stop] = gr.Button(interactive=True)
+    for column, choice in zip(outputs.columns, chosen, strict=True):
+        update[column] = gr.Column(visible=choice is not None)
+    if told.result is not None:
+        update |= results.update(outputs, told.result, asked, chosen)
+    return update

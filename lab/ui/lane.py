@@ -1,0 +1,209 @@
+"""One panel's run: opened, advanced step by step, and told as the JSON its panel draws."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import lab
+from lab import checks, limits, record
+from lab.metrics import metrics
+from lab.trajectory import Frame, Trajectory
+from samplers import SAMPLERS, get
+
+from .panel import strip
+from .settings import Choice
+
+LINES = {"sudoku4": 4}  # suites whose tokens stand in lines of this length
+
+
+@dataclass(frozen=True)
+class Request:
+    """What all panels share: a suite, a prompt or a template, a length and a seed."""
+
+    suite: str
+    prompt: str = ""
+    template: str | None = None
+    gen_length: int | None = None
+    seed: int = 0
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments of lab.run that say what to write."""
+        if self.template is not None:
+            return {"template": self.template, "seed": self.seed}
+        return {"prompts": self.prompt, "gen_length": self.gen_length, "seed": self.seed}
+
+
+class Lane:
+    """A panel's run. Whatever goes wrong in it is told in its panel, never raised."""
+
+    def __init__(self, request: Request, choice: Choice | None):
+        self.request, self.choice = request, choice
+        self.kind = "empty" if choice is None else "waiting"
+        self.message = ""
+        self.name = uuid4().hex
+        self.run: record.Run | None = None
+        self.frames: Iterator[Frame] = iter(())
+        self.strip: dict[str, Any] = {}
+
+    def open(self, budget: int) -> int:
+        """Check everything, make no call yet; returns what is left of the budget of work."""
+        if self.choice is None:
+            return budget
+        choice, request = self.choice, self.request
+        try:
+            known_suite(request.suite)
+            run = record.start(
+                choice.sampler, request.suite, preset=choice.preset, **request.given,
+                **choice.params,
+            )  # fmt: skip
+            left = _afford(run.plan.work, budget)
+        except Exception as error:
+            self._fail(error)
+            return budget
+        self.run, self.frames, self.kind = run, iter(run), "running"
+        return left
+
+    def advance(self) -> bool:
+        """Take one step; False once the run has ended, well or not."""
+        if self.kind != "running":
+            return False
+        try:
+            if next(self.frames, None) is not None:
+                return True
+            self.kind = "done"
+        except Exception as error:
+            self._fail(error)
+        return False
+
+    def end(self, why: str) -> None:
+        """Stop where the run stands; what was recorded stays."""
+        if self.run is not None:
+            self.run.close()
+        if self.kind in ("running", "waiting"):
+            self.kind, self.message = "stopped", why
+
+    def trajectory(self) -> Trajectory | None:
+        """What was recorded so far; None before frame 0."""
+        if self.run is None or not self.run.frames:
+            return None
+        return self.run.trajectories()[0]
+
+    def value(self) -> dict[str, Any]:
+        """The panel's JSON, as things stand."""
+        if self.choice is None:
+            return {"kind": "empty", "run": self.name}
+        sampler = get(self.choice.sampler)
+        head = {
+            "kind": self.kind,
+            "run": self.name,
+            "title": sampler.title,
+            "subtitle": self._subtitle(),
+            "message": self.message,
+        }
+        trajectory = self.trajectory()
+        if trajectory is None:
+            return {**head, "steps": [], "columns": 0, "pieces": {}}
+        self.strip = strip(trajectory, self.strip.get("steps", []))
+        return {
+            **head,
+            **self.strip,
+            "line": LINES.get(self.request.suite, 0),
+            "metrics": shown_metrics(trajectory),
+            "verdict": verdict(trajectory) if self.kind == "done" else None,
+            "notes": self._notes(trajectory),
+        }
+
+    def _subtitle(self) -> str:
+        if self.run is None:
+            return ""
+        plan = self.run.plan
+        return f"{plan.model.card.name} · {plan.model.card.attention} · law: {plan.sampler.law}"
+
+    def _notes(self, trajectory: Trajectory) -> list[str]:
+        """What this panel's reader should know about how it was run."""
+        notes = []
+        canvas = self.run.plan.canvas
+        last = canvas.writable[0].nonzero().max()
+        pinned = (canvas.visible & ~canvas.writable)[0]
+        blocks = canvas.blocks()
+        after_first = pinned.clone()
+        after_first[: blocks[0].stop] = False
+        if canvas.layout == "first" and bool(after_first[: last + 1].any() | pinned[last:].any()):
+            notes.append(
+                "Block by block: text pinned in later blocks is not seen when a block is filled."
+            )
+        return notes
+
+    def _fail(self, error: Exception) -> None:
+        self.kind, self.message = "error", explain(error)
+
+
+def known_suite(name: Any) -> None:
+    """A suite by its name alone: lab.run would also take a folder, a visitor may not."""
+    known = lab.suites()
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"suite must be one of {', '.join(known)}, got {str(name)[:60]!r}")
+
+
+def _afford(work: int, budget: int) -> int:
+    if work > budget:
+        raise ValueError(
+            f"the work of one press of Run must be at most {limits.APP_WORK:,} (model calls x "
+            f"columns, all panels together), {budget:,} are left and this panel may need "
+            f"{work:,}; lower steps or gen_length, or use fewer panels"
+        )
+    return budget - work
+
+
+def explain(error: Exception) -> str:
+    """An error in words for the page: ours as they are, any other by its kind alone."""
+    if isinstance(error, ValueError):
+        return str(error)
+    logging.getLogger(__name__).error("a panel's run failed", exc_info=error)
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return "too large for this machine's memory: lower gen_length or block_length"
+    return f"this run failed ({type(error).__name__}); the log of the app says where"
+
+
+def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
+    """The panel's few numbers: name, value, and what it means."""
+    numbers = metrics(trajectory)
+    per_call = f"{numbers.tokens_per_call:.2f}" if numbers.calls else "–"
+    shown = [
+        ["calls", str(numbers.calls), "forward passes of the model"],
+        ["tokens / call", per_call, "tokens that stand at the end, per call"],
+        ["model time", f"{numbers.model_seconds:.2f} s", "seconds inside the model, nothing else"],
+    ]
+    if numbers.edits:
+        shown.append(["edits", str(numbers.edits), "written tokens replaced by others"])
+    if numbers.remasks:
+        shown.append(["remasks", str(numbers.remasks), "written tokens masked again"])
+    return shown
+
+
+def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
+    """What the suite's checker says of the finished row, where it has one."""
+    last = trajectory.tokens[-1].tolist()
+    judged = checks.check(trajectory.suite, [trajectory.piece(i) for i in last])
+    if judged is None:
+        return None
+    return {"ok": judged.right, "text": judged.message, "wrong": list(judged.wrong)}
+
+
+def fits(suite: str) -> dict[str, str | None]:
+    """Why a sampler cannot run in this suite, or None where it can: {sampler: reason}."""
+    known = lab.suites().get(suite, {})
+    return {name: _misfit(name, known) for name in SAMPLERS}
+
+
+def _misfit(sampler: str, known: dict[str, str]) -> str | None:
+    if sampler in known:
+        return None
+    if not known:
+        return "this suite has no models here"
+    others = dict.fromkeys(known.values())
+    reasons = [get(sampler).misfit(lab.load(model).card) for model in others]
+    return next((reason for reason in reasons if reason), "this suite has no model for it")

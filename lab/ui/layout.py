@@ -1,0 +1,160 @@
+"""What stands where: the sidebar's inputs and the stage's outputs, with no behaviour."""
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+import lab
+from samplers import get
+
+from .examples import PROMPT, TEMPLATE, examples, kind_of
+from .lane import fits
+from .panel import ASSETS, TokenPanel
+from .settings import PANELS, SettingsForm, start_value
+
+ABOUT = (
+    "# Sampler lab\n"
+    "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
+    "one sampler on the same suite of models with the same seed, and shows every step: what was "
+    "written, how sure the model was, what was changed again. All of it is measured from outside "
+    "the sampler, and can be taken home as CSV or JSON."
+)
+
+
+LENGTH_INFO = "0: 64, or what the model's length leaves."
+
+
+class Inputs(NamedTuple):
+    """What a visitor sets."""
+
+    suite: gr.Dropdown
+    kind: gr.Radio
+    text: gr.Textbox
+    examples: gr.Dataset
+    gen_length: gr.Slider
+    seed: gr.Number
+    dice: gr.Button
+    settings: SettingsForm
+
+
+class Outputs(NamedTuple):
+    """What a run fills."""
+
+    run: gr.Button
+    stop: gr.Button
+    status: gr.Markdown
+    csv: gr.DownloadButton
+    json: gr.DownloadButton
+    columns: list[gr.Column]
+    panels: list[TokenPanel]
+    heatmaps: list[gr.Plot]
+    orders: list[gr.Plot]
+    metrics: gr.Dataframe
+    table: gr.Dataframe
+    python: gr.Code
+
+
+def first_suite() -> str:
+    """Stories where its models are there, else the first suite of tables."""
+    return next(iter(lab.suites()))
+
+
+def sidebar() -> Inputs:
+    """The settings, top to bottom: what to write, then how."""
+    suite = first_suite()
+    first = examples(suite)[0]
+    chosen = gr.Dropdown(
+        list(lab.suites()), value=suite, label="suite",
+        info="Models of one vocabulary and one corpus; every sampler gets the one it fits.",
+    )  # fmt: skip
+    kind = gr.Radio(
+        [PROMPT, TEMPLATE], value=kind_of(first), label="go on from a prompt, or fill a template",
+    )  # fmt: skip
+    text = gr.Textbox(
+        first, label="text", lines=2, max_lines=6, max_length=20_000,
+        info="In a template, [MASK] or [MASK]*8 are the holes.",
+    )  # fmt: skip
+    dataset = gr.Dataset(
+        label="examples", components=[gr.Textbox(visible=False)],
+        samples=[[text] for text in examples(suite)], elem_classes="lab-examples",
+    )  # fmt: skip
+    length = gr.Slider(
+        0, 256, value=0, step=1, label="gen_length",
+        info=LENGTH_INFO,
+    )  # fmt: skip
+    with gr.Row(equal_height=True):
+        seed = gr.Number(0, label="seed", precision=0, minimum=0, min_width=120, scale=5)
+        dice = gr.Button("⚄", size="sm", min_width=40, scale=1, elem_id="dice")
+    settings = SettingsForm(start_value(fits(suite)), elem_id="settings")
+    return Inputs(chosen, kind, text, dataset, length, seed, dice, settings)
+
+
+def stage(inputs: Inputs) -> Outputs:
+    """The title, Run and Stop, and what a run fills."""
+    gr.Markdown(ABOUT, elem_classes="lab-about")
+    with gr.Row(elem_classes="lab-actions"):
+        run = gr.Button("Run", variant="primary", min_width=120, scale=2)
+        stop = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
+        csv = gr.DownloadButton("CSV", min_width=80, scale=1, interactive=False, elem_id="csv")
+        json = gr.DownloadButton("JSON", min_width=80, scale=1, interactive=False, elem_id="json")
+    status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
+    with gr.Tabs():
+        with gr.Tab("Tokens"):
+            _playback()
+            with gr.Row(equal_height=False, elem_classes="lab-panels"):
+                columns, panels = _panels(inputs.settings.value["panels"])
+        with gr.Tab("Confidence"):
+            gr.Markdown("The model's confidence by step and position; blank: still masked.")
+            heatmaps = _plots("confidence")
+        with gr.Tab("Order of decoding"):
+            gr.Markdown("At which step each position was written for the last time.")
+            orders = _plots("order")
+        with gr.Tab("Metrics"):
+            metrics = gr.Dataframe(interactive=False, elem_id="metrics", wrap=True)
+        with gr.Tab("Trajectory"):
+            gr.Markdown("Every change of every panel. CSV and JSON hold all steps and positions.")
+            table = gr.Dataframe(interactive=False, elem_id="trajectory", max_height=560)
+        with gr.Tab("Python"):
+            gr.Markdown("The same run without this page; the tokens will be the same.")
+            python = gr.Code(language="python", interactive=False, elem_id="python")
+    return Outputs(
+        run, stop, status, csv, json, columns, panels, heatmaps, orders, metrics, table, python
+    )
+
+
+def idle(panel: dict[str, Any] | None) -> dict[str, Any]:
+    """A panel before its first run."""
+    if panel is None:
+        return {"kind": "empty", "run": "idle"}
+    sampler = get(panel["sampler"])
+    return {
+        "kind": "idle", "run": f"idle {sampler.name}", "title": sampler.title,
+        "subtitle": f"{sampler.paper} · law: {sampler.law}", "message": "Press Run.",
+        "steps": [], "columns": 0, "pieces": {},
+    }  # fmt: skip
+
+
+def _panels(chosen: list[Any]) -> tuple[list[gr.Column], list[TokenPanel]]:
+    columns, panels = [], []
+    for number in range(PANELS):
+        with gr.Column(min_width=235, visible=chosen[number] is not None) as column:
+            panels.append(TokenPanel(idle(chosen[number]), elem_id=f"panel-{number + 1}"))
+        columns.append(column)
+    return columns, panels
+
+
+def _plots(name: str) -> list[gr.Plot]:
+    with gr.Row(elem_classes="lab-plots"):
+        return [
+            gr.Plot(show_label=False, min_width=420, elem_id=f"{name}-{number + 1}", visible=False)
+            for number in range(PANELS)
+        ]
+
+
+def _playback() -> gr.HTML:
+    folder = ASSETS / "playback"
+    return gr.HTML(
+        html_template=(folder / "playback.html").read_text(encoding="utf-8"),
+        js_on_load=(folder / "playback.js").read_text(encoding="utf-8"),
+        elem_id="playback",
+    )

@@ -1,0 +1,113 @@
+"""The token panel: a Trajectory as small JSON, drawn, played and scrubbed in the browser."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy import ndarray
+
+from lab.history import STATES
+from lab.trajectory import Trajectory
+
+from .visible import visible
+
+ASSETS = Path(__file__).parents[2] / "assets"
+LEAST = 0.001  # alternatives less likely than this are not sent
+
+from gradio.events import Dependency
+
+class TokenPanel(gr.HTML):
+    """One run's tokens. The template is static and token text only ever meets `textContent`:
+    gr.HTML evaluates whatever a template interpolates as JavaScript.
+    """
+
+    def __init__(self, value: dict[str, Any] | None = None, **layout: Any):
+        folder = ASSETS / "panel"
+        parts = ("film", "grid", "inspect", "panel")
+        super().__init__(
+            value,
+            html_template=(folder / "panel.html").read_text(encoding="utf-8"),
+            js_on_load="\n".join((folder / f"{p}.js").read_text(encoding="utf-8") for p in parts),
+            **layout,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def strip(trajectory: Trajectory, sent: list[str]) -> dict[str, Any]:
+    """What the panel draws of a trajectory; `sent` are the steps encoded before, kept as they are.
+
+    Each step is one JSON string of what it changed: the stream of a run then only ever appends to
+    a list, and telling old from new costs a string comparison.
+    """
+    states, tokens = trajectory.state, trajectory.tokens
+    count = len(trajectory.guess)
+    fresh = [_step(trajectory, s) for s in range(len(sent), count)]
+    card = trajectory.card
+    specials = [card.get(name) for name in ("mask_id", "pad_id", "bos_id")]
+    return {
+        "columns": int(tokens.shape[1]),
+        "states": list(STATES),
+        "start": {"tokens": tokens[0].tolist(), "state": states[0].tolist()},
+        "steps": [*sent, *fresh],
+        "pieces": {str(i): visible(text) for i, text in trajectory.pieces.items()},
+        "edges": edges(trajectory),
+        "specials": [i for i in [*specials, *card.get("eos_ids", ())] if i is not None],
+    }
+
+
+def edges(trajectory: Trajectory) -> list[int]:
+    """Positions at which a block begins, where the run went through more than one."""
+    starts = np.unique(trajectory.start).tolist()
+    return starts if len(starts) > 1 else []
+
+
+def _step(trajectory: Trajectory, s: int) -> str:
+    window = slice(int(trajectory.start[s]), int(trajectory.stop[s]))
+    before = trajectory.confidence[s - 1] if s else np.full_like(trajectory.confidence[0], np.nan)
+    change = {
+        "calls": int(trajectory.calls[s]),
+        "seconds": round(float(trajectory.model_seconds[s]), 4),
+        "window": [window.start, window.stop],
+        "tokens": _changes(trajectory.tokens[s], trajectory.tokens[s + 1]),
+        "state": _changes(trajectory.state[s], trajectory.state[s + 1]),
+        "written": _changes(trajectory.committed_step[s], trajectory.committed_step[s + 1]),
+        "confidence": _changes(before, trajectory.confidence[s]),
+        "guess": trajectory.guess[s, window].tolist(),
+        "entropy": [_plain(x) for x in trajectory.entropy[s, window].tolist()],
+        "top": _alternatives(trajectory, s, window),
+    }
+    return json.dumps(change, separators=(",", ":"), allow_nan=False)
+
+
+def _changes(before: ndarray, after: ndarray) -> list[Any]:
+    """Flat pairs position, new value."""
+    changed = (before != after) & ~((before != before) & (after != after))
+    where = np.nonzero(changed)[0]
+    return [x for i in where.tolist() for x in (i, _plain(after[i].item()))]
+
+
+def _alternatives(trajectory: Trajectory, s: int, window: slice) -> list[list[Any]]:
+    if trajectory.top_ids is None:
+        return []
+    ids = trajectory.top_ids[s, window].tolist()
+    likely = trajectory.top_probabilities[s, window].tolist()
+    return [
+        [x for i, p in zip(a, b, strict=True) if i >= 0 and p >= LEAST for x in (i, _plain(p))]
+        for a, b in zip(ids, likely, strict=True)
+    ]
+
+
+def _plain(number: float) -> float | int | None:
+    """A number JSON can hold: NaN becomes null, probabilities keep four places."""
+    if isinstance(number, int):
+        return number
+    return None if number != number else round(number, 4)

@@ -1,0 +1,86 @@
+"""What the tabs hold once a run has ended: figures, tables, files, and the run as Python."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from gradio.components.plot import PlotData
+from plotly.io.json import to_json_plotly
+
+from lab import figures, metrics
+from lab.history import STATES
+from lab.trajectory import Trajectory
+
+from .lane import Request
+from .layout import Outputs
+from .press import Result
+from .python import snippet
+from .settings import Choice
+from .visible import visible
+
+LINES = 5000  # most lines of the trajectory table
+
+
+def update(
+    outputs: Outputs, result: Result, request: Request, chosen: Sequence[Choice | None]
+) -> dict[Any, Any]:
+    """Every component below the panels with what the run left in it."""
+    runs = [one for one in result.trajectories if one]
+    change: dict[Any, Any] = {
+        outputs.csv: gr.DownloadButton(value=result.csv, interactive=True),
+        outputs.json: gr.DownloadButton(value=result.json, interactive=True),
+        outputs.metrics: measured(runs),
+        outputs.table: changes(result.trajectories),
+        outputs.python: snippet(request, [c for c in chosen if c]),
+    }
+    for trajectory, heatmap, order in zip(
+        result.trajectories, outputs.heatmaps, outputs.orders, strict=True
+    ):
+        change[heatmap] = _plot(figures.plot_confidence, figures.confidence_info, trajectory)
+        change[order] = _plot(figures.plot_order, figures.order_info, trajectory)
+    return change
+
+
+def _plot(plot: Any, info: Any, trajectory: Trajectory | None) -> Any:
+    if trajectory is None or not len(trajectory.calls):
+        return gr.Plot(value=None, visible=False)
+    figure = plot(info([trajectory])).to_plotly_json()
+    name = f"{trajectory.sampler}-seed{trajectory.seed}"
+    figure["config"] = {
+        "displaylogo": False,
+        "responsive": True,
+        "toImageButtonOptions": {"format": "svg", "filename": name},
+    }
+    # to_plotly_json keeps arrays; Plotly's own encoder packs them as base64.
+    return gr.Plot(PlotData(type="plotly", plot=to_json_plotly(figure)), visible=True)
+
+
+def measured(runs: Sequence[Trajectory]) -> pd.DataFrame:
+    """One line a panel with every metric."""
+    return metrics.table(runs).drop(columns="Row")
+
+
+def changes(trajectories: Sequence[Trajectory | None]) -> pd.DataFrame:
+    """One line for every change of a token or its state, panel by panel; the first LINES."""
+    parts = [_changes(n, one) for n, one in enumerate(trajectories, 1) if one is not None]
+    return pd.concat(parts, ignore_index=True)[:LINES]
+
+
+def _changes(panel: int, trajectory: Trajectory) -> pd.DataFrame:
+    tokens, state = trajectory.tokens, trajectory.state
+    changed = (tokens[1:] != tokens[:-1]) | (state[1:] != state[:-1])
+    step, position = changed.nonzero()
+    pieces = [visible(trajectory.piece(i)) for i in tokens[1:][changed].tolist()]
+    return pd.DataFrame(
+        {
+            "panel": panel,
+            "sampler": trajectory.sampler,
+            "step": step + 1,
+            "calls": trajectory.calls[step],
+            "position": position,
+            "token": pieces,
+            "state": [STATES[i] for i in state[1:][changed].tolist()],
+            "confidence": trajectory.confidence[changed].round(4),
+        }
+    )
