@@ -23,8 +23,8 @@ def table() -> str:
 
 def _line(sampler: Sampler) -> str:
     first = sampler.help.split("\n\n")[0].replace("\n", " ").strip()
-    paper = sampler.paper.removeprefix("arXiv:")
-    link = f"[{sampler.title}](https://arxiv.org/abs/{paper})"
+    paper = sampler.paper.replace("arXiv:", "https://arxiv.org/abs/")
+    link = f"[{sampler.title}]({paper})"
     needs = sampler.needs
     runs = f"{_words(needs.corruption)} corruption; {_words(needs.attention)} attention"
     runs += f"; {needs.posterior} posterior" if needs.posterior else ""
