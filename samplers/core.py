@@ -299,3 +299,15 @@ def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
     if not card.time_conditioned:
         return None
     return schedules.get(card.schedule).time(alpha.to(x.device)).expand(len(x))
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy [B, W] float64 in nats over the vocabulary of logits [B, W, V]."""
+    p = logits.double().softmax(-1)
+    return torch.special.entr(p).sum(-1)
+
+
+def coin(chance: Tensor, where: Tensor, noise: Noise, purpose: str) -> Tensor:
+    """True with probability `chance` [B, W] where `where` is True, False elsewhere."""
+    weights = torch.stack([1 - chance, chance], -1)
+    return noise.categorical(weights, where, purpose) == 1

@@ -1,6 +1,6 @@
 """Hybrid diffusion, mask and uniform noise together (GIDD, von Ruette et al., arXiv:2503.04482)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -80,36 +80,23 @@ def hybrid(
     (window,) = canvas.blocks() or [slice(0, 0)]
     free = canvas.writable[:, window]
     mixing = schedules.Hybrid(p_uniform, gamma, clip_noise)
-    spread = _spread(denoise.card, x.device)
+    spread = noise_spread(denoise.card, x.device)
     for t, s in _times(grid, steps) if free.any() else []:
         logits = denoise(x, window=window, t=torch.full((len(x),), t, device=x.device))
         z = x[:, window]
-        (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = (
-            [m.item() for m in mixing.at(torch.tensor(time))] for time in (t, s)
-        )
+        now, then = ([mass.item() for mass in mixing.at(torch.tensor(time))] for time in (t, s))
         # A token that the noise never places was chosen: it is certain, and stays.
         redrawn = free & ((z == canvas.mask_id) | (spread[z] > 0))
-        token = (z != canvas.mask_id) & redrawn
         if denoise.card.posterior == "full":
-            own = torch.log(1 + alpha_t / (uniform_t * spread[z]))  # q(z|x=z) / q(z|x!=z)
-            logits = logits.scatter_add(-1, z[..., None], -own.where(token, 0.0)[..., None].float())
+            logits = leave_one_out(logits, z, redrawn, canvas.mask_id, now, spread)
         clean = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
-        kept = alpha_t / alpha_s
-        arrival = uniform_s * spread
-        target = alpha_s * clean + arrival
-        target[..., canvas.mask_id] += mask_s
-        noised = torch.where(token, (uniform_t - kept * uniform_s) * spread[z], mask_t - kept * mask_s)  # noqa: E501
-        back = noised.clamp(min=0)[..., None].expand_as(target)
-        back = back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
-        weights = target * back
+        weights = reverse(clean, z, canvas.mask_id, now, then, spread)
         if min_p:
             share = weights / weights.sum(-1, keepdim=True)
             weights = weights * (share >= share.amax(-1, keepdim=True).clamp(max=min_p))
         ids = noise.categorical(weights, redrawn)
         x = write(x, window, redrawn, ids)
-        drawn = clean.gather(-1, ids.clamp(min=0)[..., None])[..., 0] * alpha_s
-        chosen = (ids != canvas.mask_id) & (drawn >= arrival[ids.clamp(min=0)])
-        yield Step(x, window, ids.where(redrawn & chosen, -1))
+        yield Step(x, window, chosen(ids, clean, canvas.mask_id, then, spread))
     if self_correction:
         yield from correct(denoise, canvas, noise, x, window, steps, correction_temperature, patience)  # noqa: E501
 
@@ -151,6 +138,45 @@ def correct(
         yield Step(x, window, ids, score.where(here, torch.nan))
 
 
+Masses = Sequence[float]  # of the marginal at one time: (alpha, on mask, spread over noise ids)
+
+
+def leave_one_out(
+    logits: Tensor, z: Tensor, free: Tensor, mask_id: int | None, now: Masses, spread: Tensor
+) -> Tensor:
+    """Turn full-posterior logits [B, W, V] into leave-one-out ones: divide by q(z_t | x).
+
+    The quotient differs at the observed token alone, by q(z | x = z) / q(z | x != z).
+    """
+    token = free if mask_id is None else free & (z != mask_id)
+    own = torch.log(1 + now[0] / (now[2] * spread[z])).where(token, 0.0)
+    return logits.scatter_add(-1, z[..., None], -own[..., None].to(logits.dtype))
+
+
+def reverse(
+    clean: Tensor, z: Tensor, mask_id: int | None, now: Masses, then: Masses, spread: Tensor
+) -> Tensor:
+    """Weights [B, W, V] of z_s given z_t: q(z_t | z_s) q_s(z_s), with clean [B, W, V] for x."""
+    (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = now, then
+    kept = alpha_t / alpha_s
+    target = alpha_s * clean + uniform_s * spread
+    noised = (uniform_t - kept * uniform_s) * spread[z]
+    if mask_id is not None:
+        target[..., mask_id] += mask_s
+        noised = noised.masked_fill(z == mask_id, mask_t - kept * mask_s)
+    back = noised.clamp(min=0)[..., None].expand_as(target)
+    return target * back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
+
+
+def chosen(
+    ids: Tensor, clean: Tensor, mask_id: int | None, then: Masses, spread: Tensor
+) -> Tensor:
+    """The ids [B, W] that came from the net sooner than from the noise; -1 for the others."""
+    safe = ids.clamp(min=0)
+    net = then[0] * clean.gather(-1, safe[..., None])[..., 0] >= then[2] * spread[safe]
+    return ids.where(net & (ids != (-1 if mask_id is None else mask_id)), -1)
+
+
 def _times(grid: str, steps: int) -> list[tuple[float, float]]:
     if grid == "published":  # linspace(e, 1 - e), read one point late; e = 1e-4
         points = (torch.linspace(0, 1, steps + 1, dtype=torch.float64) * (1 - 2e-4) + 1e-4).tolist()
@@ -158,7 +184,7 @@ def _times(grid: str, steps: int) -> list[tuple[float, float]]:
     return list(pairwise(schedules.grid(grid, steps)))
 
 
-def _spread(card: Any, device: torch.device) -> Tensor:
+def noise_spread(card: Any, device: torch.device) -> Tensor:
     """Where uniform noise lands: 1/K on each of the K noise ids [V], 0 elsewhere."""
     spread = torch.zeros(card.vocab_size, device=device)
     ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]

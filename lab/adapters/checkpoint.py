@@ -1,6 +1,8 @@
 """A trained net of a stock transformers class, run with the attention that its card states."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,20 @@ class Checkpoint(Model):
         return out.logits
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No bar while weights load: progress is the consumer's to show."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
@@ -113,9 +129,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     facts = json.loads((folder / "lab.json").read_text())
     here = (folder / "tokenizer.json").exists()
     tokenizer = AutoTokenizer.from_pretrained(folder if here else folder.parent / "tokenizer")
-    net = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
-    )
+    with _silence():
+        net = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
+        )
     known = {f.name for f in fields(ModelCard)}
     facts = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
              if k in known and v is not None}  # fmt: skip
