@@ -88,16 +88,23 @@ def work(calls: int, columns: int, rows: int, most: int = WORK) -> int:
 
 
 def most_calls(
-    values: dict[str, Any], holes: list[int], cached: bool, columns: int | None = None
+    values: dict[str, Any], holes: list[int], final: bool, columns: int | None = None
 ) -> int:
-    """The budget of a run: steps x blocks, + max_post_steps x blocks with editing, x 2 with a
-    corrector; holes: the holes of each block; cached: an unchanged canvas needs no call; columns:
-    what the blocks span, where strides are counted (None: as many as there are holes)."""
-    steps = values.get("steps", 0)
-    calls = sum(min(steps, count) if cached else steps for count in holes)
+    """The budget of a run: steps x blocks, + max_post_steps x blocks with editing, x 2 with
+    guidance or a corrector.
+
+    holes: the holes of each block. final: written tokens stay and the net takes no time, so that
+    an unchanged canvas needs no call; then, and without `steps`, a hole costs one call at most.
+    columns: what the blocks span, where strides are counted (None: as many as there are holes).
+    """
+    steps = values.get("steps")
+    calls = sum(
+        count if steps is None else min(steps, count) if final else steps for count in holes
+    )
     if values.get("editing_threshold") is not None:
         calls += values.get("max_post_steps", 0) * len(holes)
     calls += 1 if values.get("sampling_eps") else 0
     if values.get("stride"):
         calls *= math.ceil((columns or sum(holes)) / values["stride"])
-    return calls * 2 if values.get("self_correction") else calls
+    doubled = any(values.get(name) for name in ("self_correction", "corrector", "guidance"))
+    return calls * 2 if doubled else calls

@@ -78,8 +78,8 @@ def plan(
     blocks = canvas.blocks()
     holes = [int(canvas.writable[:, block].sum(-1).max()) for block in blocks]
     span = sum(block.stop - block.start for block in blocks)
-    cached = not card.time_conditioned and card.corruption == "absorbing"
-    calls = limits.most_calls(values, holes, cached, span)
+    final = not (card.time_conditioned or chosen.revises)
+    calls = limits.most_calls(values, holes, final, span)
     work = limits.work(calls, longest, len(canvas.tokens))
     key = "prompt" if template is None else "template"
     shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,

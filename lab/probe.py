@@ -94,11 +94,10 @@ class Book:
         self.ended = np.zeros(rows, bool)
         self.step = 0
         self.confidence = np.full(plan.canvas.tokens.shape, np.nan, np.float32)
-        # Standing tokens are judged again by each call unless every written token is final.
-        self.revises = (
-            plan.model.card.corruption != "absorbing"
-            or plan.values.get("editing_threshold") is not None
-        )
+        editing = plan.values.get("editing_threshold") is not None
+        # Where tokens may be wrong by design, each call judges the standing ones again.
+        self.judges = editing or plan.model.card.corruption != "absorbing"
+        self.revises = editing or plan.sampler.revises
         self.blocks = plan.canvas.blocks()
 
     def first(self) -> Frame:
@@ -154,7 +153,7 @@ class Book:
         probe, free = self.probe, self.canvas.writable[:, window]
         hole = free & (now == self.canvas.mask_id if self.canvas.mask_id is not None else False)
         fresh = torch.where(hole, probe.top[..., 0], probe.probability(now))
-        judged = hole | (now != before) | self.revises
+        judged = hole | (now != before) | self.judges
         judged = (judged & free & probe.answered[:, None]).numpy()
         kept = self.confidence.copy()
         kept[:, window] = np.where(judged, fresh.numpy(), kept[:, window])

@@ -41,6 +41,7 @@ def check(values: dict[str, Any], card: Any) -> None:
     law="O(N^-1/2)",
     needs=Needs(frozenset({"hybrid"}), frozenset({"full"})),
     layout="whole",
+    revises=True,
     check=check,
     presets={
         "p_uniform_0.2": {"p_uniform": 0.2},

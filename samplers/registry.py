@@ -119,7 +119,8 @@ class Sampler:
     """A registered sampler: what it is, what it needs, what can be set, and the function itself.
 
     `law` speaks of temperature 1, no filter, default settings: exact, O(1/N), O(N^-1/2), floor,
-    biased or deterministic. `layout` is where its blocks begin (see Canvas).
+    biased or deterministic. `layout` is where its blocks begin (see Canvas). `revises`: written
+    tokens may change again under any settings, so an EOS counts when the run is settled.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Sampler:
     params: tuple[Param, ...]
     presets: Mapping[str, Mapping[str, Any]]
     help: str
+    revises: bool
     function: Callable[..., Iterator[Step]] = field(repr=False)
     check: Callable[[dict[str, Any], Any], None] | None = field(default=None, repr=False)
 
@@ -210,6 +212,7 @@ def sampler(
     law: str,
     needs: Needs,
     layout: str,
+    revises: bool = False,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     check: Callable[[dict[str, Any], Any], None] | None = None,
 ) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
@@ -222,7 +225,7 @@ def sampler(
         # no_grad as a decorator: a `with` around a yield would leave grad off in the caller.
         made = Sampler(
             name, title, paper, law, needs, layout, _read(function), dict(presets or {}),
-            inspect.getdoc(function) or "", torch.no_grad()(function), check,
+            inspect.getdoc(function) or "", revises, torch.no_grad()(function), check,
         )
         for values in made.presets.values():
             made.bind(values)
