@@ -40,8 +40,8 @@ def only(sampler: str, **values: Any) -> dict[str, Any]:
 def revises(run: Run) -> bool:
     """Whether a written token may change again: then EOS counts when a block or run is settled."""
     values = run.plan.values
-    noisy = run.plan.sampler.needs.corruption == {"hybrid"}
-    return noisy or values.get("editing_threshold") is not None or bool(values.get("stride"))
+    edits = values.get("editing_threshold") is not None
+    return run.plan.sampler.revises or edits or bool(values.get("stride"))
 
 
 def leaves_masks(run: Run) -> bool:
@@ -127,22 +127,23 @@ def holes_of_blocks(run: Run, row: int) -> list[int]:
 
 
 def keeps_to_the_budget(run: Run) -> None:
-    """P3: steps x blocks, + max_post_steps x blocks with editing, x 2 corrector, official + 1.
+    """P3: steps x blocks, + max_post_steps x blocks with editing, x 2 with a corrector or guidance.
 
     Where an unchanged canvas needs no new call, a block takes no more calls than it has holes.
     """
     values, card = run.plan.values, run.plan.model.card
     rows = len(run.plan.canvas.tokens)
     planned = run.plan.work / rows / max(int(run.plan.canvas.visible.sum(-1).max()), 1)
-    cached = not card.time_conditioned and run.plan.sampler.needs.corruption != {"hybrid"}
+    cached = not (card.time_conditioned or run.plan.sampler.revises)
     for row in range(rows):
         budget = 0
         for holes in holes_of_blocks(run, row):
-            budget += min(values["steps"], holes) if cached else values["steps"]
+            steps = values.get("steps", holes)
+            budget += min(steps, holes) if cached else steps
             if values.get("editing_threshold") is not None:
                 budget += values["max_post_steps"]
             budget += bool(values.get("sampling_eps"))
-        if values.get("self_correction"):
+        if any(values.get(name) for name in ("self_correction", "corrector", "guidance")):
             budget *= 2
         calls = run.frames[-1].calls[row]
         assert calls <= budget, f"row {row} made {calls} calls of {budget}"

@@ -176,7 +176,7 @@ def test_an_unknown_parameter_lists_the_known_ones(sampler):
 
 def test_an_unknown_sampler_lists_the_known_ones():
     for name in ("treshold", "", None, 3, ["mdlm"]):
-        with pytest.raises(ValueError, match="no sampler .*; there are ") as caught:
+        with pytest.raises(ValueError, match=r"no sampler .*; there are ") as caught:
             samplers.get(name)
         assert all(known in str(caught.value) for known in SAMPLERS)
 
@@ -241,7 +241,7 @@ def test_misfits_are_refused_with_the_reason_and_a_way_out():
     for sampler in SAMPLERS:
         for kind in tiny.KINDS:
             if (sampler, kind) not in PAIRS:
-                with pytest.raises(ValueError, match=f"{sampler} needs .*choose another model"):
+                with pytest.raises(ValueError, match=rf"{sampler} needs .*choose another model"):
                     record(sampler, tiny.nets()[kind], "x", gen_length=4)
     draft = SimpleNamespace(corruption="absorbing", attention="any", posterior="full",
                             draft_length=None)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Laws of a run as such, over the whole registry: generators, side effects, traces that are real."""
+"""Laws of a run as such, over the whole registry: generators, side effects, real traces."""
 
 import gc
 import random

@@ -1,6 +1,7 @@
 """Every noise schedule: its ends, its slope, its inverse; and the hybrid mixture."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_eps_is_a_parameter():
 
 
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(ValueError, match="no schedule 'cosin'; there are .*cosine"):
+    with pytest.raises(ValueError, match=r"no schedule 'cosin'; there are .*cosine"):
         schedules.get("cosin")
 
 
@@ -81,7 +82,7 @@ def test_an_unknown_schedule_lists_the_known_ones():
 def test_a_grid_runs_from_one_to_zero_and_each_s_is_the_next_t(name, steps):
     times = schedules.grid(name, steps)
     assert len(times) == steps + 1 and times[0] == 1 and times[-1] == 0
-    assert all(b < a for a, b in zip(times, times[1:], strict=False))
+    assert all(b < a for a, b in pairwise(times))
     wanted = 1 - 1 / steps
     assert times[1] == pytest.approx(wanted if name == "uniform" else wanted**2)
 
