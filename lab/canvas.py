@@ -70,7 +70,8 @@ def prompt_row(model: Model, prompt: Any, gen_length: int) -> Row:
 def template_row(model: Model, template: Any) -> Row:
     """Text with [MASK] or [MASK]*8 as holes, or ids in which the mask id is a hole.
 
-    One space before a hole belongs to the token that will fill it.
+    One space before a hole belongs to the token that will fill it. Where the first column would be
+    a hole, the model's start token goes before it.
     """
     mask = model.card.mask_id or 0
     if not isinstance(template, str):
@@ -78,8 +79,7 @@ def template_row(model: Model, template: Any) -> Row:
             template = _render(model, template)
         else:
             ids = encode(model, template)
-            hole = tuple(token == mask for token in ids)
-            return _with_holes(Row(tuple(ids), hole))
+            return _begun(model, ids, [token == mask for token in ids])
     ids, hole, start = [], [], 0
     for match in HOLE.finditer(template):
         text = _text_ids(model, template[start : match.start()])
@@ -93,7 +93,7 @@ def template_row(model: Model, template: Any) -> Row:
         hole += [False] * len(text) + [True] * count
         start = match.end()
     text = _text_ids(model, template[start:])
-    return _with_holes(Row((*ids, *text), (*hole, *[False] * len(text))))
+    return _begun(model, [*ids, *text], [*hole, *[False] * len(text)])
 
 
 def lay_out(
@@ -137,10 +137,11 @@ def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:
     return {int(i): model.tokenizer.decode([int(i)]) for i in ids}
 
 
-def _with_holes(row: Row) -> Row:
-    if not any(row.hole):
+def _begun(model: Model, ids: list[int], hole: list[bool]) -> Row:
+    if not any(hole):
         raise ValueError("a template needs a hole: write [MASK] or [MASK]*8 where text is missing")
-    return row
+    start = [model.card.bos_id] if hole[0] and model.card.bos_id is not None else []
+    return Row((*start, *ids), (*[False] * len(start), *hole))
 
 
 def _text_ids(model: Model, text: str) -> list[int]:

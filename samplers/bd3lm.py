@@ -35,7 +35,7 @@ ENTROPY_WINDOW = 256
     title="BD3LM",
     paper="arXiv:2503.09573",
     law="exact",
-    needs=Needs(frozenset({"absorbing"}), frozenset({"block_causal"})),
+    needs=Needs(frozenset({"absorbing"}), frozenset({"block_causal"}), time=True),
     layout="first",
     presets={
         "paper": {"top_p": 0.9, "entropy_stop": 4.0},

@@ -39,7 +39,7 @@ def check(values: dict[str, Any], card: Any) -> None:
     title="Hybrid (mask + uniform)",
     paper="arXiv:2503.04482",
     law="O(N^-1/2)",
-    needs=Needs(frozenset({"hybrid"}), frozenset({"full"})),
+    needs=Needs(frozenset({"hybrid"}), frozenset({"full"}), time=True),
     layout="whole",
     revises=True,
     check=check,

@@ -30,7 +30,7 @@ SamplingEps = Annotated[float, Range(0.0, 0.1, 1e-5, "The last time of the grid;
     title="MDLM (absorbing)",
     paper="arXiv:2406.07524",
     law="O(1/N)",
-    needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
     presets={
         "paper": {"steps": 1000},

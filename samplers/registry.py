@@ -103,7 +103,8 @@ class Needs:
     """What a sampler asks of a model, as data.
 
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
-    time: it must be told t; draft: it needs a drafter; batch: False where rows run one by one.
+    time: it tells the net the time, without which no time-conditioned net can run; draft: it needs
+    a drafter; batch: False where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -160,6 +161,8 @@ class Sampler:
             return _reason(self, "attention", needs.attention, card.attention)
         if needs.posterior and card.posterior != needs.posterior:
             return _reason(self, "posterior", {needs.posterior}, card.posterior)
+        if card.time_conditioned and not needs.time:
+            return f"{self.name} knows no time, and this model asks for it; choose another model"
         if needs.draft and not card.draft_length:
             return f"{self.name} needs a model with a drafter; this one has none"
         return None
