@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from samplers import SAMPLERS
+from samplers.registry import shown
 
 from .adapters.model import Model
 
@@ -35,13 +36,20 @@ def load(name: str) -> Model:
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
     if name in models():
         return _shipped(name)
-    if Path(name).is_dir():
+    if _is_folder(name):
         from .adapters.checkpoint import load_checkpoint
 
         return load_checkpoint(Path(name))
     raise ValueError(
-        f"no model {name!r}; there are {', '.join(models())}, or give a checkpoint's folder"
+        f"no model {shown(name)}; there are {', '.join(models())}, or give a checkpoint's folder"
     )
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return bool(name.strip()) and Path(name).is_dir()
+    except (OSError, ValueError):  # longer than a path may be, a NUL, half a surrogate pair
+        return False
 
 
 def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
