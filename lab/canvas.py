@@ -70,8 +70,8 @@ def prompt_row(model: Model, prompt: Any, gen_length: int) -> Row:
 def template_row(model: Model, template: Any) -> Row:
     """Text with [MASK] or [MASK]*8 as holes, or ids in which the mask id is a hole.
 
-    One space before a hole belongs to the token that will fill it. Where the first column would be
-    a hole, the model's start token goes before it.
+    One space before a hole belongs to the token that will fill it. A causal model cannot answer
+    for the first column: its start token goes before a hole there.
     """
     mask = model.card.mask_id or 0
     if not isinstance(template, str):
@@ -140,7 +140,8 @@ def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:
 def _begun(model: Model, ids: list[int], hole: list[bool]) -> Row:
     if not any(hole):
         raise ValueError("a template needs a hole: write [MASK] or [MASK]*8 where text is missing")
-    start = [model.card.bos_id] if hole[0] and model.card.bos_id is not None else []
+    causal = model.card.attention == "causal" and model.card.bos_id is not None
+    start = [model.card.bos_id] if hole[0] and causal else []
     return Row((*start, *ids), (*[False] * len(start), *hole))
 
 

@@ -162,7 +162,7 @@ class Sampler:
         if needs.posterior and card.posterior != needs.posterior:
             return _reason(self, "posterior", {needs.posterior}, card.posterior)
         if card.time_conditioned and not needs.time:
-            return f"{self.name} knows no time, and this model asks for it; choose another model"
+            return f"{self.name} knows no time, this model is time-conditioned; choose another"
         if needs.draft and not card.draft_length:
             return f"{self.name} needs a model with a drafter; this one has none"
         return None
