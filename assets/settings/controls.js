@@ -94,7 +94,7 @@ const sharedRow = (param, read, write, users) => {
     row.classList.toggle('ignored', !using.length);
     for (const input of control.inputs) input.disabled = !using.length;
     row.classList.toggle('resting', value === undefined);
-    control.show(value ?? own);
+    control.show(value ?? own ?? param.suggested);
     note.textContent = !using.length ? `off: no chosen sampler uses ${param.name}`
       : ignoring.length ? `not used by ${ignoring.join(', ')}` : '';
   };

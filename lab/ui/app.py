@@ -1,10 +1,12 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
-import random
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+
+import lab
 
 from . import compute, endpoints, results
 from .examples import TEMPLATE, examples, kind_of
@@ -29,6 +31,8 @@ LAUNCH: dict[str, Any] = {
     "allowed_paths": [],
     "state_session_capacity": 200,
 }  # fmt: skip
+# On a phone the open sidebar would cover the page.
+NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')?.click(); }"
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
 
 
@@ -44,6 +48,10 @@ def build() -> gr.Blocks:
         _wire_settings(inputs, outputs)
         _wire_run(inputs, outputs)
         endpoints.attach()
+        demo.load(None, js=NARROW)
+        demo.load(
+            _load, inputs.suite, None, queue=False, show_progress="hidden", api_visibility="private"
+        )
     return demo.queue(**QUEUE)
 
 
@@ -56,10 +64,18 @@ def _wire_settings(inputs: Inputs, outputs: Outputs) -> None:
     )  # fmt: skip
     inputs.examples.click(_example, inputs.examples, [inputs.kind, inputs.text], **quick)
     inputs.kind.change(_kind, inputs.kind, inputs.gen_length, **quick)
-    inputs.dice.click(lambda: random.randrange(2**31), None, inputs.seed, **quick)
+    inputs.dice.click(lambda: secrets.randbelow(2**31), None, inputs.seed, **quick)
+    inputs.suite.change(_load, inputs.suite, None, **quick)
     inputs.settings.change(
         _idle, [inputs.settings, *outputs.panels], [*outputs.columns, *outputs.panels], **quick
     )
+
+
+def _load(suite: str) -> None:
+    """Load a suite's models and the plotting library while the visitor still reads the page."""
+    for model in lab.suites().get(suite, {}).values():
+        lab.load(model)
+    results.warm()
 
 
 def _suite(suite: str, settings: Any) -> list[Any]:

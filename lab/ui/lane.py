@@ -11,9 +11,11 @@ from lab import checks, limits, record
 from lab.metrics import metrics
 from lab.trajectory import Frame, Trajectory
 from samplers import SAMPLERS, get
+from samplers.core import Canvas
 
 from .panel import strip
 from .settings import Choice
+from .visible import visible
 
 LINES = {"sudoku4": 4}  # suites whose tokens stand in lines of this length
 
@@ -101,7 +103,7 @@ class Lane:
             "run": self.name,
             "title": sampler.title,
             "subtitle": self._subtitle(),
-            "message": self.message,
+            "message": visible(self.message),
         }
         trajectory = self.trajectory()
         if trajectory is None:
@@ -113,32 +115,27 @@ class Lane:
             "line": LINES.get(self.request.suite, 0),
             "metrics": shown_metrics(trajectory),
             "verdict": verdict(trajectory) if self.kind == "done" else None,
-            "notes": self._notes(trajectory),
+            "notes": notes(self.run.plan.canvas, self.run.plan.model.card.attention),
         }
 
     def _subtitle(self) -> str:
         if self.run is None:
             return ""
         plan = self.run.plan
-        return f"{plan.model.card.name} · {plan.model.card.attention} · law: {plan.sampler.law}"
-
-    def _notes(self, trajectory: Trajectory) -> list[str]:
-        """What this panel's reader should know about how it was run."""
-        notes = []
-        canvas = self.run.plan.canvas
-        last = canvas.writable[0].nonzero().max()
-        pinned = (canvas.visible & ~canvas.writable)[0]
-        blocks = canvas.blocks()
-        after_first = pinned.clone()
-        after_first[: blocks[0].stop] = False
-        if canvas.layout == "first" and bool(after_first[: last + 1].any() | pinned[last:].any()):
-            notes.append(
-                "Block by block: text pinned in later blocks is not seen when a block is filled."
-            )
-        return notes
+        return f"{plan.model.card.name} · law: {plan.sampler.law}"
 
     def _fail(self, error: Exception) -> None:
         self.kind, self.message = "error", explain(error)
+
+
+def notes(canvas: Canvas, attention: str) -> list[str]:
+    """What a panel's reader should know about how it was run."""
+    pinned = (canvas.visible & ~canvas.writable)[0]
+    # Tables and full attention see everything; a causal block sees what is left of its end.
+    reach = {"block_causal": canvas.blocks()[0].stop, "causal": int(canvas.writable[0].int().argmax())}
+    if bool(pinned[reach.get(attention, len(pinned)) :].any()):
+        return ["Block by block: text pinned in later blocks is not seen when a block is filled."]
+    return []
 
 
 def known_suite(name: Any) -> None:

@@ -82,9 +82,8 @@ def sidebar() -> Inputs:
         0, 256, value=0, step=1, label="gen_length",
         info=LENGTH_INFO,
     )  # fmt: skip
-    with gr.Row(equal_height=True):
-        seed = gr.Number(0, label="seed", precision=0, minimum=0, min_width=120, scale=5)
-        dice = gr.Button("⚄", size="sm", min_width=40, scale=1, elem_id="dice")
+    seed = gr.Number(0, label="seed", precision=0, minimum=0)
+    dice = gr.Button("another seed", size="sm")
     settings = SettingsForm(start_value(fits(suite)), elem_id="settings")
     return Inputs(chosen, kind, text, dataset, length, seed, dice, settings)
 
@@ -93,10 +92,10 @@ def stage(inputs: Inputs) -> Outputs:
     """The title, Run and Stop, and what a run fills."""
     gr.Markdown(ABOUT, elem_classes="lab-about")
     with gr.Row(elem_classes="lab-actions"):
-        run = gr.Button("Run", variant="primary", min_width=120, scale=2)
-        stop = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
-        csv = gr.DownloadButton("CSV", min_width=80, scale=1, interactive=False, elem_id="csv")
-        json = gr.DownloadButton("JSON", min_width=80, scale=1, interactive=False, elem_id="json")
+        run = gr.Button("Run", variant="primary", min_width=90, scale=2)
+        stop = gr.Button("Stop", variant="stop", min_width=60, scale=1, interactive=False)
+        csv = gr.DownloadButton("CSV", min_width=60, scale=1, interactive=False, elem_id="csv")
+        json = gr.DownloadButton("JSON", min_width=60, scale=1, interactive=False, elem_id="json")
     status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
     with gr.Tabs():
         with gr.Tab("Tokens"):

@@ -14,7 +14,7 @@ from lab.trajectory import Trajectory
 from .visible import visible
 
 ASSETS = Path(__file__).parents[2] / "assets"
-LEAST = 0.001  # alternatives less likely than this are not sent
+LEAST = 0.003  # alternatives less likely than this are not sent
 
 
 class TokenPanel(gr.HTML):
@@ -60,9 +60,8 @@ def strip(trajectory: Trajectory, sent: list[str]) -> dict[str, Any]:
 
 
 def edges(trajectory: Trajectory) -> list[int]:
-    """Positions at which a block begins, where the run went through more than one."""
-    starts = np.unique(trajectory.start).tolist()
-    return starts if len(starts) > 1 else []
+    """Positions at which a block begins, all but the first."""
+    return np.unique(trajectory.start).tolist()[1:]
 
 
 def _step(trajectory: Trajectory, s: int) -> str:
@@ -102,7 +101,7 @@ def _alternatives(trajectory: Trajectory, s: int, window: slice) -> list[list[An
 
 
 def _plain(number: float) -> float | int | None:
-    """A number JSON can hold: NaN becomes null, probabilities keep four places."""
+    """A number JSON can hold: NaN becomes null, probabilities keep three places."""
     if isinstance(number, int):
         return number
-    return None if number != number else round(number, 4)
+    return None if number != number else round(number, 3)

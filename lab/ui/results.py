@@ -1,14 +1,14 @@
 """What the tabs hold once a run has ended: figures, tables, files, and the run as Python."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 from gradio.components.plot import PlotData
-from plotly.io.json import to_json_plotly
 
-from lab import figures, metrics
+from lab import metrics
 from lab.history import STATES
 from lab.trajectory import Trajectory
 
@@ -26,6 +26,8 @@ def update(
     outputs: Outputs, result: Result, request: Request, chosen: Sequence[Choice | None]
 ) -> dict[Any, Any]:
     """Every component below the panels with what the run left in it."""
+    from lab import figures  # plotly takes a second to import, which the first page need not wait
+
     runs = [one for one in result.trajectories if one]
     change: dict[Any, Any] = {
         outputs.csv: gr.DownloadButton(value=result.csv, interactive=True),
@@ -42,23 +44,31 @@ def update(
     return change
 
 
+def warm() -> None:
+    """Import what only a finished run needs, while the visitor still reads the page."""
+    from lab import figures
+
+    figures.plot_confidence(figures.confidence_info([]))
+
+
 def _plot(plot: Any, info: Any, trajectory: Trajectory | None) -> Any:
     if trajectory is None or not len(trajectory.calls):
         return gr.Plot(value=None, visible=False)
-    figure = plot(info([trajectory])).to_plotly_json()
+    figure = json.loads(plot(info([trajectory])).to_json())
     name = f"{trajectory.sampler}-seed{trajectory.seed}"
     figure["config"] = {
         "displaylogo": False,
         "responsive": True,
         "toImageButtonOptions": {"format": "svg", "filename": name},
     }
-    # to_plotly_json keeps arrays; Plotly's own encoder packs them as base64.
-    return gr.Plot(PlotData(type="plotly", plot=to_json_plotly(figure)), visible=True)
+    return gr.Plot(PlotData(type="plotly", plot=json.dumps(figure)), visible=True)
 
 
 def measured(runs: Sequence[Trajectory]) -> pd.DataFrame:
-    """One line a panel with every metric."""
-    return metrics.table(runs).drop(columns="Row")
+    """One line a metric, one column a panel: it fits a page whatever is added."""
+    table = metrics.table(runs).drop(columns="Row").astype(str).T
+    table.columns = [f"{number} · {run.sampler}" for number, run in enumerate(runs, 1)]
+    return table.drop(index="Sampler").rename_axis("Metric").reset_index()
 
 
 def changes(trajectories: Sequence[Trajectory | None]) -> pd.DataFrame:
@@ -81,6 +91,6 @@ def _changes(panel: int, trajectory: Trajectory) -> pd.DataFrame:
             "position": position,
             "token": pieces,
             "state": [STATES[i] for i in state[1:][changed].tolist()],
-            "confidence": trajectory.confidence[changed].round(4),
+            "confidence": trajectory.confidence[changed].astype(float).round(4),
         }
     )

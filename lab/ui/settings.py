@@ -70,7 +70,7 @@ def describe(sampler: Sampler) -> dict[str, Any]:
         "title": sampler.title,
         "paper": sampler.paper,
         "law": sampler.law,
-        "help": sampler.help.split("\n\n")[0].replace("\n", " "),
+        "help": sampler.help.split("\n\n")[0].replace("\n", " ").replace("`", ""),
         "presets": {name: dict(values) for name, values in sampler.presets.items()},
         "params": [_describe(param) for param in sampler.params],
     }
@@ -87,7 +87,7 @@ def _describe(param: Param) -> dict[str, Any]:
         wide = param.kind == "int" and param.high - param.low > 2 * USUAL
         described["usual"] = USUAL if wide else param.high
         # What a switch turns on where the default is off: a value that does something.
-        described["suggested"] = 20 if wide else param.low + (param.high - param.low) / 2
+        described["suggested"] = 20 if wide else param.low + 0.9 * (param.high - param.low)
     return described
 
 
