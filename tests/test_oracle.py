@@ -225,21 +225,16 @@ def test_oracle_floor_where_a_token_cannot_follow():
     torch.testing.assert_close(chances[1], alone)
 
 
+def test_guidance_between_impossible_tokens_is_a_number():
+    writable = torch.tensor([[False, True, True, False]])
+    tokens = torch.tensor([[0, MASK, 1, 2]])
+    denoise = oracle([1, 0, 0], A, length=L).open(Canvas(tokens, writable, writable | True, MASK))
+    logits = denoise(tokens, window=slice(0, L), guidance=2.0)
+    assert not logits.isnan().any() and torch.isfinite(logits[..., :V]).all()
+
+
 def test_absorbing_ignores_time_and_hybrid_uses_it():
     t = torch.full((len(CANVASES),), 0.3)
     absorbing, hybrid = (oracle(PI, A, length=L, corruption=c) for c in ("absorbing", "hybrid"))
     assert torch.equal(absorbing.denoise(CANVASES), absorbing.denoise(CANVASES, t))
     assert not torch.allclose(hybrid.denoise(CANVASES, t), hybrid.denoise(CANVASES, t + 0.3))
-
-
-def test_card_and_caller_arrays():
-    transition = torch.tensor(A)
-    model = oracle(PI, transition, length=7, corruption="hybrid", posterior="loo", eos_id=2)
-    before = model.denoise(torch.full((1, 7), MASK))
-    transition.zero_()
-    assert torch.equal(before, model.denoise(torch.full((1, 7), MASK)))
-    card = model.card
-    assert (card.vocab_size, card.mask_id, card.eos_ids, card.length) == (4, 3, (2,), 7)
-    assert (card.attention, card.corruption, card.posterior) == ("any", "hybrid", "loo")
-    assert card.p_uniform == 0.1 and not card.time_conditioned
-    assert oracle(PI, A).card.p_uniform == 0.0

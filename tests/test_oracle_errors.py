@@ -1,4 +1,4 @@
-"""Bad arguments of oracle and table: the error says the rule, the value and the way out."""
+"""What oracle and table say of themselves, and of bad arguments: rule, value, way out."""
 
 import pytest
 import torch
@@ -8,6 +8,20 @@ from lab.adapters import oracle, table
 PI = [0.5, 0.3, 0.2]
 A = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]
 CANVASES = torch.tensor([[0, 1, 2, 3]])
+
+
+def test_card_and_caller_arrays():
+    transition = torch.tensor(A)
+    model = oracle(PI, transition, length=7, corruption="hybrid", posterior="loo", eos_id=2)
+    before = model.denoise(torch.full((1, 7), 3))
+    transition.zero_()
+    assert torch.equal(before, model.denoise(torch.full((1, 7), 3)))
+    card = model.card
+    assert (card.vocab_size, card.mask_id, card.eos_ids, card.length) == (4, 3, (2,), 7)
+    assert (card.attention, card.corruption, card.posterior) == ("any", "hybrid", "loo")
+    assert card.p_uniform == 0.1 and not card.time_conditioned
+    assert oracle(PI, A).card.p_uniform == 0.0
+
 
 BAD = [
     (lambda: oracle([0.5, 0.6], [[1, 0], [0, 1]]), "initial must sum to 1, got 1.1"),

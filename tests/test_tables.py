@@ -5,10 +5,12 @@ from itertools import product
 
 import pytest
 import torch
+from replay import canvas_of
 
+import samplers
 from lab import checks, tables
 from lab.adapters.shipped import SHIPPED
-from samplers.core import Canvas
+from samplers.core import Canvas, Noise
 
 MODELS = {name: make() for name, make in SHIPPED.items()}
 
@@ -167,3 +169,17 @@ def test_what_is_not_finished_or_has_no_checker_is_not_judged():
     assert checks.check("stories", ["Once"]) is None
     assert checks.check("capitals", ["The", "<mask>"]) is None
     assert checks.check("capitals", ["The", "<eos>", "<mask>"]) is not None
+
+
+@pytest.mark.parametrize("name", ["capitals", "sudoku4"])
+def test_one_token_a_call_is_always_right_and_two_calls_are_not(name):
+    """What the tables are for: the error of parallel decoding, and nothing else, is seen."""
+    model, right = MODELS[name], {}
+    for sampler, values in (("bd3lm", {}), ("mdlm", {"steps": 2})):
+        run = samplers.get(sampler)
+        row = [model.card.mask_id] * model.card.length
+        canvas = canvas_of(run, model, row, 32, 16)
+        *_, last = run(model.open(canvas, 16), canvas, Noise(0, range(32)), **values)
+        texts = [[model.tokenizer.decode([i]) for i in row] for row in last.tokens.tolist()]
+        right[sampler] = sum(checks.check(name, text).right for text in texts)
+    assert right["bd3lm"] == 32 and right["mdlm"] < 24
