@@ -9,11 +9,11 @@ from typing import Any
 import samplers
 from samplers.registry import Param, Sampler
 
-from . import suites
 from .export import save
 from .metrics import table
 from .plan import plan
 from .record import Run
+from .suites import suites
 from .trajectory import Trajectory
 
 EXAMPLE = "python -m lab compare --suite capitals --samplers mdlm,llada2 --steps 8 --seed 3"
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=EXAMPLE)
     commands = top.add_subparsers(required=True, metavar="command")
     compare = commands.add_parser("compare", help="several samplers on one prompt", epilog=EXAMPLE)
-    compare.add_argument("--suite", default=next(iter(suites.suites())), help="which models")
+    compare.add_argument("--suite", default=next(iter(suites())), help="which models")
     compare.add_argument("--samplers", default=None, help="names, comma-separated (default: all)")
     compare.set_defaults(command=_compare)
     generate = commands.add_parser("generate", help="one sampler on one model")
@@ -124,7 +124,7 @@ def _plan(options: argparse.Namespace, name: str, model: str) -> Any:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    known = suites.suites()
+    known = suites()
     if options.suite not in known:
         raise ValueError(f"no suite {options.suite!r}; there are {', '.join(known)}")
     names = options.samplers.split(",") if options.samplers else list(known[options.suite])
@@ -132,7 +132,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    model = options.model or next(iter(suites.suites()))
+    model = options.model or next(iter(suites()))
     _finish(options, [Run(_plan(options, options.sampler, model))])
 
 

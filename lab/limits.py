@@ -54,8 +54,8 @@ def prompts(name: str, values: list[Any]) -> None:
             text(name, value)
         else:
             for turn in value:
-                if isinstance(turn, dict):
-                    text(name, turn.get("content", ""))
+                for said in turn.values() if isinstance(turn, dict) else ():
+                    text(name, said)
             if len(value) > PROMPT_CHARACTERS:
                 raise ValueError(
                     f"{name} must have at most {PROMPT_CHARACTERS} tokens, got {len(value)}"

@@ -1,6 +1,6 @@
 """Check a run before it begins: sampler, model, parameters, text, limits, canvas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -73,14 +73,16 @@ def plan(
     limits.context(longest, gen_length or 0, card, sliding)
     limits.work(1, longest, len(laid) * rows, limits.CELLS)
     block_length = values.get("block_length")
-    canvas = canvases.lay_out([r for r in laid for _ in range(rows)], card, chosen.layout,
-                              block_length)  # fmt: skip
+    canvas = canvases.lay_out(laid, card, chosen.layout, block_length)
     blocks = canvas.blocks()
     holes = [int(canvas.writable[:, block].sum(-1).max()) for block in blocks]
     span = sum(block.stop - block.start for block in blocks)
     final = not (card.time_conditioned or chosen.revises)
     calls = limits.most_calls(values, holes, final, span)
-    work = limits.work(calls, longest, len(canvas.tokens))
+    work = limits.work(calls, longest, len(laid) * rows)
+    copies = {name: getattr(canvas, name).repeat_interleave(rows, 0)
+              for name in ("tokens", "writable", "visible")}  # fmt: skip
+    canvas = replace(canvas, **copies)
     key = "prompt" if template is None else "template"
     shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
               "versions": _versions()}  # fmt: skip
