@@ -104,7 +104,7 @@ def test_a_causal_net_is_shifted_and_cached_exactly():
         plain = model.net(alone).logits[:, -1].index_fill(-1, torch.tensor([0, 1]), -torch.inf)
         close(logits[:1, 0], plain.detach())
         x = filled(canvas, x, window, column)
-    with pytest.raises(ValueError, match="needs a first token"):
+    with pytest.raises(ValueError, match=r"needs a first token"):
         model.open(canvas)(x, window=slice(0, 3))
 
 
@@ -150,8 +150,10 @@ def test_denoise_answers_as_an_opened_model_does(kind):
     assert torch.isfinite(whole.logsumexp(-1)).all()
 
 
-@pytest.mark.parametrize(("kind", "sampler"), [("full-absorbing", "mdlm"), ("full-hybrid", "hybrid"),
-                                               ("block-absorbing", "llada2")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "sampler"),
+    [("full-absorbing", "mdlm"), ("full-hybrid", "hybrid"), ("block-absorbing", "llada2")],
+)
 def test_a_wrapped_module_runs_as_the_same_net_in_a_checkpoint(kind, sampler):
     model = tiny.nets()[kind]
     wrapped = lab.wrap(model.net, model.card, model.tokenizer)
@@ -172,7 +174,7 @@ def test_attention_is_what_its_name_says():
     assert causal[3] == [0, 1, 1, 1, 0, 0] and causal[0] == [1, 0, 0, 0, 0, 0]
     assert additive(torch.tensor([True, False]))[1] < -1e38
     assert positions(seen).tolist() == [[0, 0, 1, 2, 3, 4]]
-    with pytest.raises(ValueError, match="needs a block_length"):
+    with pytest.raises(ValueError, match=r"needs a block_length"):
         allowed(seen, "block_causal", None, columns, columns)
 
 
@@ -200,7 +202,7 @@ def test_a_tokenizer_beside_the_folder_serves(folder, tmp_path):
 def test_pickled_weights_are_refused_unread(folder, name):
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(b"\x80\x04cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(ValueError, match="pickled weights .* are not opened; convert them"):
+    with pytest.raises(ValueError, match=r"pickled weights .* are not opened; convert them"):
         lab.load(str(folder))
 
 
@@ -218,7 +220,7 @@ def test_unknown_facts_do_not_hinder(folder):
 
 def test_an_unknown_model_lists_the_known_ones():
     for name in ("storys", "", "a\0b", "\ud800", "x" * 5000, "/no/such"):
-        with pytest.raises(ValueError, match="no model .*; there are .*capitals"):
+        with pytest.raises(ValueError, match=r"no model .*; there are .*capitals"):
             lab.load(name)
 
 

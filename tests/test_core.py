@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
+from samplers import core
 from samplers.core import (
     Noise,
     _below,
@@ -36,10 +37,13 @@ def test_noise_is_uniform_in_the_open_interval():
         assert abs(lagged) < 0.02 and len(u.unique()) == u.numel()
 
 
-def test_noise_reaches_neither_end_whatever_its_bits():
-    bits = torch.tensor([0, (1 << 52) - 1])
-    u = (bits.double() + 0.5) * 2.0**-52
-    assert u[0] > 0 and u[1] < 1
+@pytest.mark.parametrize("bits", [0, -1])
+def test_noise_reaches_neither_end_whatever_its_bits(bits, monkeypatch):
+    noise = Noise(0, [0])
+    noise.uniform(EVERY[:, :1])
+    monkeypatch.setattr(core, "_mix", lambda z: torch.full_like(z, bits))
+    u = float(noise.uniform(EVERY[:, :1]))
+    assert 0 < u < 1 and min(u, 1 - u) < 1e-15
 
 
 def test_a_row_s_noise_depends_on_no_neighbour():
