@@ -3,31 +3,45 @@
 from functools import cache
 from pathlib import Path
 
+import samplers
 from samplers import SAMPLERS
 from samplers.registry import shown
 
-from .adapters.model import Model
+from .adapters.card import read_card
+from .adapters.model import Model, ModelCard
 
 ASSETS = Path(__file__).parent.parent / "assets"
-_STORIES = {
-    "llada2": "stories-block", "mdlm": "stories-mdlm", "hybrid": "stories-hybrid",
-    "bd3lm": "stories-block",
-}  # fmt: skip
+
+# The members of each suite; a sampler gets the first that fits what it needs.
+MEMBERS = {
+    "stories": ("stories-mdlm", "stories-block", "stories-hybrid"),
+    "capitals": ("capitals", "capitals-hybrid", "capitals-uniform"),
+    "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform"),
+}
 
 
 def suites() -> dict[str, dict[str, str]]:
     """Every suite with the model it gives each sampler: {suite: {sampler: model name}}."""
-    tables = {
-        suite: {name: suite + ("-hybrid" if name == "hybrid" else "") for name in SAMPLERS}
-        for suite in ("capitals", "sudoku4")
+    return {
+        suite: {
+            sampler.name: fitting[0]
+            for sampler in SAMPLERS.values()
+            if (fitting := [name for name in present if sampler.misfit(card(name)) is None])
+        }
+        for suite in MEMBERS
+        if (present := _present(suite))
     }
-    nets = {s: m for s, m in _STORIES.items() if _folder(m).joinpath("config.json").exists()}
-    return {"stories": nets, **tables} if nets else tables
+
+
+def card(name: str) -> ModelCard:
+    """What a shipped model is, without its weights. ValueError names the known ones."""
+    folder = _folder(name)
+    return _shipped(name).card if folder is None else read_card(folder)
 
 
 def models() -> list[str]:
     """The names of all models that ship with the lab."""
-    return list(dict.fromkeys(name for suite in suites().values() for name in suite.values()))
+    return [name for suite in MEMBERS for name in _present(suite)]
 
 
 def load(name: str) -> Model:
@@ -59,8 +73,10 @@ def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
     known = suites()
     if isinstance(model, str) and model in known:
         if sampler not in known[model]:
+            reason = samplers.get(sampler).misfit(card(_present(model)[0]))
             raise ValueError(
-                f"suite {model} has no model for {sampler}; it serves {', '.join(known[model])}"
+                f"suite {model} has no model for {sampler} ({reason}); it serves "
+                f"{', '.join(known[model])}"
             )
         name = known[model][sampler]
         # A table and its suite share a name: asked for as a suite, it means the fitting member.
@@ -71,15 +87,25 @@ def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
 
 @cache
 def _shipped(name: str) -> Model:
-    if name in _STORIES.values():
+    folder = _folder(name)
+    if folder is not None:
         from .adapters.checkpoint import load_checkpoint
 
-        return load_checkpoint(_folder(name))
+        return load_checkpoint(folder)
     from .adapters.shipped import SHIPPED
 
     return SHIPPED[name]()
 
 
-def _folder(name: str) -> Path:
-    suite, net = name.split("-", 1)
-    return ASSETS / suite / net
+def _present(suite: str) -> list[str]:
+    """Members whose weights are there; the tables always are."""
+    return [
+        name
+        for name in MEMBERS[suite]
+        if (folder := _folder(name)) is None or (folder / "config.json").exists()
+    ]
+
+
+def _folder(name: str) -> Path | None:
+    suite, _, net = name.partition("-")
+    return ASSETS / suite / net if suite == "stories" else None

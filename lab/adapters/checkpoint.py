@@ -1,9 +1,8 @@
 """A trained net of a stock transformers class, run with the attention that its card states."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .attention import additive, allowed, positions
+from .card import read_card, tokenizer_folder
 from .model import Model, ModelCard
 
 
@@ -114,8 +114,7 @@ def _silence() -> Iterator[None]:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
-    lab.json holds what config and tokenizer do not say of a ModelCard. ValueError for pickled
-    weights or a folder of another format.
+    ValueError for pickled weights or a folder of another format.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -124,26 +123,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"no safetensors weights in {folder.name}: pickled weights (.bin, .pt, .ckpt) are not "
             "opened; convert them with save_pretrained first"
         )
-    if not (folder / "lab.json").exists():
-        raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
-    facts = json.loads((folder / "lab.json").read_text())
-    here = (folder / "tokenizer.json").exists()
-    tokenizer = AutoTokenizer.from_pretrained(folder if here else folder.parent / "tokenizer")
+    card = read_card(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
     with _silence():
         net = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
         )
-    known = {f.name for f in fields(ModelCard)}
-    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
-             if k in known and v is not None}  # fmt: skip
-    card = ModelCard(**{
-        "name": folder.name,
-        "vocab_size": net.config.vocab_size,
-        "mask_id": tokenizer.mask_token_id,
-        "pad_id": tokenizer.pad_token_id,
-        "bos_id": tokenizer.bos_token_id,
-        "eos_ids": (tokenizer.eos_token_id,) if tokenizer.eos_token_id is not None else (),
-        "context": net.config.max_position_embeddings,
-        **facts,
-    })  # fmt: skip
     return Checkpoint(net, card, tokenizer)

@@ -1,7 +1,6 @@
-"""The models that need no download: the tables capitals and sudoku4, absorbing and hybrid.
+"""The models that need no download: the tables capitals and sudoku4 under each kind of noise.
 
-`SHIPPED` maps a model's name to the function that builds it; nothing is built on import. A
-suite's hybrid variant serves the sampler `hybrid`, the absorbing one all others (lab.suites).
+`SHIPPED` maps a model's name to the function that builds it; nothing is built on import.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +44,8 @@ def _build(
 SHIPPED: dict[str, Callable[[], Model]] = {
     "capitals": capitals,
     "capitals-hybrid": partial(capitals, "hybrid"),
+    "capitals-uniform": partial(capitals, "uniform"),
     "sudoku4": sudoku4,
     "sudoku4-hybrid": partial(sudoku4, "hybrid"),
+    "sudoku4-uniform": partial(sudoku4, "uniform"),
 }

@@ -1,0 +1,52 @@
+"""A checkpoint folder's ModelCard, read from its JSON files alone: no weights, no transformers."""
+
+import json
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+from .model import ModelCard
+
+
+@cache
+def read_card(folder: Path) -> ModelCard:
+    """Put together what config.json, lab.json and the tokenizer's files say of a net.
+
+    lab.json holds what config and tokenizer do not: attention, corruption, posterior and the rest
+    of a ModelCard. ValueError for a folder that lacks it.
+    """
+    if not (folder / "lab.json").exists():
+        raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
+    config = json.loads((folder / "config.json").read_text())
+    words = tokenizer_folder(folder)
+    tokens = json.loads((words / "tokenizer.json").read_text())["added_tokens"]
+    names = json.loads((words / "tokenizer_config.json").read_text())
+    ids = {token["content"]: token["id"] for token in tokens}
+
+    def special(name: str) -> int | None:
+        token = names.get(name)
+        return ids.get(token["content"] if isinstance(token, dict) else token)
+
+    eos = special("eos_token")
+    known = {field.name for field in fields(ModelCard)}
+    facts = json.loads((folder / "lab.json").read_text())
+    given = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in facts.items()
+        if key in known and value is not None
+    }
+    read = {
+        "name": folder.name,
+        "vocab_size": config["vocab_size"],
+        "mask_id": special("mask_token"),
+        "pad_id": special("pad_token"),
+        "bos_id": special("bos_token"),
+        "eos_ids": () if eos is None else (eos,),
+        "context": config["max_position_embeddings"],
+    }
+    return ModelCard(**{**read, **given})
+
+
+def tokenizer_folder(folder: Path) -> Path:
+    """Where the tokenizer is: in the folder itself, or shared by the suite beside it."""
+    return folder if (folder / "tokenizer.json").exists() else folder.parent / "tokenizer"
