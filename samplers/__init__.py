@@ -1,6 +1,9 @@
 """The mathematics of discrete diffusion sampling: torch and the standard library only."""
 
-from . import llada2, mdlm, hybrid, bd3lm  # noqa: F401, I001 - the order in which they are shown
+from . import (  # noqa: F401, I001 - the order in which samplers are shown
+    llada2, mdlm, hybrid, bd3lm, llada, sdar, dream, threshold, remdm, first_hitting,
+    entropy_bound, orders, uniform, autoregressive,
+)  # fmt: skip
 from .registry import SAMPLERS, get
 
 __all__ = ["SAMPLERS", "get"]

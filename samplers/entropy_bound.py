@@ -1,0 +1,54 @@
+"""EB-Sampler: commit as many tokens as their joint entropy allows (arXiv:2505.24857)."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import torch
+
+from .core import Canvas, Denoiser, Noise, Step, draw, entropy, write
+from .core import top_k as first
+from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
+from .registry import Needs, Range, sampler
+
+Gamma = Annotated[float, Range(0.0, 10.0, 0.05, "Most entropy (nats) that the tokens of one call may add to the surest one's; 0 is one token a call.")]  # noqa: E501
+
+
+@sampler(
+    title="Entropy bound (EB)",
+    paper="arXiv:2505.24857",
+    law="floor",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
+    layout="whole",
+    presets={"fast": {"gamma": 1.0}},
+)
+def entropy_bound(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    gamma: Gamma = 0.1,
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "keep_crossing",
+    eos_early_stop: EosEarlyStop = True,
+) -> Iterator[Step]:
+    """Commit the k holes of least entropy, k the most with sum_{i<=k} H_i - max H_i <= gamma.
+
+    The order depends on the model's distribution alone, so gamma = 0 (one token a call) is exact;
+    above it the error is the dependence among the tokens of one call.
+    """
+    x = canvas.tokens
+    for window in canvas.blocks():
+        while True:
+            hole = canvas.holes(x, window, canvas.finished(x) & eos_early_stop)
+            if not (rows := hole.any(-1)).any():
+                break
+            logits = denoise(x, window=window, rows=rows)
+            guess, _ = draw(logits, hole, noise, temperature, top_k, top_p, nucleus_rule)
+            unsure = entropy(logits).where(hole, torch.inf)
+            ranked = unsure.sort(dim=-1).values
+            before = ranked.cumsum(-1) - ranked  # the largest of k is the k-th: H ascends
+            count = (before <= gamma).sum(-1)
+            x = write(x, window, first(-unsure, count), guess)
+            yield Step(x, window, guess, -unsure.where(hole, torch.nan))

@@ -1,0 +1,56 @@
+"""The first-hitting sampler for full attention (Zheng et al. 2024, arXiv:2409.02908)."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from .bd3lm import first_hits
+from .core import Canvas, Denoiser, Noise, Step, token_weights
+from .params import (
+    AlphaSchedule,
+    EosEarlyStop,
+    NucleusRule,
+    Steps,
+    Temperature,
+    TopK,
+    TopP,
+)
+from .registry import Needs, sampler
+
+
+@sampler(
+    title="First hitting",
+    paper="arXiv:2409.02908",
+    law="exact",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
+    layout="whole",
+)
+def first_hitting(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    steps: Steps = 1024,
+    schedule: AlphaSchedule = "loglinear",
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "drop_crossing",
+    eos_early_stop: EosEarlyStop = True,
+) -> Iterator[Step]:
+    """Open one hole a call, at a uniformly drawn position and the time at which it would open.
+
+    The law of MDLM with infinitely many steps, at one call a token. With fewer steps than holes
+    several open a call, and the law is no longer exact.
+    """
+    weigh = partial(
+        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
+    )
+    x = canvas.tokens
+    for window in canvas.blocks():
+        run = first_hits(
+            denoise, canvas, noise, x, window, steps, schedule, weigh,
+            lambda x: canvas.finished(x) & eos_early_stop,
+        )  # fmt: skip
+        for step in run:
+            x = step.tokens
+            yield step

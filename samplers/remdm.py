@@ -1,0 +1,113 @@
+"""ReMDM: ancestral sampling that may take tokens back (Wang et al. 2025, arXiv:2503.00307)."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+
+from . import schedules
+from .core import Canvas, Denoiser, Noise, Step, coin, model_time, token_weights, write
+from .params import Grid, NucleusRule, Steps, Temperature, TopK, TopP
+from .registry import Choice, Needs, Range, sampler
+
+STRATEGIES = ("cap", "rescale", "conf", "loop", "forward_backward")
+Strategy = Annotated[str, Choice(STRATEGIES, "How likely a written token is masked again: at most eta, eta times the most possible, shared out by low confidence, only in a middle phase, or as the forward process would.")]  # noqa: E501
+Eta = Annotated[float, Range(0.0, 1.0, 0.001, "Strength of remasking (cap, rescale, loop); 0 is MDLM token for token (cap, rescale).")]  # noqa: E501
+Time = Annotated[float, Range(0.0, 1.0, 0.01, "loop: the times between which alpha stands still while tokens are remasked.")]  # noqa: E501
+Alpha = Annotated[float, Range(0.01, 0.99, 0.01, "loop: the alpha at which it stands still.")]
+
+
+@sampler(
+    title="ReMDM (remasking)",
+    paper="arXiv:2503.00307",
+    law="O(N^-1/2)",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
+    layout="whole",
+    revises=True,
+    presets={
+        "paper_cap": {"eta": 0.008, "steps": 1024, "top_p": 0.9},
+        "paper_rescale": {"strategy": "rescale", "eta": 0.015, "steps": 1024, "top_p": 0.9},
+        "paper_loop": {"strategy": "loop", "eta": 0.02, "steps": 1024, "top_p": 0.9},
+        "forward_backward": {"strategy": "forward_backward"},
+    },
+)
+def remdm(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    steps: Steps = 128,
+    strategy: Strategy = "cap",
+    eta: Eta = 0.008,
+    t_on: Time = 0.55,
+    t_off: Time = 0.05,
+    alpha_on: Alpha = 0.9,
+    grid: Grid = "uniform",
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "drop_crossing",
+) -> Iterator[Step]:
+    """As MDLM, but from t to s a written token is masked again with probability sigma.
+
+    A hole stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), so that the marginal at
+    s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t. EOS is applied when the run is
+    settled. `conf` is biased by design, `loop` keeps a floor of O(eta).
+    """
+    x = canvas.tokens
+    for window in canvas.blocks():
+        free = canvas.writable[:, window]
+        stale, weights = torch.ones(len(x), dtype=torch.bool, device=x.device), None
+        recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
+        for t, s in pairwise(schedules.grid(grid, steps)):
+            hole = free & (x[:, window] == canvas.mask_id)
+            move_t, move_s, sigma = _rates(strategy, eta, t_on, t_off, alpha_on, t, s)
+            rows = hole.any(-1) & stale
+            if asked := bool(rows.any()):
+                time = model_time(denoise.card, torch.tensor(1 - move_t), x)
+                logits = denoise(x, window=window, rows=rows, t=time)
+                fresh = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
+                weights = fresh if weights is None else fresh.where(rows[:, None, None], weights)
+            stay = (move_s - sigma * (1 - move_t)) / move_t if s > 0 else 0.0
+            mixed = weights * (1 - stay)
+            mixed[..., canvas.mask_id] = stay
+            ids = noise.categorical(mixed, hole)
+            commit, written = hole & (ids != canvas.mask_id), free & ~hole
+            chance = torch.full_like(recorded, sigma)
+            if strategy == "conf":  # the less sure a token was, the larger its part of sigma
+                doubt = (-recorded).masked_fill(~written, -torch.inf)
+                chance = chance * doubt.softmax(-1).nan_to_num()
+            again = coin(chance, written, noise, "remask")
+            held = weights.gather(-1, ids.clamp(min=0)[..., None])[..., 0].double()
+            recorded = held.where(commit, recorded)
+            changed = (commit | again).any(-1)
+            stale = (stale & ~rows) | changed | denoise.card.time_conditioned
+            if asked or changed.any():
+                x = write(x, window, commit | again, ids.where(commit, canvas.mask_id))
+                yield Step(x, window, ids.where(commit, -1))
+
+
+def _rates(
+    strategy: str, eta: float, t_on: float, t_off: float, alpha_on: float, t: float, s: float
+) -> tuple[float, float, float]:
+    """(1 - alpha_t, 1 - alpha_s, sigma) of one step."""
+    curve = schedules.get("loglinear")
+    if strategy == "loop":
+        if s >= t_on:  # down to alpha_on
+            fall = alpha_on / (1 - t_on) if t_on < 1 else 0.0
+            return 1 - (1 - t) * fall, 1 - (1 - s) * fall, 0.0
+        if s >= t_off:
+            start = 1 - alpha_on if t <= t_on else 1 - (1 - t) * alpha_on / (1 - t_on)
+            return start, 1 - alpha_on, eta if t <= t_on else 0.0
+        rise = (1 - alpha_on) / t_off if t_off else 0.0
+        return (t * rise if t <= t_off else 1 - alpha_on), s * rise, 0.0
+    move_t, move_s = curve.move_chance(torch.tensor([t, s])).tolist()
+    most = min(1.0, move_s / (1 - move_t)) if move_t < 1 else 1.0
+    sigma = {
+        "cap": min(eta, most),
+        "rescale": eta * most,
+        "conf": most,
+        "forward_backward": (move_t - move_s) / (1 - move_t) if move_t < 1 else 1.0,
+    }[strategy]
+    return move_t, move_s, min(sigma, most)
