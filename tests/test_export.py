@@ -302,7 +302,7 @@ def test_csv_cut_short_anywhere_is_refused(tmp_path):
     export.save(several()[:1], tmp_path / "run.csv")
     data = (tmp_path / "run.csv").read_bytes()
     first = data.index(b"\n") + 1
-    for cut in range(0, len(data), 41):
+    for cut in [*range(0, len(data), 41), *range(len(data) - 9, len(data))]:
         if cut != first:
             broken(tmp_path, ".csv", data[:cut])
     assert "must have 12 lines (3 steps of 4 positions), got 11" in broken(
@@ -343,6 +343,7 @@ def edit(line: int, column: str, value: str):
         (edit(3, "token_id", "x"), "token_id must hold whole numbers"),
         (edit(3, "token_id", "9" * 30), "token_id must hold whole numbers"),
         (edit(3, "token_id", "77"), "tokens must be from 0 to 9, got 77"),
+        (edit(5, "step", "2"), "in the order of step and position"),
         (edit(5, "confidence", ""), "confidence must hold numbers"),
         (edit(5, "confidence", "7"), "confidence must be from 0 to 1, got 7"),
         (edit(5, "calls", "9"), "calls must be one value a step"),

@@ -121,7 +121,11 @@ def test_heatmap_draws_the_info_as_it_is():
     assert trace.z is info.panels[0].confidence or np.array_equal(
         trace.z, info.panels[0].confidence, equal_nan=True
     )
-    assert trace.z.dtype == np.float32 and trace.coloraxis == "coloraxis" and not trace.hoverongaps
+    assert (
+        trace.z.dtype == np.float32
+        and trace.coloraxis == "coloraxis"
+        and trace.hoverongaps is False
+    )
     assert trace.x.tolist() == [0, 1, 2, 3, 4] and trace.y.tolist() == [1, 2, 3, 4, 5]
 
 
@@ -142,6 +146,7 @@ def test_panels_lie_in_as_many_columns_as_asked(columns, places):
     lefts = {round(figure.layout[f"xaxis{n}"].domain[0], 3) for n in ("", 2, 3)}
     tops = {round(figure.layout[f"yaxis{n}"].domain[1], 3) for n in ("", 2, 3)}
     assert (len(tops), len(lefts)) == places
+    assert [trace.yaxis for trace in figure.data] == ["y", "y2", "y3"]
     with pytest.raises(ValueError, match="columns must be 1 or more, got 0"):
         plot_order(order_info([]), 0)
 
