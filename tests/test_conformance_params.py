@@ -1,7 +1,6 @@
 """Laws of parameters, over the whole registry: both ends, None, every choice, every preset."""
 
 import random
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,7 +85,7 @@ def test_every_preset_runs_within_its_budget(sampler, kind):
             assert all(mask not in one.output for one in run.trajectories())
 
 
-@pytest.mark.parametrize("steps", range(1, 12))
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 10, 11, 12])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_every_number_of_steps_fills_every_hole(sampler, kind, steps):
     values = only(sampler, block_length=8, steps=steps)
@@ -99,7 +98,7 @@ def finished_early(run):
     return run.trajectories()[0].output[-1] in run.plan.model.card.eos_ids
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_any_settings_together_keep_every_law(sampler, kind, number):
     pick = random.Random(number)
@@ -257,6 +256,3 @@ def test_misfits_are_refused_with_the_reason_and_a_way_out():
             if (sampler, kind) not in PAIRS:
                 with pytest.raises(ValueError, match=rf"{sampler} needs .*choose another model"):
                     record(sampler, tiny.nets()[kind], "x", gen_length=4)
-    draft = SimpleNamespace(corruption="absorbing", attention="any", posterior="full",
-                            draft_length=None, time_conditioned=False)  # fmt: skip
-    assert not samplers.get("mdlm").misfit(draft)
