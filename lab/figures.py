@@ -8,7 +8,7 @@ from lab.figure_info import KINDS, ConfidenceInfo, OrderInfo, confidence_info, o
 
 __all__ = ["confidence_info", "order_info", "plot_confidence", "plot_order"]
 
-BORDER = "#d62728"  # no shade of Cividis
+BORDER = "#d62728"  # no shade of Viridis
 GREY = "#888"  # reads on white and on black, and the server does not know the theme
 SYMBOLS = dict(zip(KINDS, ("circle", "diamond", "triangle-up", "x-thin"), strict=True))
 _ROW, _TOP, _GAP, _BOTTOM = 200, 46, 64, 112  # pixels; _TOP leaves room for the toolbar
@@ -103,7 +103,7 @@ def _grid(titles: list[str], columns: int) -> go.Figure:
         coloraxis={
             "cmin": 0,
             "cmax": 1,
-            "colorscale": "Cividis",
+            "colorscale": "Viridis",  # its dark end stays apart from a dark page
             "colorbar": {
                 **{"orientation": "h", "x": 0, "xanchor": "left", "len": 1, "thickness": 10},
                 **{"y": -36 / inner, "yanchor": "top", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
