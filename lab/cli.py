@@ -16,6 +16,7 @@ from .record import Run
 from .suites import suites
 from .trajectory import Trajectory
 
+SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
 EXAMPLE = "python -m lab compare --suite capitals --samplers mdlm,llada2 --steps 8 --seed 3"
 
 
@@ -67,6 +68,9 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=_number, default=0)
     command.add_argument("--rows", type=_number, default=1, help="copies, each with its own noise")
     command.add_argument("--preset", default=None, help="a sampler's named settings")
+    command.add_argument(
+        "--sampling", choices=list(SAMPLING), default=None, help="short for --temperature 0 or 1"
+    )
     command.add_argument("--csv", default=None, metavar="FILE", help="write the trajectories")
     command.add_argument("--json", default=None, metavar="FILE", help="write the trajectories")
     group = command.add_argument_group("sampler parameters (those a sampler lacks are named)")
@@ -109,6 +113,10 @@ def _params(options: argparse.Namespace, sampler: Sampler) -> dict[str, Any]:
         for name, text in vars(options).items()
         if name.startswith("param_") and text is not None
     }
+    if options.sampling is not None:
+        if "temperature" in given:
+            raise ValueError("--sampling is short for a temperature: leave one of the two out")
+        given["temperature"] = SAMPLING[options.sampling]
     for name in given.keys() - owned:
         print(f"{sampler.name} has no {name}: left out for it", file=sys.stderr)
     return {name: value for name, value in given.items() if name in owned}
