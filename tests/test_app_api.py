@@ -10,18 +10,14 @@ from gradio_client.exceptions import AppError
 
 import lab
 from lab import export
-from lab.ui import LAUNCH, build
+from lab.ui import build
 from samplers import SAMPLERS
+from tests.serving import served
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    demo = build()
-    _, url, _ = demo.launch(
-        **LAUNCH, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1"
-    )
-    yield url
-    demo.close()
+    yield from served(build())
 
 
 @pytest.fixture(scope="module")

@@ -132,9 +132,10 @@ def notes(canvas: Canvas, attention: str) -> list[str]:
     """What a panel's reader should know about how it was run."""
     pinned = (canvas.visible & ~canvas.writable)[0]
     # Tables and full attention see everything; a causal block sees what is left of its end.
-    reach = {"block_causal": canvas.blocks()[0].stop, "causal": int(canvas.writable[0].int().argmax())}
+    first = canvas.blocks()[0]
+    reach = {"block_causal": first.stop, "causal": first.start}
     if bool(pinned[reach.get(attention, len(pinned)) :].any()):
-        return ["Block by block: text pinned in later blocks is not seen when a block is filled."]
+        return ["Text pinned in later blocks is not seen while a block is filled."]
     return []
 
 

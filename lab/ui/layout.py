@@ -64,14 +64,14 @@ def sidebar() -> Inputs:
     suite = first_suite()
     first = examples(suite)[0]
     chosen = gr.Dropdown(
-        list(lab.suites()), value=suite, label="suite",
+        list(lab.suites()), value=suite, label="suite", elem_id="suite",
         info="Models of one vocabulary and one corpus; every sampler gets the one it fits.",
     )  # fmt: skip
     kind = gr.Radio(
         [PROMPT, TEMPLATE], value=kind_of(first), label="go on from a prompt, or fill a template",
     )  # fmt: skip
     text = gr.Textbox(
-        first, label="text", lines=2, max_lines=6, max_length=20_000,
+        first, label="text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the holes.",
     )  # fmt: skip
     dataset = gr.Dataset(
@@ -79,10 +79,10 @@ def sidebar() -> Inputs:
         samples=[[text] for text in examples(suite)], elem_classes="lab-examples",
     )  # fmt: skip
     length = gr.Slider(
-        0, 256, value=0, step=1, label="gen_length",
+        0, 256, value=0, step=1, label="gen_length", elem_id="length",
         info=LENGTH_INFO,
     )  # fmt: skip
-    seed = gr.Number(0, label="seed", precision=0, minimum=0)
+    seed = gr.Number(0, label="seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("another seed", size="sm")
     settings = SettingsForm(start_value(fits(suite)), elem_id="settings")
     return Inputs(chosen, kind, text, dataset, length, seed, dice, settings)

@@ -1,0 +1,209 @@
+"""What a visitor does: runs four panels, stops them, scrubs, looks, downloads, goes by keyboard."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+import lab
+from lab import export
+
+
+@pytest.fixture
+def capitals(visit):
+    """The app with the capitals suite chosen."""
+
+    def open_capitals(**options):
+        made = visit(**options)
+        made.suite("capitals")
+        return made
+
+    return open_capitals
+
+
+def test_four_panels_run_side_by_side(capitals):
+    shown = capitals()
+    shown.run()
+    tops = []
+    for number in (1, 2, 3, 4):
+        panel = shown.panel(number)
+        expect(panel).to_have_attribute("data-kind", "done")
+        shown.at_the_end(number)
+        expect(panel.locator("[role=option]")).to_have_count(12)
+        expect(panel.locator(".mask")).to_have_count(0)
+        expect(panel.locator(".verdict")).to_be_visible()
+        tops.append(panel.bounding_box()["y"])
+    assert len(set(tops)) == 1
+
+
+def test_tokens_arrive_while_the_run_goes_on(capitals):
+    shown = capitals()
+    for number in (1, 2, 3, 4):
+        shown.sampler(number, "hybrid" if number == 1 else "")
+    shown.open_settings(1)
+    shown.page.get_by_label("steps of panel 1", exact=True).fill("1000")
+    shown.page.get_by_role("button", name="Run", exact=True).click()
+    expect(shown.panel(1)).to_have_attribute("data-kind", "running")
+    scrub = shown.panel(1).locator(".scrub")
+    shown.page.wait_for_function("scrub => +scrub.value > 5", arg=scrub.element_handle())
+    expect(shown.panel(1)).to_have_attribute("data-kind", "running")
+    shown.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
+
+
+def test_stop_ends_all_panels_and_keeps_their_files(capitals):
+    shown = capitals()
+    for number in (1, 2, 3, 4):
+        shown.sampler(number, "hybrid")
+    shown.page.get_by_label("one steps for all panels").check()
+    shown.page.get_by_label("steps", exact=True).fill("4000")
+    shown.page.get_by_role("button", name="Run", exact=True).click()
+    for number in (1, 2, 3, 4):
+        expect(shown.panel(number)).to_have_attribute("data-kind", "running")
+    shown.page.get_by_role("button", name="Stop", exact=True).click()
+    for number in (1, 2, 3, 4):
+        expect(shown.panel(number)).to_have_attribute("data-kind", "stopped", timeout=20_000)
+    expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
+    before = [shown.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
+    shown.page.wait_for_timeout(500)
+    after = [shown.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
+    assert before == after and 0 < int(after[0]) < 4000
+    expect(shown.page.locator("#csv")).to_be_enabled()
+
+
+def test_scrubbing_one_panel_and_all_of_them(capitals):
+    shown = capitals()
+    shown.run()
+    first, second = shown.panel(1), shown.panel(2)
+    shown.at_the_end(1)
+    first.get_by_label("Step").fill("0")
+    expect(first.locator(".mask")).to_have_count(9)
+    expect(second.locator(".mask")).to_have_count(0)
+    everywhere = shown.page.get_by_label("Scrub all panels")
+    everywhere.fill("0")
+    for number in (1, 2, 3, 4):
+        expect(shown.panel(number).locator(".mask")).to_have_count(9)
+    everywhere.fill("500")
+    expect(second.locator(".where")).to_contain_text("calls")
+    assert 0 < second.locator(".mask").count() < 9
+    first.get_by_label("Play this panel").click()
+    expect(first.locator(".mask")).to_have_count(0, timeout=20_000)
+
+
+def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
+    shown = capitals()
+    shown.text.fill("The capital of")
+    shown.page.locator("#seed input").fill("11")
+    shown.page.get_by_label("one steps for all panels").check()
+    shown.page.get_by_label("steps", exact=True).fill("6")
+    shown.open_settings(1)
+    shown.page.get_by_label("threshold of panel 1", exact=True).fill("0.5")
+    shown.run()
+    for name, suffix in (("CSV", "csv"), ("JSON", "json")):
+        with shown.page.expect_download() as waiting:
+            shown.page.get_by_role("button", name=name, exact=True).click()
+        assert waiting.value.suggested_filename == f"trajectories-capitals-seed11.{suffix}"
+        waiting.value.save_as(tmp_path / f"run.{suffix}")
+        runs = export.read(tmp_path / f"run.{suffix}")
+        own = [{"threshold": 0.5}, {}, {}, {}]
+        for run, extra in zip(runs, own, strict=True):
+            alone = lab.run(run.sampler, "capitals", "The capital of", seed=11, steps=6, **extra)
+            assert run.same_tokens(alone[0])
+
+
+@pytest.mark.parametrize("tab", ["Confidence", "Order of decoding"])
+def test_the_figures_are_drawn(capitals, tab: str):
+    shown = capitals()
+    shown.run()
+    shown.page.get_by_role("tab", name=tab).click()
+    plots = shown.page.locator(".js-plotly-plot:visible")
+    expect(plots).to_have_count(4, timeout=30_000)
+    mark = ".heatmaplayer image" if tab == "Confidence" else ".scatterlayer .point"
+    for index in range(4):
+        expect(plots.nth(index).locator(mark).first).to_be_visible(timeout=20_000)
+
+
+def test_the_tables_and_the_python_are_filled(capitals):
+    shown = capitals()
+    shown.run()
+    shown.page.get_by_role("tab", name="Metrics").click()
+    expect(shown.page.locator("#metrics")).to_contain_text("Tokens per call")
+    shown.page.get_by_role("tab", name="Trajectory").click()
+    expect(shown.page.locator("#trajectory")).to_contain_text("committed")
+    shown.page.get_by_role("tab", name="Python").click()
+    expect(shown.page.locator("#python")).to_contain_text("lab.run('llada2', 'capitals'")
+
+
+def test_an_error_stays_in_its_panel(capitals):
+    shown = capitals()
+    shown.open_settings(2)
+    shown.page.get_by_label("steps of panel 2", exact=True).fill("0")
+    shown.run()
+    expect(shown.panel(2)).to_have_attribute("data-kind", "error")
+    expect(shown.panel(2).locator(".message")).to_contain_text("steps must be a whole number")
+    for number in (1, 3, 4):
+        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
+
+
+def test_settings_mark_what_changed_and_say_what_is_ignored(capitals):
+    shown = capitals()
+    rows = shown.page.locator("#settings .shared-row")
+    threshold = rows.filter(has_text="threshold")
+    expect(threshold).to_contain_text("not used by mdlm")
+    shown.open_settings(1)
+    steps = shown.page.get_by_label("steps of panel 1", exact=True)
+    own = steps.input_value()
+    shown.page.get_by_label("one steps for all panels").check()
+    shown.page.get_by_label("steps", exact=True).fill("5")
+    expect(steps).to_have_value("5")
+    steps.fill("9")
+    summary = shown.page.locator("#settings summary").first
+    expect(summary).to_contain_text("1 changed")
+    shown.page.get_by_label("steps of panel 1: back", exact=False).first.click()
+    expect(steps).to_have_value("5")
+    shown.page.get_by_label("one steps for all panels").uncheck()
+    expect(steps).to_have_value(own)
+    for number in (1, 2, 3, 4):
+        shown.sampler(number, "mdlm")
+    expect(threshold).to_contain_text("no chosen sampler uses threshold")
+    expect(shown.page.get_by_label("one threshold for all panels")).to_be_disabled()
+
+
+def test_a_preset_and_an_optional_setting_reach_the_run(capitals):
+    shown = capitals()
+    shown.page.get_by_label("Preset of panel 1").select_option("llada2.1_quality", force=True)
+    shown.open_settings(1)
+    expect(shown.page.get_by_label("threshold of panel 1", exact=True)).to_have_value("0.7")
+    shown.page.get_by_label("top_k of panel 1 on").check()
+    shown.page.get_by_label("top_k of panel 1", exact=True).fill("3")
+    shown.run()
+    shown.page.get_by_role("tab", name="Python").click()
+    code = shown.page.locator("#python")
+    expect(code).to_contain_text("preset='llada2.1_quality', top_k=3")
+
+
+def test_fewer_panels_take_the_room(capitals):
+    shown = capitals()
+    wide = shown.panel(1).bounding_box()["width"]
+    shown.sampler(3, "")
+    shown.sampler(4, "")
+    expect(shown.panel(3)).to_be_hidden()
+    shown.run()
+    expect(shown.panel(2)).to_have_attribute("data-kind", "done")
+    expect(shown.panel(4)).to_be_hidden()
+    assert shown.panel(1).bounding_box()["width"] > 1.5 * wide
+
+
+def test_a_template_is_filled_and_a_grid_is_drawn_as_a_grid(visit):
+    shown = visit()
+    shown.suite("sudoku4")
+    expect(shown.page.locator("#length input").first).to_be_disabled()
+    shown.page.get_by_role("button", name="1 2 3 4[MASK]*12").click()
+    expect(shown.text).to_have_value("1 2 3 4[MASK]*12")
+    shown.run()
+    shown.at_the_end(1)
+    cells = shown.panel(1).locator("[role=option]")
+    expect(cells).to_have_count(16)
+    expect(shown.panel(1).locator(".prompt")).to_have_text(["1", "2", "3", "4"])
+    tops = [round(cells.nth(i).bounding_box()["y"]) for i in (0, 3, 4, 12)]
+    assert tops[0] == tops[1] < tops[2] < tops[3]

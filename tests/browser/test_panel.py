@@ -1,0 +1,116 @@
+"""The token panel by itself: hostile tokens, the keyboard, small screens, dark, and calm."""
+
+import re
+from collections.abc import Iterator
+
+import gradio as gr
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, expect
+
+from lab.ui.panel import TokenPanel, strip
+from tests.serving import served
+from tests.trajectories import make
+
+HOSTILE = {
+    0: "${1+1}",
+    1: "</script><script>document.body.dataset.hacked=1</script>",
+    2: "<img src=x onerror=\"document.body.dataset.hacked='1'\">",
+    3: "\\u00 `${alert(1)}` {{this}}",
+    4: "\ud800\u202e\0\u200b",
+}
+SHOWN = [*(HOSTILE[i] for i in range(4)), "⟨U+D800⟩⟨U+202E⟩␀⟨U+200B⟩"]
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[str]:
+    """A page with one panel of a run whose five tokens are all hostile, message and title too."""
+    lines = ["_____", "a____", "ab___", "abc__", "abcd_", "abcde"]
+    top = np.zeros((5, 5, 5), int)
+    top[..., :] = range(5)
+    run = make(lines, pieces=HOSTILE, top_ids=top, top_probabilities=np.full(top.shape, 0.2))
+    value = {
+        "kind": "done", "run": "hostile", "title": HOSTILE[1], "subtitle": HOSTILE[2],
+        "message": HOSTILE[2], "notes": [HOSTILE[2]], "metrics": [[HOSTILE[2]] * 3],
+        "verdict": {"ok": False, "text": HOSTILE[2], "wrong": [4]}, **strip(run, []),
+    }  # fmt: skip
+    with gr.Blocks() as demo:
+        TokenPanel(value, elem_id="panel-1")
+    yield from served(demo)
+
+
+def cells(shown) -> Locator:
+    return shown.panel(1).locator("[role=option]")
+
+
+def test_hostile_tokens_are_only_text(visit, hostile):
+    shown = visit(path=hostile)
+    shown.at_the_end(1)
+    expect(cells(shown)).to_have_text(SHOWN)
+    for index in range(5):
+        cells(shown).nth(index).hover()
+        expect(shown.panel(1).locator(".inspect .head b")).to_have_text(SHOWN[index])
+        expect(shown.panel(1).locator(".inspect .top li")).to_have_count(5)
+    expect(shown.panel(1).locator(".title")).to_have_text(HOSTILE[1])
+    assert shown.page.evaluate("document.body.dataset.hacked") is None
+    assert shown.page.locator(".lab-panel img, .lab-panel script").count() == 0
+
+
+def test_the_keyboard_walks_the_tokens(visit, hostile):
+    shown = visit(path=hostile)
+    shown.at_the_end(1)
+    shown.panel(1).get_by_label("Step").focus()
+    shown.page.keyboard.press("Tab")
+    expect(cells(shown).nth(0)).to_be_focused()
+    shown.page.keyboard.press("ArrowRight")
+    expect(cells(shown).nth(1)).to_be_focused()
+    expect(cells(shown).nth(1)).to_have_attribute("aria-selected", "true")
+    expect(shown.panel(1).locator(".inspect .facts").first).to_contain_text("position 1")
+    shown.page.keyboard.press("End")
+    expect(cells(shown).nth(4)).to_be_focused()
+    shown.page.keyboard.press("Home")
+    expect(cells(shown).nth(0)).to_be_focused()
+    assert shown.panel(1).locator("[role=option][tabindex='0']").count() == 1
+    shown.page.keyboard.press("Shift+Tab")
+    shown.page.keyboard.press("ArrowLeft")
+    expect(cells(shown).nth(4)).to_have_class("mask")
+    expect(cells(shown).nth(4)).to_have_attribute("aria-label", re.compile("position 4: ░, still masked"))
+
+
+def test_states_are_told_by_more_than_colour(visit, hostile):
+    shown = visit(path=hostile)
+    shown.at_the_end(1)
+    shown.panel(1).get_by_label("Step").fill("3")
+    now = cells(shown).nth(2)
+    expect(now).to_have_class("committed now")
+    expect(now).to_have_css("font-weight", "700")
+    expect(cells(shown).nth(1)).to_have_class("committed")
+    expect(cells(shown).nth(3)).to_have_text("░")
+
+
+def test_nothing_moves_by_itself_for_who_asked_for_calm(visit):
+    shown = visit(reduced_motion="reduce")
+    shown.suite("capitals")
+    shown.run()
+    for number in (1, 2, 3, 4):
+        scrub = shown.panel(number).locator(".scrub")
+        assert scrub.input_value() == scrub.get_attribute("max")
+
+
+@pytest.mark.parametrize(("width", "height", "dark"), [(390, 844, False), (390, 844, True),
+                                                       (1500, 1000, True)])  # fmt: skip
+def test_phone_and_dark(visit, width, height, dark):
+    shown = visit(width=width, height=height, dark=dark)
+    wide = shown.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+    if width < 768:
+        expect(shown.page.locator(".sidebar")).not_to_have_class("open")
+        expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    else:
+        shown.suite("capitals")
+    shown.run()
+    for number in (1, 2, 3, 4):
+        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
+        box = shown.panel(number).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
