@@ -49,6 +49,7 @@ class Model(ABC):
     card: ModelCard
     tokenizer: Any = None
     banned_ids: tuple[int, ...] = ()
+    skips_rows = True  # False: `forward` gets every row at every call, wanted or not
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> "Opened":
         """Open the model for one run on this canvas; the run's caches live and end with it."""
@@ -116,6 +117,8 @@ class Opened:
         width = len(range(*window.indices(tokens.shape[1])))
         if not len(wanted) or not width:
             return torch.zeros(len(tokens), width, self.card.vocab_size)
+        every = torch.arange(len(tokens))
+        asked, wanted = wanted, wanted if self.model.skips_rows else every
         logits = self._forward(tokens, window, t, wanted, self._cache)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
@@ -124,10 +127,10 @@ class Opened:
             free = self._forward(blind, window, t, wanted, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
         logits = logits.index_fill(-1, self._banned, -torch.inf)  # a copy: the model keeps its own
-        if len(wanted) == len(tokens):
+        if len(asked) == len(tokens):
             return logits
         answer = logits.new_zeros(len(tokens), *logits.shape[1:])
-        answer[wanted] = logits
+        answer[asked] = logits if self.model.skips_rows else logits[asked]
         return answer
 
     def _forward(

@@ -17,7 +17,10 @@ class Wrapped(Model):
     A module whose forward takes `attention_mask` gets a 4-D additive mask of the card's attention
     and `position_ids` if it takes them; any other callable gets tokens and, if it takes a second
     argument, t [B]. The answer is [B, columns, V], or an object with it as `.logits`.
+    It gets every row at every call, so that one that tells rows by their number may be wrapped.
     """
+
+    skips_rows = False
 
     def __init__(self, function: Callable[..., Any], card: ModelCard, tokenizer: Any = None):
         self.function, self.card, self.tokenizer = function, card, tokenizer
