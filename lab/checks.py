@@ -1,9 +1,11 @@
 """Say what is wrong with a finished row of a table suite: which positions, and in one line why."""
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from .tables import DIGITS, EOS, capital_sentences, capitals, sentence, units
+from .tables import BOARDS, EOS, Board, capital_sentences, capitals, sentence
 
 
 class Verdict(NamedTuple):
@@ -82,28 +84,45 @@ def _different(said: list[str], truth: list[str], length: int) -> tuple[int, ...
     return tuple(range(start, stop)) or tuple(range(length)[min(start, length - 1) :][:1])
 
 
-def _sudoku4(words: Sequence[str]) -> Verdict:
-    cells = _until_eos(words)[:16]
-    wrong = {i for i, digit in enumerate(cells) if digit not in DIGITS}
+def _sudoku(board: Board, words: Sequence[str]) -> Verdict:
+    size = board.side**2
+    cells = _until_eos(words)[:size]
+    wrong = {i for i, digit in enumerate(cells) if digit not in board.digits}
     clashes = []
     for unit in ("row", "column", "box"):
-        for number in range(4):
-            places = [i for i in range(len(cells)) if units(i)[unit] == number]
-            for digit in DIGITS:
+        for number in range(board.side):
+            places = [i for i in range(len(cells)) if board.units(i)[unit] == number]
+            for digit in board.digits:
                 same = [i for i in places if cells[i] == digit]
                 if len(same) > 1:
                     wrong.update(same)
                     clashes.append(f"{digit} stands {len(same)} times in {unit} {number + 1}")
-    if not wrong and len(cells) == 16:
+    if not wrong and len(cells) == size:
         return Verdict(True, (), "a valid grid")
     if not wrong:
-        return Verdict(False, (), f"not a whole grid: {len(cells)} of 16 cells")
+        return Verdict(False, (), f"not a whole grid: {len(cells)} of {size} cells")
     more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
     reason = clashes[0] + more if clashes else "a cell holds no digit"
     return Verdict(False, tuple(sorted(wrong)), f"not a grid: {reason}")
 
 
+def _addition(words: Sequence[str]) -> Verdict:
+    said = "".join(words)
+    found = re.fullmatch(r"([0-9]+)\+([0-9]+)=([0-9]+)", said)
+    if not found:
+        return Verdict(False, (), "not a sum: it must read as digits + digits = digits")
+    first, second, told = found.groups()
+    total = str(int(first) + int(second)).zfill(len(told))
+    if total == told:
+        return Verdict(True, (), f"{int(first)} + {int(second)} = {int(told)}")
+    start = len(said) - len(told)
+    wrong = [start + i for i, (a, b) in enumerate(zip(told, total, strict=False)) if a != b]
+    reason = f"{int(first)} + {int(second)} = {int(total)}, not {int(told)}"
+    return Verdict(False, tuple(wrong), f"not the sum: {reason}")
+
+
 CHECKERS: dict[str, Callable[[Sequence[str]], Verdict]] = {
     "capitals": _capitals,
-    "sudoku4": _sudoku4,
+    **{suite: partial(_sudoku, board) for suite, board in BOARDS.items()},
+    "addition": _addition,
 }

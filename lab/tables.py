@@ -6,10 +6,33 @@ No torch here: the models (lab.adapters.shipped) and the checkers (lab.checks) r
 from functools import cache
 from itertools import permutations
 from pathlib import Path
+from typing import NamedTuple
 
 CAPITALS_FILE = Path(__file__).parent.parent / "assets" / "capitals.tsv"
 EOS = "<eos>"
 DIGITS = ("1", "2", "3", "4")
+
+
+class Board(NamedTuple):
+    """The shape of a sudoku: side cells a line, boxes of height x width cells."""
+
+    side: int
+    height: int
+    width: int
+
+    @property
+    def digits(self) -> tuple[str, ...]:
+        """The digits of its cells, from 1."""
+        return tuple(map(str, range(1, self.side + 1)))
+
+    def units(self, place: int) -> dict[str, int]:
+        """The row, column and box (from 0) of cell `place`, cells counted row by row from 0."""
+        row, column = divmod(place, self.side)
+        box = row // self.height * (self.side // self.width) + column // self.width
+        return {"row": row, "column": column, "box": box}
+
+
+BOARDS = {"sudoku4": Board(4, 2, 2), "sudoku6": Board(6, 2, 3), "sudoku9": Board(9, 3, 3)}
 
 
 @cache
@@ -40,12 +63,6 @@ def capital_words() -> tuple[str, ...]:
     """The vocabulary in order of first appearance, EOS last."""
     words = dict.fromkeys(word for line in capital_sentences() for word in line)
     return (*(word for word in words if word != EOS), EOS)
-
-
-def units(place: int) -> dict[str, int]:
-    """The row, column and box (0 to 3) of cell `place` (0 to 15, row by row) of a 4x4 grid."""
-    row, column = divmod(place, 4)
-    return {"row": row, "column": column, "box": row // 2 * 2 + column // 2}
 
 
 @cache

@@ -22,9 +22,10 @@ def encode(tokenizer, text):
 def test_sudoku4_lists_every_grid_once():
     """288 of the 4^16: counted again by filling cell after cell without a clash."""
     grids = [""]
+    units = tables.BOARDS["sudoku4"].units
     for place in range(16):
-        mine = tables.units(place)
-        near = [p for p in range(place) if any(tables.units(p)[u] == mine[u] for u in mine)]
+        mine = units(place)
+        near = [p for p in range(place) if any(units(p)[u] == mine[u] for u in mine)]
         grids = [g + d for g, d in product(grids, "1234") if all(g[p] != d for p in near)]
     assert len(grids) == 288
     assert sorted(map("".join, tables.sudoku_grids())) == sorted(grids)

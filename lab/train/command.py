@@ -11,16 +11,17 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
 from lab.train import data as corpora
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
-from lab.train.net import Learner, build, open_net
+from lab.train.net import Learner, open_net
 from lab.train.objectives import OBJECTIVES
 from lab.train.options import check, parser, settings_of, shown_command
 from lab.train.report import Reporter
 from lab.train.sample import sample
+from lab.train.source import Source, open_source
 from lab.train.trainer import Run, check_resume
 
 LAUNCH = "accelerate launch --num_processes"
@@ -52,12 +53,11 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         mixed_precision=arguments.precision,
         gradient_accumulation_steps=arguments.accumulate,
     )
-    corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
     with accelerator.main_process_first():
-        tokenizer = open_tokenizer(arguments, corpus)
-    stream = corpora.pack(tokenizer, corpus.train)
-    start = open_start(arguments, tokenizer)
-    settings = settings_of(arguments, accelerator.num_processes, len(stream.tokens))
+        source = open_source(arguments)
+    tokenizer = source.tokenizer
+    start = open_start(arguments, source)
+    settings = settings_of(arguments, accelerator.num_processes, source.told["data_tokens"])
     if accelerator.is_main_process:
         check_resume(arguments.work, settings, arguments.resume)
     accelerator.wait_for_everyone()
@@ -67,12 +67,14 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
     else:
         special |= {"masking": settings.masking}
+    if source.given != 1:
+        special |= {"given": source.given}
     objective = OBJECTIVES[settings.objective]
     run = Run(
         arguments.work,
         settings,
         Learner(start, (tokenizer.mask_token_id, tokenizer.pad_token_id)),
-        stream,
+        source.windows,
         lambda tokens, random: objective(tokens, random=random, **special),
         accelerator,
     )
@@ -89,45 +91,28 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         "hardware": hardware(accelerator),
         "processes": accelerator.num_processes,
         "threads": torch.get_num_threads(),
-        "data": settings.data,
-        "data_tokens": settings.data_tokens,
-        "stories": len(corpus.train),
-        "held_out": len(corpus.held_out),
+        **source.told,
         "command": launched(command, accelerator),
     }
-    follow(run, arguments, tokenizer, fields, stage)
+    follow(run, arguments, source, fields, stage)
     accelerator.end_training()
 
 
-def open_tokenizer(
-    arguments: argparse.Namespace, corpus: corpora.Corpus
-) -> PreTrainedTokenizerFast:
-    """Open the suite's tokenizer, or train it on the training split and save it for the suite."""
-    folder = arguments.tokenizer or arguments.out.parent / "tokenizer"
-    if folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    else:
-        tokenizer = corpora.train_tokenizer(corpus.train, arguments.vocabulary)
-        tokenizer.save_pretrained(folder)
-    corpora.check_tokenizer(tokenizer)
-    return tokenizer
-
-
-def open_start(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFast):
+def open_start(arguments: argparse.Namespace, source: Source) -> PreTrainedModel:
     """Build random weights, or open those of --init-from; ValueError if the vocabularies differ."""
     if not arguments.init_from:
         shape = {key: getattr(arguments, key) for key in ("hidden", "layers", "heads")}
-        return build(
-            tokenizer,
+        return source.build(
+            source.tokenizer,
             **shape,
             intermediate=arguments.intermediate,
             context=arguments.context,
             seed=arguments.seed,
         )
     net = open_net(arguments.init_from)
-    if net.config.vocab_size != len(tokenizer):
+    if net.config.vocab_size != len(source.tokenizer):
         raise ValueError(
-            f"a start must have the tokenizer's vocabulary of {len(tokenizer)}, got "
+            f"a start must have the tokenizer's vocabulary of {len(source.tokenizer)}, got "
             f"{net.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
         )
     return net
@@ -151,16 +136,17 @@ def hardware(accelerator: Accelerator) -> str:
 def follow(
     run: Run,
     arguments: argparse.Namespace,
-    tokenizer: PreTrainedTokenizerFast,
+    source: Source,
     fields: dict,
     stage: dict,
 ) -> None:
     """Train to the end: log, save a state and the net every few minutes, show a sample of it."""
+    tokenizer = source.tokenizer
     main_process = run.accelerator.is_main_process
     reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
     show = partial(
         sample, Learner(run.net, (tokenizer.mask_token_id, tokenizer.pad_token_id)), tokenizer,
-        block_length=16 if run.settings.objective == "bd3lm" else None,
+        block_length=16 if run.settings.objective == "bd3lm" else None, canvas=source.canvas,
     )  # fmt: skip
 
     def keep() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Qwen3ForCausalLM
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from lab.train.objectives import BLOCK_LENGTHS
@@ -36,7 +36,7 @@ def card_fields(
 
 
 def export(
-    folder: Path, net: Qwen3ForCausalLM, weights: dict[str, torch.Tensor], fields: dict[str, Any]
+    folder: Path, net: PreTrainedModel, weights: dict[str, torch.Tensor], fields: dict[str, Any]
 ) -> int:
     """Write net with `weights` as bf16 in shards under 10 MB, and lab.json; return its size."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The nets: a stock Qwen3 decoder whose attention we give as an explicit mask."""
+"""The nets: stock decoders (Qwen3; GPT-2 for puzzles) whose attention we give as a mask."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from torch import nn
 from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
 from transformers.utils import logging
 
+from lab.tables import Board
 from lab.train.objectives import Problem
 
 
@@ -58,7 +62,59 @@ def build(
     return net
 
 
-def open_net(source: str) -> Qwen3ForCausalLM:
+def build_puzzle(
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    hidden: int,
+    layers: int,
+    heads: int,
+    intermediate: int,
+    context: int,
+    seed: int = 0,
+    board: Board | None = None,
+) -> GPT2LMHeadModel:
+    """Build a random net with learned positions for sequences of fixed length.
+
+    With attention both ways and rotary positions alone, cells that all hold the mask look the
+    same: the net could not tell where a row ends. On a board a place starts as the sum of random
+    codes of its row, column and box, so that "in the same row" is one product of two vectors.
+    """
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=hidden,
+        n_layer=layers,
+        n_head=heads,
+        n_inner=intermediate,
+        n_positions=context,
+        activation_function="gelu",  # one kernel, where GPT-2's own approximation is eight
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=False,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = GPT2LMHeadModel(config)
+        nn.init.normal_(net.transformer.wte.weight, std=1 / math.sqrt(hidden))
+        place = net.transformer.wpe.weight
+        nn.init.normal_(place, std=0.1)
+        if board is not None:
+            code = torch.randn(3, board.side, hidden) / math.sqrt(3)
+            units = [list(board.units(i).values()) for i in range(board.side**2)]
+            with torch.no_grad():
+                place[: len(units)] = 0.5 * code[torch.arange(3), torch.tensor(units)].sum(1)
+    for layer in net.transformer.h:
+        nn.init.zeros_(layer.attn.c_proj.weight)
+        nn.init.zeros_(layer.mlp.c_proj.weight)
+    # Measured on a CPU: at this length flash attention spends two fifths of a step going back.
+    net.set_attn_implementation("eager")
+    return net
+
+
+def open_net(source: str) -> PreTrainedModel:
     """Open a directory or hub name in float32; ValueError for pickled weights or another format."""
     path = Path(source)
     if path.is_file():
@@ -93,18 +149,18 @@ def additive(attend: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 class Learner(nn.Module):
     """A net and its banned ids; forward gives a Problem's loss, so that any wrapper can sync it."""
 
-    def __init__(self, net: Qwen3ForCausalLM, banned: tuple[int, ...]) -> None:
+    def __init__(self, net: PreTrainedModel, banned: tuple[int, ...]) -> None:
         super().__init__()
         self.net = net
         self.banned = list(banned)
 
     def logits(self, problem: Problem) -> torch.Tensor:
         """Logits [n, V] float32 at the wanted positions, -inf at the banned ids (SUBS)."""
-        device = self.net.model.embed_tokens.weight.device
+        device = self.net.lm_head.weight.device
         dtype = torch.float32
         if torch.is_autocast_enabled(device.type):
             dtype = torch.get_autocast_dtype(device.type)
-        hidden = self.net.model(
+        hidden = self.net.base_model(
             input_ids=problem.inputs.to(device),
             position_ids=problem.positions[None].to(device),
             attention_mask=additive(problem.attend, dtype).to(device),

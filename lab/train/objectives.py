@@ -45,19 +45,20 @@ def absorb(
     masking: str = "exact",
     low: float = T_LOW,
     level: float | None = None,
+    given: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mask tokens [B, T] block by block; return noisy [B, T] and the bound's weight [B, T].
 
     independent: t ~ U(low, 1) a block, each token masked with chance t, weight 1/t (MDLM eq. 10).
     exact: n ~ U{1..m} of a block's m tokens are masked, weight m/n (LLaDA eq. 6): the same bound in
     expectation, all of (0, 1], and no n/t that strays (in a block of 4 it strays most of the time).
-    `level` fixes t, or n/m. Column 0 stays clean, as in sampling: it holds bos or the prompt.
+    `level` fixes t, or n/m. The first `given` columns stay clean, as in sampling: bos or a prompt.
     """
     rows, length = tokens.shape
     block = torch.arange(length) // block_length
     blocks = int(block[-1]) + 1
     may = torch.ones(length, dtype=torch.bool)
-    may[0] = False
+    may[:given] = False
     size = torch.zeros(blocks).index_add(0, block, may.float())
     unit = low_discrepancy(rows * blocks, random).view(rows, blocks)
     if level is not None:
@@ -87,12 +88,14 @@ def mdlm(
     masking: str = "exact",
     low: float = T_LOW,
     level: float | None = None,
+    given: int = 1,
 ) -> Problem:
     """Absorbing diffusion with full attention (MDLM eq. 10, LLaDA eq. 6)."""
     rows, length = tokens.shape
     noisy, weight = absorb(
-        tokens, mask_id, random, block_length=length, masking=masking, low=low, level=level
-    )
+        tokens, mask_id, random,
+        block_length=length, masking=masking, low=low, level=level, given=given,
+    )  # fmt: skip
     return Problem(
         noisy,
         torch.arange(length),
@@ -100,7 +103,7 @@ def mdlm(
         noisy == mask_id,
         tokens,
         weight,
-        rows * (length - 1),
+        rows * (length - given),
     )
 
 

@@ -18,14 +18,18 @@ def sample(
     length: int = 64,
     block_length: int | None = None,
     temperature: float = 0.8,
+    canvas: torch.Tensor | None = None,
 ) -> str:
     """Write one text of `length` tokens, one token a call at a random hole of the current block.
 
     block_length None: full attention and one block, the canvas. At temperature 1 this is the exact
-    law of the net (first hitting, arXiv 2409.02908).
+    law of the net (first hitting, arXiv 2409.02908). canvas [1, T]: fill its holes instead.
     """
-    tokens = torch.full((1, length), tokenizer.mask_token_id)
-    tokens[0, 0] = tokenizer.bos_token_id
+    if canvas is None:
+        tokens = torch.full((1, length), tokenizer.mask_token_id)
+        tokens[0, 0] = tokenizer.bos_token_id
+    else:
+        tokens, length = canvas.clone(), canvas.shape[1]
     if block_length:
         attend = block_causal(length, block_length)
     else:

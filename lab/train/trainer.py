@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from lab.train.data import Stream, generator, window_length, windows
+from lab.train.data import generator, window_length
 from lab.train.net import Learner
 from lab.train.objectives import Problem
 
@@ -114,11 +114,11 @@ class Run:
         folder: Path,
         settings: Settings,
         learner: Learner,
-        stream: Stream,
+        windows: Callable[[int, int, torch.Generator], torch.Tensor],
         problem: Callable[[torch.Tensor, torch.Generator], Problem],
         accelerator: Accelerator,
     ) -> None:
-        self.folder, self.settings, self.stream = folder, settings, stream
+        self.folder, self.settings, self.windows = folder, settings, windows
         self.problem, self.accelerator = problem, accelerator
         self.progress = Progress()
         self.average = Average(learner.net, settings.ema)
@@ -175,7 +175,7 @@ class Run:
             loss = torch.zeros((), device=self.accelerator.device)
             for micro in range(settings.accumulate):
                 random = generator(settings.seed, progress.step, 2 + micro, process)
-                problem = self.problem(windows(self.stream, rows, length, random), random)
+                problem = self.problem(self.windows(rows, length, random), random)
                 with self.accelerator.accumulate(self.learner):
                     part = self.learner(problem)
                     self.accelerator.backward(part)

@@ -1,0 +1,86 @@
+"""Where training sequences come from: windows of stories, or puzzles drawn without end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+
+from lab.adapters.words import word_tokenizer
+from lab.train import data as corpora
+from lab.train.net import build, build_puzzle
+from lab.train.puzzles import PUZZLES, Puzzle
+
+
+class Source(NamedTuple):
+    """windows(rows, length, random) -> ids [rows, length]; the first `given` columns stay clean.
+
+    build(tokenizer, shape...) -> a random net; canvas [1, T]: what a shown sample starts from
+    (None: bos and masks); told: what training.json says of the data.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    windows: Callable[[int, int, torch.Generator], torch.Tensor]
+    given: int
+    build: Callable[..., PreTrainedModel]
+    canvas: torch.Tensor | None
+    told: dict[str, Any]
+
+
+def open_source(arguments: argparse.Namespace) -> Source:
+    """Open the data that the arguments name, and the suite's tokenizer (made where missing)."""
+    if arguments.data in PUZZLES:
+        return _puzzles(arguments, PUZZLES[arguments.data])
+    corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
+    folder = tokenizer_folder(arguments)
+    if folder.exists():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    else:
+        tokenizer = corpora.train_tokenizer(corpus.train, arguments.vocabulary)
+        tokenizer.save_pretrained(folder)
+    corpora.check_tokenizer(tokenizer)
+    stream = corpora.pack(tokenizer, corpus.train)
+    told = {
+        "data": Path(arguments.data).name,
+        "data_tokens": len(stream.tokens),
+        "stories": len(corpus.train),
+        "held_out": len(corpus.held_out),
+    }
+    return Source(tokenizer, partial(corpora.windows, stream), 1, build, None, told)
+
+
+def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
+    if arguments.lengths != (puzzle.length,) or arguments.objective != "mdlm":
+        raise ValueError(
+            f"{arguments.data} takes --objective mdlm and --lengths {puzzle.length}, its one "
+            f"length, got {arguments.objective} and {','.join(map(str, arguments.lengths))}"
+        )
+    tokenizer = word_tokenizer(puzzle.words, mask_id=len(puzzle.words))
+    folder = tokenizer_folder(arguments)
+    if not folder.exists():
+        tokenizer.save_pretrained(folder)
+        # Stock classes open it by their own name; the lab adds its messages (lab.adapters.words).
+        path = folder / "tokenizer_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    canvas = puzzle.draw(1, corpora.generator(arguments.seed), True)
+    canvas[:, puzzle.given :] = tokenizer.mask_token_id
+
+    def windows(rows: int, length: int, random: torch.Generator) -> torch.Tensor:
+        return puzzle.draw(rows, random, False)
+
+    told = {"data": arguments.data, "data_tokens": 0}
+    net = partial(build_puzzle, board=puzzle.board)
+    return Source(tokenizer, windows, puzzle.given, net, canvas, told)
+
+
+def tokenizer_folder(arguments: argparse.Namespace) -> Path:
+    """Where the suite's tokenizer is, or will be."""
+    return arguments.tokenizer or arguments.out.parent / "tokenizer"
