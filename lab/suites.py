@@ -1,5 +1,6 @@
 """Which models there are, which of them belong together, and how to load one by name."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,11 @@ MEMBERS = {
     "stories": ("stories-mdlm", "stories-block", "stories-hybrid"),
     "capitals": ("capitals", "capitals-hybrid", "capitals-uniform"),
     "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform"),
+    "sudoku6": ("sudoku6-mdlm",),
+    "sudoku9": ("sudoku9-mdlm",),
+    "addition": ("addition-mdlm",),
 }
+TRAINED = ("stories", "sudoku6", "sudoku9", "addition")  # nets in assets; the others are built
 
 
 def suites() -> dict[str, dict[str, str]]:
@@ -44,8 +49,19 @@ def models() -> list[str]:
     return [name for suite in MEMBERS for name in _present(suite)]
 
 
-def load(name: str) -> Model:
-    """A shipped model by name, or a checkpoint by its folder. ValueError names the known ones."""
+def load(
+    name: str,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    eight_bit: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Model:
+    """A shipped model by name, a checkpoint by its folder, or one of the hub by its id owner/name.
+
+    The rest is for the hub (lab.adapters.hub.load_hub): revision, the commit to pin; progress,
+    called with the bytes done and the bytes in all. ValueError names the known ones.
+    """
     if not isinstance(name, str):
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
     if name in models():
@@ -54,8 +70,16 @@ def load(name: str) -> Model:
         from .adapters.checkpoint import load_checkpoint
 
         return load_checkpoint(Path(name))
+    from .adapters.hub import is_id, load_hub
+
+    if is_id(name):
+        return load_hub(
+            name, revision, trust_remote_code=trust_remote_code, dtype=dtype, eight_bit=eight_bit,
+            progress=progress,
+        )  # fmt: skip
     raise ValueError(
-        f"no model {shown(name)}; there are {', '.join(models())}, or give a checkpoint's folder"
+        f"no model {shown(name)}; there are {', '.join(models())}, or give a checkpoint's folder "
+        "or its id on the hub, owner/name"
     )
 
 
@@ -108,4 +132,4 @@ def _present(suite: str) -> list[str]:
 
 def _folder(name: str) -> Path | None:
     suite, _, net = name.partition("-")
-    return ASSETS / suite / net if suite == "stories" else None
+    return ASSETS / suite / net if suite in TRAINED else None

@@ -42,7 +42,7 @@ def read_card(folder: Path) -> ModelCard:
         "pad_id": special("pad_token"),
         "bos_id": special("bos_token"),
         "eos_ids": () if eos is None else (eos,),
-        "context": config["max_position_embeddings"],
+        "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
     return ModelCard(**{**read, **given})
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from .attention import additive, allowed, positions
 from .card import read_card, tokenizer_folder
 from .model import Model, ModelCard
+from .words import WordTokenizer
 
 
 @dataclass
@@ -39,11 +40,21 @@ class Checkpoint(Model):
     """A causal-LM class (Qwen3, Llama, ...) used as a denoiser.
 
     Only the window's hidden states go through the output head. For block_causal and causal nets
-    everything left of the window is computed once a block (equal to uncached to 1e-5).
+    everything left of the window is computed once a block (equal to uncached to 1e-5). `shifted`:
+    a full-attention net that was made from a causal one and kept its habit (Dream): output j - 1
+    speaks of column j, and a row's first output of its first column.
     """
 
-    def __init__(self, net: torch.nn.Module, card: ModelCard, tokenizer: Any = None):
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+        shifted: bool = False,
+        banned_ids: tuple[int, ...] = (),
+    ):
         self.net, self.card, self.tokenizer = net.eval(), card, tokenizer
+        self.shifted, self.banned_ids = shifted, banned_ids
 
     def new_cache(self) -> PrefixCache | None:
         return PrefixCache() if self.card.attention != "full" else None
@@ -80,13 +91,18 @@ class Checkpoint(Model):
         keys = torch.arange(first, stop)
         mask = allowed(visible[:, first:stop], self.card.attention, block_length, columns, keys)
         wanted = torch.arange(window.start, window.stop) - past - shift
+        if self.shifted:
+            wanted = torch.arange(max(0, window.start - 1), window.stop)
+        device = self.net.device
+        # A net without a mask token has no vector for its holes; being causal, it sees none.
+        known = self.net.config.vocab_size
         out = self.net(
-            input_ids=tokens[:, past:stop],
-            attention_mask=additive(mask).to(self.net.dtype),
-            position_ids=positions(visible[:, first:stop])[:, past - first :],
+            input_ids=tokens[:, past:stop].clamp(max=known - 1).to(device),
+            attention_mask=additive(mask).to(device, self.net.dtype),
+            position_ids=positions(visible[:, first:stop])[:, past - first :].to(device),
             past_key_values=held if cache is not None else None,
             use_cache=cache is not None,
-            logits_to_keep=wanted,
+            logits_to_keep=wanted.to(device),
         )
         if cache is not None and start - shift > past:
             cache.length, cache.rows = start - shift, rows
@@ -94,19 +110,34 @@ class Checkpoint(Model):
                 (layer.keys[:, :, : cache.length], layer.values[:, :, : cache.length])
                 for layer in held.layers
             ]
-        return out.logits
+        logits = torch.nn.functional.pad(out.logits.cpu(), (0, self.card.vocab_size - known))
+        return unshifted(logits, visible, window) if self.shifted else logits
+
+
+def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
+    """Logits [B, W, V] of the window's columns from a right-shifted net's outputs.
+
+    logits holds the outputs from column max(0, window.start - 1) on; visible [B, T]. A row's first
+    column, which has no output left of it, keeps its own (Dream's code).
+    """
+    own = logits[:, -(window.stop - window.start) :]
+    left = logits[:, :-1] if window.start else torch.cat([own[:, :1], own[:, :-1]], 1)
+    before = torch.nn.functional.pad(visible, (1, 0))[:, window]  # is the column left of it seen?
+    return torch.where(before[..., None], left, own)
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """No bar while weights load: progress is the consumer's to show."""
+def quiet() -> Iterator[None]:
+    """No bar and no report while weights load: progress is the consumer's to show."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
 
@@ -125,7 +156,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     card = read_card(folder)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
-    with _silence():
+    if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
+        tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))
+    with quiet():
         net = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
         )

@@ -85,6 +85,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         settings.objective, name, arguments.suite, start.config.max_position_embeddings,
         arguments.p_uniform,
     )  # fmt: skip
+    if source.canvas is not None:
+        fields["length"] = source.canvas.shape[1]
     stage = {
         "objective": settings.objective,
         "start": Path(settings.init_from).name if settings.init_from else "random",

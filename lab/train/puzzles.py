@@ -207,9 +207,7 @@ def addition(
             first, second = first.where(plain, free[0]), second.where(plain, free[1])
         total = (first * power).sum(1) + (second * power).sum(1)
         sign = torch.tensor([[10, 11]]).expand(count, 2)
-        ids = torch.cat(
-            [first, sign[:, :1], second, sign[:, 1:], places(total, WIDTH + 1)], dim=1
-        )
+        ids = torch.cat([first, sign[:, :1], second, sign[:, 1:], places(total, WIDTH + 1)], dim=1)
         return ids if chain is None else ids[chains(first, second) == chain]
 
     return keep(draw, rows, held_out, 2 * WIDTH + 2)
