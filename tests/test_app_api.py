@@ -142,6 +142,16 @@ def test_a_cancelled_job_stops_and_the_next_one_runs(client: Client):
     assert client.predict("capitals", "mdlm", "The capital of", api_name="/compare")["results"]
 
 
+def test_two_visitors_take_turns_and_are_told_so(client: Client, url: str):
+    long = client.submit(samplers="hybrid", params={"steps": 600}, api_name="/compare")
+    while not long.outputs():
+        pass
+    short = Client(url, verbose=False).submit(samplers="mdlm", api_name="/compare")
+    assert short.result(timeout=60)["results"][0]["text"]
+    assert "waiting" in short.outputs()[0]["status"]
+    assert long.done() and long.result()["results"][0]["text"]
+
+
 def test_every_endpoint_says_what_it_does(client: Client):
     described = client.view_api(return_format="dict")["named_endpoints"]
     assert set(described) == {"/compare", "/samplers"}

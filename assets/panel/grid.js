@@ -28,6 +28,12 @@ const cellOf = (value, film, k, position, options) => {
   const wrong = k === film.last() && value.verdict?.wrong.includes(position);
   if (wrong) cell.classes.push('wrong');
   if (position > 0 && value.edges.includes(position)) cell.classes.push('edge');
+  const [side, height, width] = value.board || [];
+  if (side) {
+    const row = Math.floor(position / side), column = position % side;
+    if ((column + 1) % width === 0 && column + 1 < side) cell.classes.push('box-right');
+    if ((row + 1) % height === 0 && row + 1 < side) cell.classes.push('box-below');
+  }
   const special = name === 'after_eos' || value.specials.includes(id);
   if (special && !options.specials && name !== 'mask' && name !== 'remasked') {
     cell.classes.push('hidden');
@@ -43,8 +49,9 @@ const describe = cell => {
 };
 
 const drawGrid = (grid, value, film, k, options, selected) => {
-  grid.classList.toggle('lines', Boolean(value.line));
-  grid.style.gridTemplateColumns = value.line ? `repeat(${value.line}, auto)` : '';
+  const side = value.board?.[0];
+  grid.classList.toggle('lines', Boolean(side));
+  grid.style.gridTemplateColumns = side ? `repeat(${side}, auto)` : '';
   while (grid.children.length > value.columns) grid.lastChild.remove();
   while (grid.children.length < value.columns) {
     const span = document.createElement('span');

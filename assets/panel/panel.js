@@ -67,9 +67,9 @@ const chase = () => {
     const behind = film.last() - cursor;
     if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
     if (behind <= 0) return;
-    cursor += Math.max(1, Math.floor(behind / 16));
+    cursor += Math.ceil(behind / 20);
     draw();
-  }, 70);
+  }, 60);
 };
 
 const play = () => {
@@ -140,6 +140,14 @@ const listen = (name, act) => {
 };
 listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
+listen('lab:chosen', panels => {
+  if (!props.value?.run.startsWith('idle')) return;
+  const sampler = panels[props.number - 1];
+  const head = { run: `idle ${sampler?.name}`, steps: [], columns: 0, pieces: {} };
+  props.value = sampler ? { ...head, kind: 'idle', title: sampler.title, message: 'Press Run.',
+    subtitle: `${sampler.paper} · law: ${sampler.law}` } : { ...head, kind: 'empty' };
+  update();
+});
 
 watch('value', update);
 update();

@@ -10,8 +10,11 @@ const commit = change => {
   change(next);
   props.value = next;
   rows.forEach(row => row.refresh());
-  trigger('change');
 };
+// Panels that nothing ran in yet show what was chosen for them.
+const sayChosen = () => window.dispatchEvent(new CustomEvent('lab:chosen', {
+  detail: value().panels.map(panel => panel && catalog.samplers[panel.sampler]),
+}));
 const chosen = () => value().panels.filter(Boolean).map(p => catalog.samplers[p.sampler]);
 const paramOf = (sampler, name) => sampler.params.find(p => p.name === name);
 
@@ -61,6 +64,7 @@ const drawPanel = index => {
     panel ? panel.sampler : '', name => {
       commit(next => { next.panels[index] = name ? { sampler: name, preset: null, params: {} } : null; });
       redraw();
+      sayChosen();
       element.querySelector(`[aria-label="Sampler of panel ${index + 1}"]`)?.focus();
     });
   const head = make('div', 'head');

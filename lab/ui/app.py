@@ -11,7 +11,7 @@ import lab
 from . import compute, endpoints, results
 from .examples import TEMPLATE, examples, kind_of
 from .lane import Request, fits
-from .layout import LENGTH_INFO, Inputs, Outputs, idle, sidebar, stage
+from .layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from .panel import ASSETS
 from .press import Told, press
 from .settings import PANELS, choices
@@ -45,7 +45,7 @@ def build() -> gr.Blocks:
         with gr.Sidebar(width=360):
             inputs = sidebar()
         outputs = stage(inputs)
-        _wire_settings(inputs, outputs)
+        _wire_settings(inputs)
         _wire_run(inputs, outputs)
         endpoints.attach()
         demo.load(None, js=NARROW)
@@ -55,7 +55,7 @@ def build() -> gr.Blocks:
     return demo.queue(**QUEUE)
 
 
-def _wire_settings(inputs: Inputs, outputs: Outputs) -> None:
+def _wire_settings(inputs: Inputs) -> None:
     """Private and unqueued: a setting never waits for a run."""
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     inputs.suite.change(
@@ -66,9 +66,6 @@ def _wire_settings(inputs: Inputs, outputs: Outputs) -> None:
     inputs.kind.change(_kind, inputs.kind, inputs.gen_length, **quick)
     inputs.dice.click(lambda: secrets.randbelow(2**31), None, inputs.seed, **quick)
     inputs.suite.change(_load, inputs.suite, None, **quick)
-    inputs.settings.change(
-        _idle, [inputs.settings, *outputs.panels], [*outputs.columns, *outputs.panels], **quick
-    )
 
 
 def _load(suite: str) -> None:
@@ -93,14 +90,6 @@ def _kind(kind: str) -> Any:
     return gr.Slider(interactive=kind != TEMPLATE, info=info)
 
 
-def _idle(settings: Any, *values: Any) -> list[Any]:
-    """Panels that nothing ran in yet follow the settings; the others keep what they show."""
-    chosen = settings["panels"]
-    fresh = [v is None or str(v.get("run", "idle")).startswith("idle") for v in values]
-    shown = [gr.Column(visible=p is not None or not f) for p, f in zip(chosen, fresh, strict=True)]
-    return shown + [idle(p) if f else gr.skip() for p, f in zip(chosen, fresh, strict=True)]
-
-
 def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
     given = [inputs.suite, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
 
@@ -116,7 +105,7 @@ def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
 
     pressed = outputs.run.click(
         run, [*given, inputs.settings], _flat(outputs), concurrency_id="model",
-        show_progress="hidden", api_visibility="private",
+        concurrency_limit=compute.WAITING, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     # A second event, so that Run comes back also where the first one failed.
     pressed.then(
@@ -162,8 +151,6 @@ def _told(outputs: Outputs, told: Told, asked: Request, chosen: list[Any]) -> di
     update[outputs.status] = told.status
     update[outputs.run] = gr.Button(interactive=False)
     update[outputs.stop] = gr.Button(interactive=True)
-    for column, choice in zip(outputs.columns, chosen, strict=True):
-        update[column] = gr.Column(visible=choice is not None)
     if told.result is not None:
         update |= results.update(outputs, told.result, asked, chosen)
     return update

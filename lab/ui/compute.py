@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SECONDS = 300.0  # most wall time of one press of Run
+WAITING = 8  # visitors who may wait for the lock and be told so; others wait in the queue, untold
 WAIT = 0.2  # between two looks at whether the wait for the lock was given up
 
 # A cancelled event gives its queue slot back while its last step still computes, so the queue

@@ -15,6 +15,7 @@ from lab.metrics import metrics
 from lab.trajectory import Trajectory
 from samplers import SAMPLERS, get
 
+from . import compute
 from .lane import Request
 from .press import press, write
 from .settings import PANELS, Choice, describe
@@ -22,7 +23,9 @@ from .settings import PANELS, Choice, describe
 
 def attach() -> None:
     """Add the endpoints to the Blocks being built. They wait in the same queue as the page."""
-    gr.api(compare, api_name="compare", concurrency_id="model")
+    gr.api(
+        compare, api_name="compare", concurrency_id="model", concurrency_limit=compute.WAITING
+    )
     gr.api(samplers, api_name="samplers", queue=False)
 
 

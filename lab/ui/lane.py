@@ -9,6 +9,8 @@ from uuid import uuid4
 import lab
 from lab import checks, limits, record
 from lab.metrics import metrics
+from lab.suites import card
+from lab.tables import BOARDS
 from lab.trajectory import Frame, Trajectory
 from samplers import SAMPLERS, get
 from samplers.core import Canvas
@@ -16,8 +18,6 @@ from samplers.core import Canvas
 from .panel import strip
 from .settings import Choice
 from .visible import visible
-
-LINES = {"sudoku4": 4}  # suites whose tokens stand in lines of this length
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Lane:
         return {
             **head,
             **self.strip,
-            "line": LINES.get(self.request.suite, 0),
+            "board": list(BOARDS.get(self.request.suite, ())),  # side, height and width of a box
             "metrics": shown_metrics(trajectory),
             "verdict": verdict(trajectory) if self.kind == "done" else None,
             "notes": notes(self.run.plan.canvas, self.run.plan.model.card.attention),
@@ -203,5 +203,5 @@ def _misfit(sampler: str, known: dict[str, str]) -> str | None:
     if not known:
         return "this suite has no models here"
     others = dict.fromkeys(known.values())
-    reasons = [get(sampler).misfit(lab.load(model).card) for model in others]
+    reasons = [get(sampler).misfit(card(model)) for model in others]
     return next((reason for reason in reasons if reason), "this suite has no model for it")

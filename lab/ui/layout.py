@@ -45,7 +45,6 @@ class Outputs(NamedTuple):
     status: gr.Markdown
     csv: gr.DownloadButton
     json: gr.DownloadButton
-    columns: list[gr.Column]
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
     orders: list[gr.Plot]
@@ -101,7 +100,7 @@ def stage(inputs: Inputs) -> Outputs:
         with gr.Tab("Tokens"):
             _playback()
             with gr.Row(equal_height=False, elem_classes="lab-panels"):
-                columns, panels = _panels(inputs.settings.value["panels"])
+                panels = _panels(inputs.settings.value["panels"])
         with gr.Tab("Confidence"):
             gr.Markdown("The model's confidence by step and position; blank: still masked.")
             heatmaps = _plots("confidence")
@@ -117,7 +116,7 @@ def stage(inputs: Inputs) -> Outputs:
             gr.Markdown("The same run without this page; the tokens will be the same.")
             python = gr.Code(language="python", interactive=False, elem_id="python")
     return Outputs(
-        run, stop, status, csv, json, columns, panels, heatmaps, orders, metrics, table, python
+        run, stop, status, csv, json, panels, heatmaps, orders, metrics, table, python
     )
 
 
@@ -133,13 +132,12 @@ def idle(panel: dict[str, Any] | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _panels(chosen: list[Any]) -> tuple[list[gr.Column], list[TokenPanel]]:
-    columns, panels = [], []
-    for number in range(PANELS):
-        with gr.Column(min_width=235, visible=chosen[number] is not None) as column:
-            panels.append(TokenPanel(idle(chosen[number]), elem_id=f"panel-{number + 1}"))
-        columns.append(column)
-    return columns, panels
+def _panels(chosen: list[Any]) -> list[TokenPanel]:
+    panels = []
+    for number, choice in enumerate(chosen, 1):
+        with gr.Column(min_width=235):  # the style sheet hides the column of an empty panel
+            panels.append(TokenPanel(idle(choice), number, elem_id=f"panel-{number}"))
+    return panels
 
 
 def _plots(name: str) -> list[gr.Plot]:

@@ -23,13 +23,14 @@ class TokenPanel(gr.HTML):
     gr.HTML evaluates whatever a template interpolates as JavaScript.
     """
 
-    def __init__(self, value: dict[str, Any] | None = None, **layout: Any):
+    def __init__(self, value: dict[str, Any] | None = None, number: int = 1, **layout: Any):
         folder = ASSETS / "panel"
         parts = ("film", "grid", "inspect", "panel")
         super().__init__(
             value,
             html_template=(folder / "panel.html").read_text(encoding="utf-8"),
             js_on_load="\n".join((folder / f"{p}.js").read_text(encoding="utf-8") for p in parts),
+            number=number,
             **layout,
         )
 

@@ -74,7 +74,8 @@ def test_the_keyboard_walks_the_tokens(visit, hostile):
     shown.page.keyboard.press("Shift+Tab")
     shown.page.keyboard.press("ArrowLeft")
     expect(cells(shown).nth(4)).to_have_class("mask")
-    expect(cells(shown).nth(4)).to_have_attribute("aria-label", re.compile("position 4: ░, still masked"))
+    label = re.compile("position 4: ░, still masked")
+    expect(cells(shown).nth(4)).to_have_attribute("aria-label", label)
 
 
 def test_states_are_told_by_more_than_colour(visit, hostile):

@@ -1,0 +1,138 @@
+"""Break the app a rule at a time and see its tests go red: `python -m tests.mutants_app [word]`.
+
+Each is made in a temporary copy of the tree, and the named test must fail there. Takes minutes;
+the browser's need a Chromium. Not collected by pytest.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+APP, API = "tests/test_app.py", "tests/test_app_api.py"
+PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
+RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
+STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
+
+# (file, what stands there, what replaces it, the test that must fail)
+MUTANTS = [
+    (RACE, "if not lanes[number].advance():",
+     "while lanes[number].advance(): ...\n            if 1:",
+     f"{APP}::test_panels_advance_in_turn"),
+    (RACE, "if stop.is_set() or monotonic() > deadline:", "if monotonic() > deadline:",
+     f"{APP}::test_stop_ends_every_panel_within_one_step_and_keeps_what_was_recorded"),
+    (RACE, "if stop.is_set() or monotonic() > deadline:", "if stop.is_set():",
+     f"{APP}::test_a_run_that_takes_too_long_is_stopped_and_says_so"),
+    (RACE, "    yield _tell(lanes, values, set(range(len(lanes))))\n", "",
+     f"{APP}::test_the_stream_only_appends_and_ends_with_the_last_state"),
+    (RACE, "max(PAUSE, SHARE * cost)", "0", f"{APP}::test_pushes_are_few"),
+    (RACE, "budget = lane.open(budget)", "lane.open(budget)",
+     f"{APP}::test_the_panels_share_one_budget_of_work"),
+    (LANE, "except Exception as error:\n            self._fail(error)\n        return False",
+     "except OSError as error:\n            self._fail(error)\n        return False",
+     f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
+    (LANE, "this run failed ({type(error).__name__})", "this run failed ({error})",
+     f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
+    (LANE, "            known_suite(request.suite)\n", "",
+     f"{APP}::test_bad_input_names_the_field_and_the_rule"),
+    (LANE, '{"block_causal": first.stop, "causal": first.start}', '{"block_causal": first.start}',
+     f"{APP}::test_a_panel_says_where_later_text_is_not_seen"),
+    (PRESS, "if mine:\n            compute.done()", "if mine:\n            pass",
+     f"{APP}::test_a_closed_run_gives_the_lock_back"),
+    (COMPUTE, "if LOCK.acquire(timeout=WAIT):", "if True:",
+     f"{APP}::test_a_second_run_waits_for_the_first_and_may_give_up"),
+    (STRIP, "fresh = [_step(trajectory, s) for s in range(len(sent), count)]",
+     "fresh = [_step(trajectory, s) for s in range(count)]",
+     f"{APP}::test_the_stream_only_appends_and_ends_with_the_last_state"),
+    (STRIP, "(before != after) & ~((before != before) & (after != after))", "before < after",
+     f"{APP}::test_the_panels_json_holds_every_step_of_the_trajectory"),
+    (FORM, "{**inherited, **params}", "{**params, **inherited}",
+     f"{APP}::test_own_settings_override_shared_ones_and_shared_ones_skip_who_ignores_them"),
+    (FORM, "if name in SHARED and name in known", "if name in SHARED",
+     f"{APP}::test_own_settings_override_shared_ones_and_shared_ones_skip_who_ignores_them"),
+    ("lab/ui/visible.py", "category(character) not in _HIDDEN", "category(character) != 'Cc'",
+     f"{APP}::test_what_would_be_invisible_is_written_out"),
+    ("lab/ui/python.py", "**preset, **choice.params", "**choice.params",
+     f"{APP}::test_the_python_of_a_run_repeats_it"),
+    (ENDPOINTS, "Choice(name, preset, {**inherited, **given})", "Choice(name, preset, inherited)",
+     f"{API}::test_compare_gives_what_lab_run_gives"),
+    (ENDPOINTS, "if unknown := [", "if False and [", f"{API}::test_bad_input_is_one_sentence"),
+    ("lab/ui/app.py", "        with compute.stoppable(", "        with compute.stoppable('x' + ",
+     f"{PAGE}::test_stop_ends_all_panels_and_keeps_their_files"),
+    ("lab/ui/app.py", "None if gen_length == 0 else gen_length", "9",
+     f"{PAGE}::test_the_downloaded_files_are_the_run"),
+    ("assets/panel/grid.js", "span.textContent = cell.text", "span.innerHTML = cell.text",
+     f"{PANEL}::test_hostile_tokens_are_only_text"),
+    ("assets/panel/inspect.js", "made.textContent = text", "made.innerHTML = text",
+     f"{PANEL}::test_hostile_tokens_are_only_text"),
+    ("assets/panel/grid.js", "if (target) target.focus();", "",
+     f"{PANEL}::test_the_keyboard_walks_the_tokens"),
+    ("assets/panel/panel.js", "if (calm()) {", "if (false) {",
+     f"{PANEL}::test_nothing_moves_by_itself_for_who_asked_for_calm"),
+    ("assets/panel/panel.js", "listen('lab:seek'", "listen('lab:other'",
+     f"{PAGE}::test_scrubbing_one_panel_and_all_of_them"),
+    ("assets/panel/panel.js", "seek(+event.target.value)", "seek(film.last())",
+     f"{PAGE}::test_scrubbing_one_panel_and_all_of_them"),
+    ("assets/settings/settings.js", "if (param.name in panel.params) return",
+     "if (param.name in panel.params && false) return",
+     f"{PAGE}::test_settings_mark_what_changed_and_say_what_is_ignored"),
+    ("assets/settings/controls.js", "on.disabled = !using.length;", "",
+     f"{PAGE}::test_settings_mark_what_changed_and_say_what_is_ignored"),
+    ("assets/style.css", ".lab-panel .now, .lab-playback .now {", ".lab-other {",
+     f"{PANEL}::test_states_are_told_by_more_than_colour"),
+    ("lab/ui/app.py", "demo.load(None, js=NARROW)", "pass", f"{PANEL}::test_phone_and_dark"),
+    ("lab/ui/results.py", "figures.plot_confidence, figures.confidence_info, trajectory)",
+     "figures.plot_confidence, figures.confidence_info, None)",
+     f"{PAGE}::test_the_figures_are_drawn"),
+]  # fmt: skip
+
+
+def copy_tree(folder: Path) -> None:
+    """All that the tests need; weights by link, what may be changed by copy."""
+    for part in ("samplers", "lab", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", "app.py"):
+        shutil.copy(ROOT / part, folder)
+    (folder / "assets").mkdir()
+    for asset in (ROOT / "assets").iterdir():
+        if asset.name in ("panel", "settings", "playback"):
+            shutil.copytree(asset, folder / "assets" / asset.name)
+        elif asset.is_dir():
+            (folder / "assets" / asset.name).symlink_to(asset)
+        else:
+            shutil.copy(asset, folder / "assets")
+
+
+def run(folder: Path, *tests: str) -> int:
+    """Pytest's exit code there, in a process of its own: a browser does not survive a fork."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+
+
+def main(words: list[str]) -> int:
+    """Make each mutant whose file or test holds one of the words; the number that survived."""
+    chosen = [m for m in MUTANTS if not words or any(word in m[0] + m[3] for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy_tree(Path(folder))
+        if run(Path(folder), *sorted({test for *_, test in chosen})):
+            raise SystemExit("the tests are not green without a mutant")
+    survived = 0
+    for file, old, new, test in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            copy_tree(Path(folder))
+            target = Path(folder) / file
+            source = target.read_text("utf-8")
+            if source.count(old) != 1:
+                raise SystemExit(f"{file} holds {source.count(old)} times: {old}")
+            target.write_text(source.replace(old, new), "utf-8")
+            red = run(Path(folder), test) == 1
+        survived += not red
+        said = "red  " if red else "GREEN"
+        print(said, file, "|", (new or "(left out)").splitlines()[0], flush=True)
+    return survived
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
