@@ -1,0 +1,173 @@
+"""Puzzles: generated right, held out for good, judged right, and solved by the nets that ship."""
+
+import json
+
+import pytest
+import torch
+
+import lab
+from lab import checks, tables
+from lab.train import puzzles
+from lab.train.data import generator
+from lab.train.objectives import mdlm
+from lab.train.puzzle_rates import asked, measure, valid, ways
+from lab.train.puzzles import PUZZLES, WIDTH, addition, chains, held, holes
+from lab.ui.examples import examples
+
+BOARDS = [name for name, puzzle in PUZZLES.items() if puzzle.board]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_bases():
+    """Fewer random fills than training takes: what is asserted holds for each of them."""
+    kept, puzzles.BASES = puzzles.BASES, {False: 20, True: 5}
+    puzzles.bases.cache_clear()
+    yield
+    puzzles.BASES = kept
+    puzzles.bases.cache_clear()
+
+
+def written(name: str, row: torch.Tensor) -> list[str]:
+    """The words of one row of ids."""
+    return [PUZZLES[name].words[i] for i in row.tolist()]
+
+
+@pytest.mark.parametrize("name", PUZZLES)
+@pytest.mark.parametrize("held_out", [False, True])
+def test_what_is_drawn_is_right_seeded_and_on_its_side_of_the_split(name: str, held_out: bool):
+    puzzle = PUZZLES[name]
+    rows = puzzle.draw(60, generator(1), held_out)
+    assert rows.shape == (60, puzzle.length)
+    assert all(checks.check(name, written(name, row)).right for row in rows)
+    question = rows[:, : puzzle.given or None]
+    assert bool((held(question) == held_out).all())
+    assert torch.equal(rows, puzzle.draw(60, generator(1), held_out))
+    assert not torch.equal(rows, puzzle.draw(60, generator(2), held_out))
+
+
+@pytest.mark.parametrize("name", ["sudoku6", "sudoku9"])
+def test_grids_are_distinct_and_their_base_grids_parted(name: str):
+    rows = PUZZLES[name].draw(500, generator(3), False)
+    assert len({tuple(row) for row in rows.tolist()}) > 495
+    board = PUZZLES[name].board
+    mine = {tuple(grid) for grid in puzzles.bases(board).flatten(1).tolist()}
+    assert not mine & {tuple(grid) for grid in puzzles.bases(board, True).flatten(1).tolist()}
+
+
+def test_symmetries_reach_every_grid_of_4x4():
+    reached = {
+        "".join(written("sudoku4", row))
+        for held_out in (False, True)
+        for row in PUZZLES["sudoku4"].draw(4000, generator(4), held_out)
+    }
+    assert reached == {"".join(grid) for grid in tables.sudoku_grids()}
+
+
+def test_puzzles_have_the_givens_asked_for():
+    hole = holes(50, 81, 30, generator(5))
+    assert (~hole).sum(1).tolist() == [30] * 50
+    assert len({tuple(row) for row in hole.tolist()}) == 50
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "chain"),
+    [
+        ("00000011", "00000022", 0),
+        ("00000005", "00000005", 1),
+        ("00000095", "00000005", 2),
+        ("00000055", "00000055", 1),  # each carry is made where it stands
+        ("00099999", "00000001", 5),
+        ("09990095", "00000005", 2),  # nines that no carry reaches are no chain
+        ("99999999", "00000001", 8),
+    ],
+)
+def test_length_of_a_carry_chain(first: str, second: str, chain: int):
+    digits = [torch.tensor([[int(digit) for digit in one]]) for one in (first, second)]
+    assert chains(*digits).tolist() == [chain]
+
+
+@pytest.mark.parametrize(("digits", "chain"), [(2, 0), (4, 2), (8, 5), (8, 8)])
+def test_sums_have_the_chain_and_the_digits_asked_for(digits: int, chain: int):
+    rows = addition(40, generator(6), True, digits=digits, chain=chain)
+    first, second = rows[:, :WIDTH], rows[:, WIDTH + 1 : 2 * WIDTH + 1]
+    assert chains(first, second).tolist() == [chain] * 40
+    assert int(first[:, : WIDTH - digits].sum() + second[:, : WIDTH - digits].sum()) == 0
+
+
+def test_training_sums_have_chains_of_every_length():
+    rows = torch.cat([addition(50, generator(7, i)) for i in range(30)])
+    found = chains(rows[:, :WIDTH], rows[:, WIDTH + 1 : 2 * WIDTH + 1])
+    assert set(found.tolist()) >= set(range(WIDTH))
+
+
+def test_the_question_is_never_noised_and_a_board_is_all_answer():
+    sums = addition(32, generator(8))
+    asked_for = mdlm(sums, 12, generator(9), given=PUZZLES["addition"].given)
+    answer = torch.arange(sums.shape[1]) >= PUZZLES["addition"].given
+    assert torch.equal(asked_for.inputs[:, ~answer], sums[:, ~answer])
+    assert bool(asked_for.wanted[:, answer].any(0).all())
+    assert asked_for.tokens == 32 * (WIDTH + 1)
+    grids = PUZZLES["sudoku4"].draw(64, generator(10), False)
+    assert bool(mdlm(grids, 4, generator(11), given=0).wanted[:, 0].any())
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_wrong_digit_is_marked_with_those_it_clashes_with(name: str):
+    board = PUZZLES[name].board
+    row = PUZZLES[name].draw(1, generator(12), False)[0]
+    row[0] = (row[0] + 1) % board.side
+    verdict = checks.check(name, written(name, row))
+    near = [
+        place
+        for place in range(1, board.side**2)
+        if row[place] == row[0]
+        and any(board.units(place)[kind] == number for kind, number in board.units(0).items())
+    ]
+    assert not verdict.right and verdict.wrong == (0, *near) and 2 <= len(near) <= 3
+    assert not bool(valid(board, row[None])[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong", "message"),
+    [
+        ("00000095+00000005=000000100", True, (), "95 + 5 = 100"),
+        ("00000095+00000005=000000000", False, (24,), "95 + 5 = 100, not 0"),
+        ("99999999+00000001=099999990", False, tuple(range(18, 26)), "= 100000000, not"),
+        ("00000095+00000005+000000100", False, (), "not a sum"),
+    ],
+)
+def test_a_wrong_sum_is_marked_at_its_wrong_digits(text, right, wrong, message):
+    verdict = checks.check("addition", list(text))
+    assert (verdict.right, verdict.wrong) == (right, wrong) and message in verdict.message
+
+
+TRAINED = [name for name in ("sudoku6", "sudoku9", "addition") if name in lab.suites()]
+EASY = {"sudoku6": "24", "sudoku9": "60", "addition": "2:0"}
+
+
+@pytest.mark.parametrize("suite", TRAINED)
+def test_a_shipped_net_solves_easy_held_out_puzzles(suite: str):
+    model, puzzle = lab.load(f"{suite}-mdlm"), PUZZLES[suite]
+    way = next(
+        way for way in ways(puzzle.length) if way.told == "largest probability, temperature 0"
+    )
+    rate = measure(model, way, puzzle, *asked(puzzle, EASY[suite], 10))
+    assert rate.solved >= 0.9
+    assert rate.calls == (rate.calls // 1) > 8
+
+
+@pytest.mark.parametrize("suite", TRAINED)
+def test_a_suite_runs_its_examples(suite: str):
+    for template in examples(suite):
+        run = lab.run("max_prob", suite, template=template, steps=1, temperature=0.0)[0]
+        assert run.tokens.shape[1] == PUZZLES[suite].length
+    with pytest.raises(ValueError, match="words this model knows"):
+        lab.run("max_prob", suite, template="x[MASK]")
+
+
+@pytest.mark.parametrize("suite", TRAINED)
+def test_a_card_tells_the_data_and_the_rates(suite: str):
+    folder = tables.CAPITALS_FILE.parent / suite / "mdlm"
+    card = (folder / "README.md").read_text("utf-8")
+    assert "held out and never trains" in card and "| largest margin, temperature 0 |" in card
+    assert json.loads((folder / "lab.json").read_text())["length"] == PUZZLES[suite].length
