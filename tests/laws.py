@@ -4,7 +4,6 @@ They read the frames of a run and the canvas it began with, and ask the code und
 nothing else. `check(run)` holds all laws that need no second run.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,11 @@ def record(sampler: str, model: Model, prompts: Any = "", **arguments: Any) -> R
 def has(sampler: str, *names: str) -> bool:
     """Whether the sampler has all of these parameters."""
     return set(names) <= {param.name for param in samplers.get(sampler).params}
+
+
+def with_all(pairs: list[tuple[str, str]], *names: str) -> list[tuple[str, str]]:
+    """Those (sampler, net) whose sampler has all of these parameters."""
+    return [pair for pair in pairs if has(pair[0], *names)]
 
 
 def only(sampler: str, **values: Any) -> dict[str, Any]:
@@ -120,9 +124,10 @@ def holes_of_blocks(run: Run, row: int) -> list[int]:
     length = values.get("block_length") or 10**9
     if canvas.layout == "prompt":
         columns = columns - columns[0]
-    if values.get("stride"):
-        left = columns[-1] + 1 - np.flatnonzero(canvas.writable.any(0).numpy())[0]
-        return [len(columns)] * math.ceil(left / values["stride"])
+    if values.get("stride"):  # each stride that keeps something denoises all that is left
+        first = np.flatnonzero(canvas.writable.any(0).numpy())[0]
+        starts = np.unique((columns - first) // values["stride"]) * values["stride"] + first
+        return [int((columns >= start).sum()) for start in starts]
     return np.unique(columns // length, return_counts=True)[1].tolist()
 
 

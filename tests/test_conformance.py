@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.laws import BY_CHANCE, SAMPLERS, check, has, only, record, revises
+from tests.laws import BY_CHANCE, SAMPLERS, check, only, record, revises, with_all
 
 PAIRS = tiny.pairs()
 SETTINGS = {"steps": 6, "block_length": 8}
@@ -100,10 +100,8 @@ def test_mask_and_eos_ids_in_the_prompt_stay_and_end_nothing(sampler, kind):
 
 
 @pytest.mark.parametrize("eos", [False, True], ids=["no_eos", "eos_rich"])
-@pytest.mark.parametrize(("sampler", "kind"), PAIRS)
+@pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "eos_early_stop"))
 def test_without_early_stop_all_is_filled_and_the_output_ends_at_the_first_eos(sampler, kind, eos):
-    if not has(sampler, "eos_early_stop"):
-        pytest.skip(f"{sampler} applies EOS when the run is settled")
     model = net(kind, eos=eos)
     settings = {"gen_length": 20, "seed": 1, **only(sampler, **SETTINGS, temperature=1.0)}
     run = record(sampler, model, tiny.prompts([4, 11]), eos_early_stop=False, **settings)

@@ -17,11 +17,15 @@ def word(position):
     return 4 + position % 8
 
 
-def planted(sampler, places, sure=40.0):
+def planted(sampler, places):
     """A net that wants EOS at these places of every row, a known word elsewhere.
 
-    It is surer of the EOS than of any word, so that samplers which rank fill the EOS first.
+    It is surer of the EOS than of any word, so that samplers which rank fill the EOS first, and
+    sure of nothing beyond a threshold, so that they do not fill a block at once. Where tokens may
+    be noise it is certain, so that what it wants is what stands at the end.
     """
+    needs = samplers.get(sampler).needs
+    sure = 2.0 if "absorbing" in needs.corruption else 40.0
 
     def answer(tokens, t):
         logits = torch.zeros(*tokens.shape, V)
@@ -30,7 +34,6 @@ def planted(sampler, places, sure=40.0):
             logits[:, column, token] = sure if column in places else sure / 2
         return logits
 
-    needs = samplers.get(sampler).needs
     attention = "full" if "full" in needs.attention else min(needs.attention)
     facts = {"corruption": min(needs.corruption), "attention": attention, "mask_id": MASK}
     return lab.wrap(answer, tiny.card(V, eos_ids=(EOS,), pad_id=PAD, bos_id=0, **facts))
@@ -92,10 +95,8 @@ def test_a_finished_row_costs_its_neighbours_nothing(sampler):
         assert np.array_equal(alone.tokens, together.tokens)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if has(name, "eos_early_stop")])
 def test_early_stop_off_fills_on_and_returns_up_to_the_first_eos(sampler):
-    if not has(sampler, "eos_early_stop"):
-        pytest.skip(f"{sampler} applies EOS when the run is settled")
     values = settings(sampler, eos_early_stop=False)
     run = record(sampler, planted(sampler, {3}), [[5, 6]], gen_length=LENGTH, **values)
     check(run)

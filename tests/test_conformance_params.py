@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import samplers
+from samplers import schedules
 from samplers.core import Noise
 from tests import tiny
-from tests.laws import SAMPLERS, check, has, leaves_masks, only, record
+from tests.laws import SAMPLERS, check, has, leaves_masks, only, record, with_all
 
 PAIRS = tiny.pairs()
 SMALL = {"steps": 5, "block_length": 4}
@@ -92,6 +93,33 @@ def test_every_number_of_steps_fills_every_hole(sampler, kind, steps):
     run = record(sampler, tiny.nets()[kind], [[50]], gen_length=11, seed=steps, **values)
     check(run)
     assert len(run.trajectories()[0].output) == 11 or finished_early(run)
+
+
+@pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "schedule"))
+def test_the_last_step_leaves_nothing_under_any_schedule(sampler, kind):
+    clean = torch.zeros(())  # some curves leave alpha(0) a thousandth below 1
+    named = [value for name, value in edges(sampler) if name == "schedule"]
+    curves = [name for name in named if schedules.get(name).alpha(clean) < 1 - 1e-4]
+    assert curves
+    model = tiny.changed(tiny.nets()[kind], eos_ids=())
+    for curve in curves:
+        values = only(sampler, schedule=curve, steps=1, block_length=64, first_hitting=False)
+        run = record(sampler, model, [[50]], gen_length=60, rows=40, **values)
+        check(run)
+        assert (run.frames[-1].calls <= 1).all(), f"{curve}: a call more than steps"
+        left = run.frames[-1].tokens[:, 1:] == model.card.mask_id
+        assert not left.any(), f"{curve}: {left.sum()} masks left"
+
+
+@pytest.mark.parametrize("stride", [1, 3, 8])
+@pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "stride"))
+def test_strides_cost_calls_only_where_they_keep_something(sampler, kind, stride):
+    mask = tiny.nets()[kind].card.mask_id
+    template = [[mask] + [50] * 20 + [mask] * 3, [51, mask, 52, mask], [mask] * 25]
+    for eps in (0.0, 0.1):
+        run = record(sampler, tiny.nets()[kind], template=template, stride=stride, steps=2,
+                     **only(sampler, sampling_eps=eps))  # fmt: skip
+        check(run)
 
 
 def finished_early(run):
@@ -214,10 +242,8 @@ def named_score(sampler, p, guess):
     return p.gather(-1, guess.clamp(min=0)[..., None])[..., 0]
 
 
-@pytest.mark.parametrize(("sampler", "kind"), PAIRS)
+@pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "top_k", "temperature", "threshold"))
 def test_filtering_the_draw_does_not_change_the_schedule(sampler, kind):
-    if not has(sampler, "top_k", "temperature", "threshold"):
-        pytest.skip("only samplers that rank positions have a schedule to change")
     settings = {"gen_length": 16, "threshold": 0.5, **only(sampler, **SMALL)}
     model = tiny.nets()[kind]
     greedy = record(sampler, model, "Once", temperature=0.0, **settings).trajectories()[0]
@@ -225,10 +251,8 @@ def test_filtering_the_draw_does_not_change_the_schedule(sampler, kind):
     assert np.array_equal(greedy.tokens, narrow.tokens)
 
 
-@pytest.mark.parametrize(("sampler", "kind"), PAIRS)
+@pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "block_length"))
 def test_block_length_is_one_value_for_grid_schedule_mask_and_cache(sampler, kind):
-    if not has(sampler, "block_length"):
-        pytest.skip(f"{sampler} has no blocks")
     seen = []
 
     class Watched(tiny.Counting):
