@@ -67,9 +67,9 @@ def load(
     if name in models():
         return _shipped(name)
     if _is_folder(name):
-        from .adapters.checkpoint import load_checkpoint
+        from .adapters.build import load_folder
 
-        return load_checkpoint(Path(name))
+        return load_folder(Path(name), trust_remote_code=trust_remote_code, dtype=dtype)
     from .adapters.hub import is_id, load_hub
 
     if is_id(name):

@@ -142,6 +142,14 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def no_safetensors(name: str) -> str:
+    """Why weights in another format stay closed: reading a pickle runs what stands in it."""
+    return (
+        f"no safetensors weights in {name}: pickled weights (.bin, .pt, .ckpt) are not "
+        "opened; convert them with save_pretrained first"
+    )
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
@@ -150,10 +158,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not list(folder.glob("*.safetensors")):
-        raise ValueError(
-            f"no safetensors weights in {folder.name}: pickled weights (.bin, .pt, .ckpt) are not "
-            "opened; convert them with save_pretrained first"
-        )
+        raise ValueError(no_safetensors(folder.name))
     card = read_card(folder)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
     if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":

@@ -21,6 +21,7 @@ class ModelCard:
     attention: full, block_causal, causal or any (an oracle fits every need). corruption:
     absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
+    revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelCard:
     time_conditioned: bool = False
     block_lengths: tuple[int, ...] | None = None
     draft_length: int | None = None
+    revision: str | None = None
 
 
 class Model(ABC):

@@ -1,0 +1,223 @@
+"""Open the folder of a published checkpoint: its net under its family's adapter, checked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet
+from .dit import DiTModel, from_state
+from .facts import card_of, frame_of, unused
+from .families import Family, recognise
+from .masked import MaskedLM, first_position, sliding
+from .model import Model
+from .proof import prove_attention
+from .wrap import Wrapped
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "mask_token_id")
+PLAIN = "Causal language models"
+META = ("architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version")
+
+
+class Remote(torch.nn.Module):
+    """A net of remote code that takes ids, a 4-D mask and positions and returns `.logits`."""
+
+    def __init__(self, net: torch.nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor
+    ) -> torch.Tensor:
+        device, dtype = self.net.device, self.net.dtype
+        mask = attention_mask.to(device, dtype)
+        out = self.net(input_ids.to(device), attention_mask=mask,
+                       position_ids=position_ids.to(device))  # fmt: skip
+        return out.logits.cpu()
+
+
+def build(
+    folder: Path,
+    name: str,
+    *,
+    revision: str | None = None,
+    words: Path | None = None,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    device_map: str | None = None,
+    eight_bit: bool = False,
+) -> Model:
+    """Open a folder with config.json and *.safetensors, of a family that the lab knows.
+
+    name: the hub id (or folder) that the card shall show; words: the tokenizer's folder, where it
+    is another one. ValueError for an unknown family, a missing mask token, code that would have to
+    be run, tensors that do not fit, and a class whose attention is not what the card says.
+    """
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(no_safetensors(name))
+    config = read_config(folder)
+    family = recognise(config, name)
+    openable(family, name, config, trust_remote_code)
+    how = {"dtype": DTYPES[dtype], "device_map": device_map, "use_safetensors": True}
+    if eight_bit:
+        from transformers import BitsAndBytesConfig
+
+        how["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
+    with quiet():
+        tokenizer = load_words(family, folder, words, trust_remote_code)
+        if family.adapter == "dit":
+            model = _dit(folder, family, config, tokenizer, name, revision)
+        else:
+            net = load_net(folder, family, config, trust_remote_code, how)
+            model = _adapted(net, family, config, tokenizer, name, revision)
+    prove_attention(model)
+    return model
+
+
+def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "float32") -> Model:
+    """Open a folder: with lab.json as the lab wrote it, without as what its family says.
+
+    A plain causal class alone does not tell how its net was trained: it needs lab.json.
+    """
+    own = (folder / "lab.json").exists() or not (folder / "config.json").exists()
+    if own or recognise(read_config(folder), folder.name).name == PLAIN:
+        return load_checkpoint(folder)
+    return build(folder, folder.name, trust_remote_code=trust_remote_code, dtype=dtype)
+
+
+def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_code: bool) -> None:
+    """Whether this family can be opened with what is allowed. ValueError says why not."""
+    if family.adapter == "none":
+        raise ValueError(f"{name} ({family.name}) cannot be opened: {family.note}")
+    if family.adapter != "remote":
+        return
+    if not trust_remote_code:
+        raise ValueError(
+            f"{name} ({family.name}) runs only with the Python code that comes with its weights; "
+            "read that code, then load it by name with trust_remote_code on and a revision"
+        )
+    for place in (config.get("auto_map") or {}).values():
+        if "--" in str(place):
+            raise ValueError(
+                f"{name} takes its code from another repository ({place}), which no revision "
+                "pins; choose a checkpoint that brings its own"
+            )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json. ValueError where there is none."""
+    path = folder / "config.json"
+    if not path.exists():
+        raise ValueError(f"{folder.name} has no config.json, which says what net it is")
+    return json.loads(path.read_text("utf-8"))
+
+
+def load_words(family: Family, folder: Path, words: Path | None, trust_remote_code: bool) -> Any:
+    """The tokenizer, from the folder itself or from where its family says."""
+    import transformers
+
+    own = any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    if not own and words is None:
+        raise ValueError(
+            f"{folder.name} has no tokenizer; put its files (tokenizer.json) beside the weights"
+        )
+    plain = (folder / "tokenizer.json").exists() or words is not None
+    loader = getattr(transformers, "AutoTokenizer" if plain else family.words_class)
+    return loader.from_pretrained(folder if own else words, trust_remote_code=trust_remote_code)
+
+
+def load_net(
+    folder: Path,
+    family: Family,
+    config: Mapping[str, Any],
+    trust_remote_code: bool,
+    how: dict[str, Any],
+) -> torch.nn.Module:
+    """The net under transformers' own class, or under its remote code where that is allowed.
+
+    ValueError where the weights lack a tensor or one has another shape.
+    """
+    import transformers
+
+    stock = family.stock.get(config.get("model_type", ""))
+    if stock:
+        loader = getattr(transformers, stock)
+        how = {**how, "config": loader.config_class.from_dict(stock_config(family, config)),
+               "key_mapping": dict(family.rename) or None}  # fmt: skip
+    elif family.adapter == "remote":
+        names = config.get("auto_map") or {}
+        auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in names else "AutoModel"
+        loader = getattr(transformers, auto)
+    else:
+        kind = "Masked" if family.adapter == "masked" else "Causal"
+        loader = getattr(transformers, f"AutoModelFor{kind}LM")
+    if family.adapter != "remote":
+        how = {**how, "attn_implementation": "sdpa"}
+    trust = trust_remote_code and family.adapter == "remote"
+    net, report = loader.from_pretrained(
+        folder, trust_remote_code=trust, output_loading_info=True, **how
+    )
+    lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if lacking:
+        raise ValueError(
+            f"the weights in {folder.name} do not fit {type(net).__name__}: {len(lacking)} tensors "
+            f"are missing or of another shape, {lacking[0]} among them"
+        )
+    return net
+
+
+def stock_config(family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config under the names of the stock class that has the family's layers."""
+    if family.fields:
+        named = {ours: config[theirs] for theirs, ours in family.fields.items() if theirs in config}
+        return {**named, **{key: config[key] for key in SPECIAL if key in config}}
+    return {key: value for key, value in config.items() if key not in META}
+
+
+def _adapted(
+    net: torch.nn.Module,
+    family: Family,
+    written: Mapping[str, Any],
+    tokenizer: Any,
+    name: str,
+    revision: str | None,
+) -> Model:
+    # A config class fills special ids in where config.json leaves them out; they mean nothing.
+    config = net.config.to_dict() | {key: written.get(key) for key in SPECIAL}
+    card = card_of(family, config, tokenizer, name, revision)
+    banned = unused(tokenizer, config["vocab_size"])
+    if family.adapter == "masked":
+        card = replace(card, context=card.context - first_position(net))
+        return MaskedLM(net, card, tokenizer, frame_of(family, tokenizer), banned)
+    if family.adapter == "causal":
+        if sliding(net.config) is not None:
+            raise ValueError(f"{name} has layers that look only so far: no mask is built for it")
+        return Checkpoint(net, card, tokenizer, family.shifted, banned)
+    model = Wrapped(Remote(net.eval()), card, tokenizer)
+    model.banned_ids = banned
+    return model
+
+
+def _dit(
+    folder: Path,
+    family: Family,
+    config: Mapping[str, Any],
+    tokenizer: Any,
+    name: str,
+    revision: str | None,
+) -> Model:
+    from safetensors.torch import load_file
+
+    state = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        state |= load_file(file)
+    net = from_state(state)
+    size = len(net.vocab_embed.embedding)
+    card = card_of(family, {**config, "vocab_size": size}, tokenizer, name, revision)
+    model = DiTModel(net, card, tokenizer, sigma=family.corruption == "absorbing")
+    model.banned_ids = unused(tokenizer, size)
+    return model

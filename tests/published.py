@@ -1,0 +1,150 @@
+"""Folders as the hub holds them: tiny random nets of the real classes, with no lab.json.
+
+`write(folder, kind)` saves one; `load(kind)` opens it by `lab.load`, once a process.
+"""
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import lab
+from lab.adapters import Model
+from lab.adapters.checkpoint import quiet
+from lab.adapters.dit import DiT
+from tests import tiny
+
+SPECIAL = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
+           "pad_token": "[PAD]", "bos_token": None, "eos_token": None}  # fmt: skip
+SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+         "num_attention_heads": 4, "initializer_range": 0.3}  # fmt: skip
+BERT = {**SIZES, "max_position_embeddings": 130, "type_vocab_size": 2}
+MASKED = {
+    "bert": ("Bert", BERT),
+    "roberta": ("Roberta", BERT),
+    "distilbert": ("DistilBert", {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4,
+                                  "max_position_embeddings": 130, "initializer_range": 0.3}),
+    "modernbert": ("ModernBert", {**SIZES, "max_position_embeddings": 130, "local_attention": 8,
+                                  "global_attn_every_n_layers": 2, "initializer_cutoff_factor": 3.0,
+                                  "decoder_bias": True}),
+}  # fmt: skip
+CAUSAL = {**SIZES, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128,
+          "tie_word_embeddings": False}  # fmt: skip
+# kind: the stock class it is saved by, and what its config.json then says instead.
+LIKE = {
+    "llama": ("Llama", {}),
+    "qwen3": ("Qwen3", {}),
+    "dream": ("Qwen2", {"model_type": "Dream", "architectures": ["DreamModel"],
+                        "auto_map": {"AutoModel": "modeling_dream.DreamModel"}}),
+    "sdar-b8": ("Qwen3", {"model_type": "sdar", "architectures": ["SDARForCausalLM"],
+                          "auto_map": {"AutoModel": "modeling_sdar.SDARForCausalLM"}}),
+    "llada": ("Llama", {}),
+    "qwen3-mdlm": ("Qwen3", {"model_type": "a2d-qwen3", "architectures": ["A2DQwen3LMHeadModel"]}),
+    "qwen2-bd3lm": ("Qwen2", {"model_type": "a2d-qwen2", "architectures": ["A2DQwen2LMHeadModel"]}),
+}  # fmt: skip
+DITS = {
+    "mdlm": {"model_type": "mdlm", "architectures": ["MDLM"], "model_length": 128,
+             "time_conditioning": False},
+    "mdlm-timed": {"model_type": "mdlm", "architectures": ["MDLM"], "model_length": 128,
+                   "time_conditioning": True},
+    "bd3lm": {"model_type": "bd3lm", "architectures": ["BD3LM"], "model_length": 128,
+              "block_size": 4, "time_conditioning": False},
+    "gidd-p_unif-0.2": {"model_type": "gidd", "architectures": ["GiddForMaskedDiffusion"],
+                        "max_position_embeddings": 128},
+}  # fmt: skip
+LLADA = {
+    "model.layers.": "model.transformer.blocks.", ".self_attn.o_proj.": ".attn_out.",
+    ".self_attn.": ".", ".mlp.gate_proj.": ".ff_proj.", ".mlp.up_proj.": ".up_proj.",
+    ".mlp.down_proj.": ".ff_out.", ".input_layernorm.": ".attn_norm.",
+    ".post_attention_layernorm.": ".ff_norm.", "model.embed_tokens.": "model.transformer.wte.",
+    "model.norm.": "model.transformer.ln_f.", "lm_head.": "model.transformer.ff_out.",
+}  # fmt: skip
+LLADA_CONFIG = {
+    "architectures": ["LLaDAModelLM"], "model_type": "llada", "d_model": 32, "n_heads": 4,
+    "mlp_hidden_size": 48, "n_layers": 3, "n_kv_heads": 2, "max_sequence_length": 128,
+    "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "weight_tying": False, "include_bias": False,
+}  # fmt: skip
+
+
+def write(folder: Path, kind: str) -> Path:
+    """Save a tiny net of this kind, its config and a real tokenizer, as a hub repository does."""
+    words = tiny.tokenizer()
+    if kind in MASKED:
+        words.add_special_tokens({k: v for k, v in SPECIAL.items() if v})
+        words.bos_token = words.eos_token = None
+    if kind == "llama":
+        words.mask_token = None
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(5)
+        if kind in DITS:
+            _dit(folder, kind, len(words))
+        else:
+            _net(folder, kind, len(words))
+    words.save_pretrained(folder)
+    return folder
+
+
+def _net(folder: Path, kind: str, size: int) -> None:
+    name, values = MASKED.get(kind) or (LIKE[kind][0], CAUSAL)
+    suffix = "ForMaskedLM" if kind in MASKED else "ForCausalLM"
+    net_class = getattr(transformers, name + suffix)
+    if kind in ("llada", "qwen2-bd3lm", "dream"):  # classes whose heads are hidden_size wide
+        values = {key: value for key, value in values.items() if key != "head_dim"}
+    config = net_class.config_class(
+        vocab_size=size, **{**values, "bos_token_id": None, "eos_token_id": None,
+                            "pad_token_id": 1, "cls_token_id": None, "sep_token_id": None},
+    )  # fmt: skip
+    net = net_class(config)
+    for parameter in net.parameters():  # wide enough that answers differ from place to place
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    net.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    if kind == "llada":
+        _as_llada(folder, size)
+    else:
+        change(folder, **LIKE.get(kind, ("", {}))[1])
+
+
+def _as_llada(folder: Path, size: int) -> None:
+    def theirs(name: str) -> str:
+        for ours, other in LLADA.items():
+            name = name.replace(ours, other)
+        return name
+
+    state = load_file(folder / "model.safetensors")
+    save_file({theirs(name): tensor for name, tensor in state.items()},
+              folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
+    (folder / "config.json").write_text(json.dumps({**LLADA_CONFIG, "vocab_size": size}))
+
+
+def _dit(folder: Path, kind: str, size: int) -> None:
+    net = DiT(size, 32, 2, 16, head=8)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    state = {f"backbone.{name}": tensor for name, tensor in net.state_dict().items()}
+    if "gidd" not in kind:
+        del state["backbone.logit_bias"]
+    state["backbone.rotary_emb.inv_freq"] = torch.ones(4)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps({**DITS[kind], "vocab_size": size}))
+
+
+def change(folder: Path, **facts: Any) -> None:
+    """Rewrite fields of config.json; None takes one away."""
+    path = folder / "config.json"
+    config = {**json.loads(path.read_text()), **facts}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+@cache
+def load(kind: str) -> Model:
+    """The net of this kind, opened from its folder by `lab.load`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return lab.load(str(write(Path(folder) / kind, kind)))
