@@ -43,6 +43,8 @@ MUTANTS = [
      f"{APP}::test_a_closed_run_gives_the_lock_back"),
     (COMPUTE, "if LOCK.acquire(timeout=WAIT):", "if True:",
      f"{APP}::test_a_second_run_waits_for_the_first_and_may_give_up"),
+    (LANE, "with compute.LOADING:", "if True:",
+     f"{APP}::test_models_are_loaded_one_at_a_time"),
     (STRIP, "fresh = [_step(trajectory, s) for s in range(len(sent), count)]",
      "fresh = [_step(trajectory, s) for s in range(count)]",
      f"{APP}::test_the_stream_only_appends_and_ends_with_the_last_state"),

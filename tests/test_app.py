@@ -13,7 +13,7 @@ import pytest
 import lab
 from lab import export, limits
 from lab.ui import build, compute
-from lab.ui.app import asked_for, chosen_from
+from lab.ui.app import _load, asked_for, chosen_from
 from lab.ui.lane import Lane, Request, explain, fits, notes
 from lab.ui.panel import edges, strip
 from lab.ui.press import press
@@ -110,6 +110,19 @@ def test_a_closed_run_gives_the_lock_back():
     assert not compute.LOCK.locked()
 
 
+@pytest.mark.parametrize(
+    "load", [lambda: _load("capitals"), lambda: Lane(ASKED, FOUR[0]).open(10**9)]
+)
+def test_models_are_loaded_one_at_a_time(load):
+    thread = threading.Thread(target=load)
+    with compute.LOADING:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_a_second_run_waits_for_the_first_and_may_give_up():
     stop = threading.Event()
     with compute.LOCK:
@@ -197,10 +210,11 @@ def test_bad_input_names_the_field_and_the_rule(changes, words):
 
 
 def test_the_panels_share_one_budget_of_work(monkeypatch):
-    monkeypatch.setattr(limits, "APP_WORK", 100)
-    told = finished(Request("capitals", "The capital of France is"), [FOUR[0], FOUR[2]])[-1]
+    alone = lab.record.start("mdlm", "capitals", "The capital of").plan.work
+    monkeypatch.setattr(limits, "APP_WORK", 2 * alone - 1)
+    told = finished(ASKED, [FOUR[1], FOUR[1]])[-1]
     assert [value["kind"] for value in told.values] == ["done", "error"]
-    assert "at most 100" in told.values[1]["message"]
+    assert f"at most {2 * alone - 1:,}" in told.values[1]["message"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def _wire_settings(inputs: Inputs) -> None:
 def _load(suite: str) -> None:
     """Load a suite's models and the plotting library while the visitor still reads the page."""
     for model in lab.suites().get(suite, {}).values():
-        lab.load(model)
+        with compute.LOADING:
+            lab.load(model)
     results.warm()
 
 

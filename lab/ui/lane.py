@@ -15,6 +15,7 @@ from lab.trajectory import Frame, Trajectory
 from samplers import SAMPLERS, get
 from samplers.core import Canvas
 
+from . import compute
 from .panel import strip
 from .settings import Choice
 from .visible import visible
@@ -57,10 +58,11 @@ class Lane:
         choice, request = self.choice, self.request
         try:
             known_suite(request.suite)
-            run = record.start(
-                choice.sampler, request.suite, preset=choice.preset, **request.given,
-                **choice.params,
-            )  # fmt: skip
+            with compute.LOADING:
+                run = record.start(
+                    choice.sampler, request.suite, preset=choice.preset, **request.given,
+                    **choice.params,
+                )  # fmt: skip
             left = _afford(run.plan.work, budget)
         except Exception as error:
             self._fail(error)
