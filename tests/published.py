@@ -71,8 +71,11 @@ LLADA_CONFIG = {
 }  # fmt: skip
 
 
-def write(folder: Path, kind: str) -> Path:
-    """Save a tiny net of this kind, its config and a real tokenizer, as a hub repository does."""
+def write(folder: Path, kind: str, spare: int = 0) -> Path:
+    """Save a tiny net of this kind, its config and a real tokenizer, as a hub repository does.
+
+    spare: ids that the net has and the tokenizer has not.
+    """
     words = tiny.tokenizer()
     if kind in MASKED:
         words.add_special_tokens({k: v for k, v in SPECIAL.items() if v})
@@ -82,9 +85,9 @@ def write(folder: Path, kind: str) -> Path:
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(5)
         if kind in DITS:
-            _dit(folder, kind, len(words))
+            _dit(folder, kind, len(words) + spare)
         else:
-            _net(folder, kind, len(words))
+            _net(folder, kind, len(words) + spare)
     words.save_pretrained(folder)
     return folder
 

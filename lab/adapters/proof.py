@@ -31,10 +31,12 @@ def prove_attention(model: Model) -> None:
         visible = torch.ones_like(tokens, dtype=torch.bool)
         visible[:, :left] = False
         canvas = Canvas(tokens, visible, visible, card.mask_id)
-        opened = Opened(model, canvas, block, caches=False)
+        blocks = block if card.attention == "block_causal" else None
+        opened = Opened(model, canvas, blocks, caches=False)
         t = torch.full((1,), 0.5) if card.time_conditioned else None
         logits = opened(tokens, window=slice(left + start, left + length), t=t)
-        return logits[:, :1].nan_to_num(neginf=0.0)
+        logits = logits[:, :1]
+        return logits.masked_fill(logits == -torch.inf, 0.0)  # banned ids; NaN stays
 
     def moved(place: int) -> float:
         changed = [other if i == place else token for i, token in enumerate(ids)]
@@ -45,6 +47,8 @@ def prove_attention(model: Model) -> None:
         raise ValueError(f"{card.name} answers with numbers that are not finite; its weights are "
                          "broken, or dtype is too narrow for them")  # fmt: skip
     last, inner = moved(length - 1), moved(block - 1)
+    if card.attention == "causal":
+        last = max(last, moved(start))
     padded = float((answer(ids, spare[1]) - answer(ids, other)).abs().max())
     wrong = None
     if card.attention == "full" and last == 0:

@@ -1,0 +1,130 @@
+"""What a published folder must hold, and that its class looks where its card says (P8)."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import lab
+from lab.adapters import attention
+from lab.adapters.proof import prove_attention
+from tests import published, tiny
+from tests.test_families import banned, close, manual
+
+
+@pytest.mark.parametrize("kind", ["DFlashDraftModel", "DiffusionGemmaForBlockDiffusion"])
+def test_a_named_family_says_why_it_is_not_opened(kind, tmp_path):
+    folder = published.write(tmp_path / "net", "qwen3")
+    model_type = "diffusion_gemma" if "Gemma" in kind else "qwen3"
+    published.change(folder, architectures=[kind], model_type=model_type)
+    with pytest.raises(ValueError, match=r"cannot be opened: (a drafter|its encoder)"):
+        lab.load(str(folder))
+
+
+def test_weights_that_lack_a_tensor_are_refused(tmp_path):
+    folder = published.write(tmp_path / "net", "dream")
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    del state["model.layers.1.mlp.up_proj.weight"]
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"do not fit Qwen2ForCausalLM: 1 tensors are missing"):
+        lab.load(str(folder))
+
+
+def test_layers_of_another_attention_are_refused(tmp_path):
+    folder = published.write(tmp_path / "net", "qwen3-mdlm")
+    kinds = ["full_attention", "sliding_attention", "full_attention"]
+    published.change(folder, layer_types=kinds, use_sliding_window=True, sliding_window=4)
+    with pytest.raises(ValueError, match=r"layers of full_attention and sliding_attention"):
+        lab.load(str(folder))
+
+
+def test_a_folder_without_tokenizer_or_config_is_refused(tmp_path):
+    folder = published.write(tmp_path / "net", "bert")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"net has no tokenizer; put its files"):
+        lab.load(str(folder))
+
+
+@pytest.mark.parametrize("order", ["full", "block_causal", "causal"])
+def test_a_stock_class_looks_where_its_card_says(order):
+    """Its mask is built from the card, so a stock net may stand under any of the three."""
+    prove_attention(
+        tiny.changed(tiny.nets()["full-absorbing"], attention=order, block_lengths=(4,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("card", "mask", "reason"),
+    [
+        ("causal", "full", "looks into what comes later"),
+        ("block_causal", "full", "looks into what comes later"),
+        ("full", "causal", "does not look to the right"),
+        ("block_causal", "causal", "does not look to the right within a block"),
+    ],
+)
+def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypatch):
+    model = tiny.changed(tiny.nets()["full-absorbing"], attention=card, block_lengths=(4,))
+    honest = attention.allowed
+    monkeypatch.setattr(
+        "lab.adapters.checkpoint.allowed",
+        lambda seen, order, block, queries, keys: honest(seen, mask, block, queries, keys),
+    )
+    with pytest.raises(ValueError, match=rf"{reason}, but its attention is {card}"):
+        prove_attention(model)
+
+
+def test_a_class_that_looks_at_pads_is_found_out(monkeypatch):
+    model, honest = tiny.nets()["full-absorbing"], attention.allowed
+    monkeypatch.setattr(
+        "lab.adapters.checkpoint.allowed",
+        lambda seen, *others: honest(torch.ones_like(seen), *others),
+    )
+    with pytest.raises(ValueError, match=r"looks at pads"):
+        prove_attention(model)
+
+
+def test_broken_weights_are_found_out(tmp_path):
+    folder = published.write(tmp_path / "net", "bert")
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    state["cls.predictions.bias"] = torch.full_like(state["cls.predictions.bias"], torch.nan)
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"numbers that are not finite"):
+        lab.load(str(folder))
+
+
+REMOTE = """
+import transformers
+
+
+class Config(transformers.Qwen3Config):
+    model_type = "llada2_moe"
+
+
+class Net(transformers.Qwen3ForCausalLM):
+    config_class = Config
+"""
+
+
+def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeypatch):
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = published.write(tmp_path / "LLaDA2.0-tiny", "qwen3")
+    (folder / "remote_net.py").write_text(REMOTE)
+    published.change(
+        folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"],
+        auto_map={"AutoConfig": "remote_net.Config", "AutoModelForCausalLM": "remote_net.Net"},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"runs only with the Python code that comes with"):
+        lab.load(str(folder))
+    switch = json.loads("true")
+    model = lab.load(str(folder), trust_remote_code=switch)
+    assert type(model.function.net).__name__ == "Net" and model.card.block_lengths == (32,)
+    ids = tiny.prompts([64])[0]
+    wanted = banned(model, manual(model.function.net, ids, "block_causal", 32))
+    close(model.denoise(torch.tensor([ids])), wanted)
+    (run,) = lab.run("llada2", model, "One day", gen_length=6, steps=4)
+    assert run.output
