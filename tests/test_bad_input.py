@@ -169,6 +169,13 @@ def test_more_work_than_the_machine_has_is_refused_before_it_is_allocated():
         limits.work(2, 3, 4, most=23)
 
 
+def test_a_canvas_larger_than_memory_is_refused_however_few_calls_it_takes(monkeypatch):
+    monkeypatch.setattr(limits, "CELLS", 1000)
+    few = {"gen_length": 19, "block_length": 32, "steps": 1}
+    refuse(r"the work must be at most 1,000 .*got 1 x 20 x 51 = 1,020", prompts=[[50]], rows=51, **few)  # noqa: E501
+    assert lab.run("llada2", counting(), [[50]], rows=50, **few)
+
+
 def test_limits_speak_alike_to_every_caller():
     with pytest.raises(ValueError, match="seed must be a whole number from 0 to 9, got nan"):
         limits.whole("seed", math.nan, 0, 9)

@@ -118,14 +118,12 @@ def test_tokens_of_weight_zero_are_never_drawn():
 
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 1000])
 def test_the_ends_of_u_give_the_first_and_the_last_token(size):
-    weights = torch.full((2, size), 1 / size)
-    low, high = math.ulp(0.0), math.nextafter(1.0, 0.0)
-    ids = inverse_cdf(weights, torch.tensor([low, high], dtype=torch.float64))
-    assert ids.tolist() == [0, size - 1]
+    weights = torch.full((3, size), 1 / size)
+    ends = torch.tensor([0.0, math.ulp(0.0), math.nextafter(1.0, 0.0)], dtype=torch.float64)
+    assert inverse_cdf(weights, ends).tolist() == [0, 0, size - 1]
     if size > 2:
         weights[:, 0] = weights[:, -1] = 0
-        ids = inverse_cdf(weights, torch.tensor([low, high], dtype=torch.float64))
-        assert ids.tolist() == [1, size - 2]
+        assert inverse_cdf(weights, ends).tolist() == [1, 1, size - 2]
 
 
 def test_every_cell_of_an_all_equal_row_gets_its_share_of_u():
