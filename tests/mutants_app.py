@@ -61,7 +61,7 @@ MUTANTS = [
     (ENDPOINTS, "Choice(name, preset, {**inherited, **given})", "Choice(name, preset, inherited)",
      f"{API}::test_compare_gives_what_lab_run_gives"),
     (ENDPOINTS, "if unknown := [", "if False and [", f"{API}::test_bad_input_is_one_sentence"),
-    ("lab/ui/app.py", "        with compute.stoppable(", "        with compute.stoppable('x' + ",
+    ("lab/ui/app.py", "with compute.stoppable(session)", "with compute.stoppable('another')",
      f"{PAGE}::test_stop_ends_all_panels_and_keeps_their_files"),
     ("lab/ui/app.py", "None if gen_length == 0 else gen_length", "9",
      f"{PAGE}::test_the_downloaded_files_are_the_run"),

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -100,8 +101,9 @@ def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
         asked = asked_for(suite, kind, text, gen_length, seed)
         chosen = chosen_from(settings)
-        with compute.stoppable(request.session_hash or "") as stop:
-            for told in press(asked, chosen, stop):
+        session = request.session_hash or ""
+        with compute.stoppable(session) as stop, closing(press(asked, chosen, stop)) as items:
+            for told in items:
                 yield _told(outputs, told, asked, chosen)
 
     pressed = outputs.run.click(

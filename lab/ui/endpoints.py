@@ -4,6 +4,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from samplers import SAMPLERS, get
 
 from . import compute
 from .lane import Request
-from .press import press, write
+from .press import Told, press, write
 from .settings import PANELS, Choice, describe
 
 
@@ -67,16 +68,9 @@ def compare(
             raise ValueError(f"trajectories must be none, csv or json, got {trajectories!r}")
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    for told in press(request, chosen, threading.Event()):
-        found = told.result.trajectories if told.result else [None] * len(chosen)
-        yield {
-            "status": told.status,
-            "results": [
-                _result(choice, value, trajectory)
-                for choice, value, trajectory in zip(chosen, told.values, found, strict=True)
-            ],
-            "trajectories": _text(found, trajectories),
-        }
+    with closing(press(request, chosen, threading.Event())) as items:
+        for told in items:
+            yield _answer(chosen, told, trajectories)
 
 
 def _asked(
@@ -121,6 +115,16 @@ def _split(params: Any, names: Sequence[str]) -> tuple[dict[str, Any], dict[str,
             f"{', '.join(sorted(known))}"
         )
     return shared, own
+
+
+def _answer(chosen: Sequence[Choice], told: Told, trajectories: str) -> dict[str, Any]:
+    found = told.result.trajectories if told.result else [None] * len(chosen)
+    lines = zip(chosen, told.values, found, strict=True)
+    return {
+        "status": told.status,
+        "results": [_result(*line) for line in lines],
+        "trajectories": _text(found, trajectories),
+    }
 
 
 def _result(

@@ -66,6 +66,7 @@ def _run(lanes: list[Lane], request: Request, stop: threading.Event) -> Iterator
         steps.close()
     found = [lane.trajectory() for lane in lanes]
     if any(found):
+        yield Told(values, f"{status(lanes, monotonic() - began)} · drawing figures …")
         with TemporaryDirectory(prefix="sampler-lab-") as folder:
             files = write(Path(folder), [one for one in found if one])
             yield Told(values, status(lanes, monotonic() - began), Result(found, *files))
