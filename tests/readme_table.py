@@ -1,14 +1,17 @@
-"""The README's table of samplers, made from the registry: python -m tests.readme_table --write."""
+"""The README's tables of samplers and checkpoints: python -m tests.readme_table --write."""
 
 import sys
 from pathlib import Path
 
+from lab.adapters.families import FAMILIES, Family
 from samplers import SAMPLERS
 from samplers.registry import Sampler
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- samplers: written by `python -m tests.readme_table --write` -->"
 END = "<!-- end of samplers -->"
+BEGIN_CHECKPOINTS = "<!-- checkpoints: written by `python -m tests.readme_table --write` -->"
+END_CHECKPOINTS = "<!-- end of checkpoints -->"
 
 
 def table() -> str:
@@ -39,19 +42,45 @@ def _words(names: frozenset[str]) -> str:
     return " or ".join(sorted(names))
 
 
+def checkpoints() -> str:
+    """One line a family of published checkpoints, in the order in which they are recognised."""
+    lines = [
+        "| id | family | attention | sampler | status |",
+        "|---|---|---|---|---|",
+        *map(_family_line, FAMILIES),
+    ]
+    return "\n".join(lines)
+
+
+def _family_line(family: Family) -> str:
+    names = ", ".join(f"[{name}](https://huggingface.co/{name})" for name in family.ids)
+    sampler = f"`{family.sampler}`" + (f" (`{family.preset}`)" if family.preset else "")
+    status = family.status + (f": {family.note}" if family.note else "")
+    status += "; needs its own code" if family.adapter == "remote" else ""
+    attention = family.attention + (", logits shifted" if family.shifted else "")
+    if family.adapter == "none":
+        attention = sampler = ""
+    return "| " + " | ".join((names, family.name, attention, sampler, status)) + " |"
+
+
 def updated(readme: str) -> str:
-    """The README's text with the table between the two markers made anew."""
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """The README's text with the tables between their markers made anew."""
+    readme = _between(readme, BEGIN, table(), END)
+    return _between(readme, BEGIN_CHECKPOINTS, checkpoints(), END_CHECKPOINTS)
+
+
+def _between(readme: str, begin: str, made: str, end: str) -> str:
+    before, rest = readme.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table, or with --write put it into the README."""
+    """Print the tables, or with --write put them into the README."""
     if arguments == ["--write"]:
         README.write_text(updated(README.read_text("utf-8")), "utf-8")
     else:
-        print(table())
+        print(table(), checkpoints(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,17 @@ def test_a_masked_net_sees_its_frame_round_the_canvas(kind):
     close(model.denoise(torch.tensor([ids]), window=window), ours[:, window])
 
 
+def test_a_chat_conversion_is_given_no_frame(tmp_path):
+    folder = published.write(tmp_path / "net", "modernbert")
+    model = build.build(folder, "dllm-hub/ModernBERT-base-chat-v0.1")
+    assert model.frame is None
+    ids = tiny.prompts([20])[0]
+    with torch.no_grad():
+        plain = model.net(torch.tensor([ids])).logits
+    close(model.denoise(torch.tensor([ids])), banned(model, plain))
+    assert lab.run("llada", model, "Once", gen_length=4, steps=2, block_length=4)[0].text
+
+
 def test_modernbert_reads_no_further_than_its_layers_reach():
     net = published.load("modernbert").net
     assert net.config.layer_types.count("sliding_attention") == 1

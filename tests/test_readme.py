@@ -30,7 +30,7 @@ def front_matter() -> dict[str, object]:
     return yaml.safe_load(TEXT.split("---\n")[1])
 
 
-def test_table_of_samplers_is_the_registry():
+def test_tables_are_the_registry_and_the_families():
     assert updated(TEXT) == TEXT, "run: python -m tests.readme_table --write"
 
 
