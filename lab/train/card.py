@@ -39,7 +39,8 @@ _BOARD = (
 )
 _NET = (
     "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; a cell's "
-    "learned position starts as the sum of random codes of its row, column and box"
+    "learned position starts as the sum of codes of its row, column and box, and three heads a "
+    "layer start as looks along one of them each; the rest starts at random"
 )
 _LIMITS = (
     "It fills one whole grid of {cells} cells, digits only; a solver that searches is faster and "
