@@ -4,11 +4,14 @@ import json
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 import lab
-from lab import checks, tables
-from lab.train import puzzles
+from lab import checks, tables, train
+from lab.adapters.words import word_tokenizer
+from lab.train import puzzle_rates, puzzles
 from lab.train.data import generator
+from lab.train.net import build_puzzle
 from lab.train.objectives import mdlm
 from lab.train.puzzle_rates import asked, measure, valid, ways
 from lab.train.puzzles import PUZZLES, WIDTH, addition, chains, held, holes
@@ -139,6 +142,39 @@ def test_a_wrong_digit_is_marked_with_those_it_clashes_with(name: str):
 def test_a_wrong_sum_is_marked_at_its_wrong_digits(text, right, wrong, message):
     verdict = checks.check("addition", list(text))
     assert (verdict.right, verdict.wrong) == (right, wrong) and message in verdict.message
+
+
+def test_a_puzzle_trains_resumes_and_is_measured(tmp_path, capsys):
+    out, work = tmp_path / "sudoku4" / "mdlm", tmp_path / "run"
+    shape = "--lengths 16 --context 16 --hidden 24 --layers 1 --heads 3 --intermediate 24"
+    tail = f"{shape} --steps 2 --tokens-per-batch 64 --warmup 1 --precision no".split()
+    told = ["--data", "sudoku4", "--suite", "sudoku4", "--work", str(work), "--out", str(out)]
+    assert train.main([*told, *tail]) == 0
+    assert train.main([*told, *tail, "--resume"]) == 0
+    assert "the rest starts at random" in (out / "README.md").read_text("utf-8")
+    assert type(AutoTokenizer.from_pretrained(out.parent / "tokenizer")).__name__ != "WordTokenizer"
+    model = lab.load(str(out))
+    assert (model.card.length, model.card.context, model.card.mask_id) == (16, 16, 4)
+    with pytest.raises(ValueError, match="words this model knows"):
+        lab.run("mdlm", model, template="5[MASK]*15")
+    assert puzzle_rates.main([str(out), "--cases", "12,15", "--puzzles", "3", "--card"]) == 0
+    printed = capsys.readouterr().out
+    assert "| largest margin, temperature 0 | " in printed and " | 1 to 4 |" in printed
+    assert printed.strip() in (out / "README.md").read_text("utf-8")
+    assert puzzle_rates.main([str(out), "--cases", "16"]) == 2
+    assert "givens must be from 0 to 15, got '16'" in capsys.readouterr().err
+    other = ["--data", "sudoku6", "--work", str(tmp_path / "other")]
+    assert train.main([*other, *tail]) == 2
+    assert "--lengths 36" in capsys.readouterr().err
+
+
+def test_a_net_too_narrow_for_its_board_is_refused():
+    words = word_tokenizer(PUZZLES["sudoku9"].words, 9)
+    with pytest.raises(ValueError, match="--hidden from 27"):
+        build_puzzle(
+            words, hidden=32, layers=1, heads=4, intermediate=8, context=81,
+            board=PUZZLES["sudoku9"].board,
+        )  # fmt: skip
 
 
 TRAINED = [name for name in ("sudoku6", "sudoku9", "addition") if name in lab.suites()]

@@ -7,6 +7,7 @@ temperature are told apart: every order runs at temperature 1 and at 0.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from lab.adapters.model import Model, Opened
 from lab.tables import Board
 from lab.train.card import write_section
 from lab.train.data import generator
-from lab.train.puzzles import PUZZLES, Puzzle, addition, holes
+from lab.train.puzzles import PUZZLES, WIDTH, Puzzle, addition, holes
 from samplers.core import Canvas, Noise
 
 CASES = {
@@ -119,6 +120,17 @@ def valid(board: Board, ids: Tensor) -> Tensor:
     return right
 
 
+def check_case(puzzle: Puzzle, case: str) -> None:
+    """Raise ValueError for a case that `asked` could not draw."""
+    if puzzle.board is not None:
+        if not (case.isdigit() and int(case) < puzzle.length):
+            raise ValueError(f"givens must be from 0 to {puzzle.length - 1}, got '{case}'")
+    elif not re.fullmatch(r"\d:\d", case) or not 0 <= int(case[2]) <= int(case[0]) <= WIDTH:
+        raise ValueError(
+            f"digits:chain must be two numbers, chain <= digits <= {WIDTH}, got '{case}'"
+        )
+
+
 def asked(puzzle: Puzzle, case: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Held-out puzzles of a case ("32" givens; "8:4" digits and chain): truth and holes [N, T]."""
     random = generator(seed, *map(int, case.split(":")))
@@ -188,6 +200,8 @@ def main(argv: list[str]) -> int:
         if suite not in PUZZLES:
             raise ValueError(f"a net must be of {', '.join(PUZZLES)}, got one of {suite!r}")
         cases = arguments.cases or CASES[suite]
+        for case in cases.split(","):
+            check_case(PUZZLES[suite], case)
         lines = []
         for line in table(model, suite, cases.split(","), arguments.puzzles):
             lines.append(line)

@@ -1,0 +1,96 @@
+"""Break the puzzles, a rule at a time: each must turn its test red.
+
+`python -m tests.mutants_puzzles [part of a file's name ...]`, on a copy of the tree.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.mutants import copy_tree
+
+TEST = "tests/test_puzzles.py::"
+PUZZLES, CHECKS, RATES = "lab/train/puzzles.py", "lab/checks.py", "lab/train/puzzle_rates.py"
+DRAWN = "test_what_is_drawn_is_right_seeded_and_on_its_side_of_the_split"
+CHAIN = "test_length_of_a_carry_chain"
+SUM = "test_a_wrong_sum_is_marked_at_its_wrong_digits"
+DIGIT = "test_a_wrong_digit_is_marked_with_those_it_clashes_with"
+GIVEN = "test_the_question_is_never_noised_and_a_board_is_all_answer"
+
+# fmt: off
+MUTANTS = [
+    (PUZZLES, "part[held(part[:, :columns]) == held_out]", "part", DRAWN),
+    (PUZZLES, "used[kind][number] ^= 1 << digit\n            if go", "pass\n            if go",
+     DRAWN),
+    (PUZZLES, "shuffled(count, side // board.width, board.width, chance)",
+     "shuffled(count, side, 1, chance)", DRAWN),
+    (PUZZLES, "digit = torch.rand(count, side, generator=chance)",
+     "digit = torch.rand(count, side)", DRAWN),
+    (PUZZLES, "random.Random(2 * board.side + held_out)", "random.Random(board.side)",
+     "test_grids_are_distinct_and_their_base_grids_parted"),
+    (PUZZLES, "pick = torch.randint(len(base), (count,), generator=chance)",
+     "pick, chance = torch.arange(count) % 2, torch.Generator().manual_seed(0)",
+     "test_grids_are_distinct_and_their_base_grids_parted"),
+    (PUZZLES, "digit = torch.rand(count, side, generator=chance).argsort(1)",
+     "digit = torch.arange(side).repeat(count, 1)", "test_symmetries_reach_every_grid_of_4x4"),
+    (PUZZLES, ".argsort(1).argsort(1) >= givens", ".argsort(1).argsort(1) > givens",
+     "test_puzzles_have_the_givens_asked_for"),
+    (PUZZLES, "torch.where(both > 9, 1,", "torch.where(both > 9, run + 1,", CHAIN),
+    (PUZZLES, "(both == 9) & (run > 0)", "both == 9", CHAIN),
+    (PUZZLES, "ids[chains(first, second) == chain]", "ids",
+     "test_sums_have_the_chain_and_the_digits_asked_for"),
+    (PUZZLES, "second.masked_fill(place >= size[:, None], 0)", "second",
+     "test_sums_have_the_chain_and_the_digits_asked_for"),
+    (PUZZLES, "forced = int(torch.randint(1, WIDTH + 1, (1,), generator=chance))", "forced = 1",
+     "test_training_sums_have_chains_of_every_length"),
+    ("lab/train/objectives.py", "may[:given] = False", "may[:1] = False", GIVEN),
+    ("lab/train/objectives.py", "rows * (length - given)", "rows * length", GIVEN),
+    ("lab/tables.py", "row // self.height * (self.side // self.width)",
+     "row // self.width * (self.side // self.width)", DIGIT),
+    (CHECKS, 'for unit in ("row", "column", "box"):', 'for unit in ("row", "column"):', DIGIT),
+    (RATES, 'for kind in ("row", "column", "box"):', "for kind in ():", DIGIT),
+    (CHECKS, "if a != b]\n    reason", "if a == b]\n    reason", SUM),
+    (CHECKS, "start = len(said) - len(told)", "start = len(said) - len(told) - 1", SUM),
+    (CHECKS, ".zfill(len(told))", "", SUM),
+    ("lab/train/net.py", "    if hidden < 3 * side or width < side:", "    if False:",
+     "test_a_net_too_narrow_for_its_board_is_refused"),
+    ("lab/train/source.py", "if arguments.lengths != (puzzle.length,)", "if False",
+     "test_a_puzzle_trains_resumes_and_is_measured"),
+    ("lab/adapters/checkpoint.py", '__name__ == "WordLevel"', '__name__ == ""',
+     "test_a_puzzle_trains_resumes_and_is_measured"),
+    (RATES, "self.calls += len(tokens) if rows is None else int(rows.sum())", "self.calls += 1",
+     "test_a_puzzle_trains_resumes_and_is_measured"),
+]
+# fmt: on
+
+
+def red(folder: Path, file: str, old: str, new: str, test: str) -> bool:
+    """Whether the test fails once `old` is `new`. ValueError where `old` does not stand once."""
+    path = folder / file
+    source = path.read_text(encoding="utf-8")
+    if source.count(old) != 1:
+        raise ValueError(f"{file} must hold once: {old}, got it {source.count(old)} times")
+    path.write_text(source.replace(old, new), encoding="utf-8")
+    command = [sys.executable, "-B", "-m", "pytest", "-qx", "-p", "no:cacheprovider", TEST + test]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
+    path.write_text(source, encoding="utf-8")
+    return done.returncode == 1
+
+
+def main(parts: list[str]) -> int:
+    """Run the mutants whose file has one of the parts in its name; 1 where one survives."""
+    survivors = 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        copy_tree(folder)
+        for mutant in MUTANTS:
+            if not parts or any(part in mutant[0] for part in parts):
+                dead = red(folder, *mutant)
+                survivors += not dead
+                sys.stdout.write(f"{'red' if dead else 'SURVIVES'}  {mutant[0]}  {mutant[2]}\n")
+    return bool(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
