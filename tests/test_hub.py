@@ -92,6 +92,21 @@ def test_a_dit_takes_the_tokenizer_that_its_family_names(server, tmp_path, monke
     assert model.tokenizer is not None and lab.run("mdlm", model, gen_length=4, steps=4)[0].output
 
 
+class Stopped(Exception):
+    """What a page raises when its visitor presses Stop."""
+
+
+def test_a_download_is_stopped_by_its_progress(bert):
+    def stop(done, total):
+        if done:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        lab.load("google-bert/bert-base-uncased", progress=stop)
+    assert not bert.fetched("model.safetensors")
+    assert lab.load("google-bert/bert-base-uncased").card.revision == COMMIT
+
+
 def test_what_it_is_and_costs_is_known_before_any_weights_move(bert):
     offer = hub.look_up("google-bert/bert-base-uncased")
     files = bert.repositories[offer.name]

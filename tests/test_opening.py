@@ -22,6 +22,16 @@ def test_a_named_family_says_why_it_is_not_opened(kind, tmp_path):
         lab.load(str(folder))
 
 
+@pytest.mark.parametrize("kind", ["bert", "modernbert", "dream", "sdar-b8"])
+def test_half_precision_answers_nearly_the_same(kind, tmp_path):
+    model = lab.load(str(published.write(tmp_path / kind, kind)), dtype="bfloat16")
+    assert model.net.dtype == torch.bfloat16
+    ids = torch.tensor(tiny.prompts([16]))
+    ours, whole = (m.denoise(ids).softmax(-1) for m in (model, published.load(kind)))
+    assert ours.dtype == torch.float32
+    assert 0 < (ours - whole).abs().sum(-1).mean() < 0.5, "1.9 were two unrelated nets"
+
+
 def test_weights_that_lack_a_tensor_are_refused(tmp_path):
     folder = published.write(tmp_path / "net", "dream")
     file = folder / "model.safetensors"

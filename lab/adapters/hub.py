@@ -97,6 +97,8 @@ def look_up(
         openable(family, name, config, trust_remote_code)
         if family.adapter == "remote":
             texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
+    if family is None or family.adapter == "dit":
+        dtype, eight_bit = "float32", False  # nets of ours are small and always kept whole
     memory = _memory(info, sum(weights.values()), config, dtype, eight_bit)
     return Offer(name, info.sha, {**texts, **weights}, family, memory, free_memory())
 
@@ -114,8 +116,8 @@ def load_hub(
 
     revision: a branch, a tag or a commit (on a Space a commit). trust_remote_code: for families
     whose net is code beside the weights, never on a Space. progress(done, total): bytes, as they
-    come. Several GPUs and the processor share a large net by accelerate. ValueError as `look_up`,
-    and for what does not fit in memory or on the disk.
+    come; what it raises ends the load. accelerate shares a large net among GPUs and main memory.
+    ValueError as `look_up`, and for what does not fit in memory or on the disk.
     """
     offer = look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype,
                     eight_bit=eight_bit)  # fmt: skip
