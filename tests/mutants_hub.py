@@ -64,6 +64,10 @@ MUTANTS = [
     (A + "build.py", "    if lacking:", "    if False:",
      f"{OPENING}::test_weights_that_lack_a_tensor_are_refused"),
     (A + "build.py", "    if not trust_remote_code:", "    if False:", CODE),
+    (A + "build.py", "    if on_space():", "    if False:",
+     f"{OPENING}::test_remote_code_runs_when_it_is_switched_on_and_only_then"),
+    (A + "build.py", 'if custom and not trust_remote_code else', "if False else",
+     f"{OPENING}::test_a_tokenizer_of_remote_code_is_read_without_it"),
     (A + "build.py", 'if "--" in str(place)', "if False",
      f"{HUB}::test_code_from_a_third_place_is_refused"),
     (A + "build.py", 'if family.adapter == "none":', "if False:",
@@ -131,9 +135,19 @@ def _child(folder: Path, tests: tuple[str, ...]) -> None:
 def main(wanted: list[str]) -> int:
     """Run the mutants whose file's name holds one of `wanted` (all without any)."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    import torch  # noqa: F401
-    import transformers.models.auto.modeling_auto  # noqa: F401
+    import accelerate.utils  # noqa: F401
+    import huggingface_hub
+    import torch
+    import transformers
 
+    torch.set_num_threads(1)
+    huggingface_hub.HfApi()
+    for kind in ("Bert", "Roberta", "DistilBert", "ModernBert"):
+        getattr(transformers, f"{kind}ForMaskedLM")
+    for kind in ("Llama", "Qwen2", "Qwen3"):
+        getattr(transformers, f"{kind}ForCausalLM")
+    for name in ("AutoTokenizer", "AutoModelForCausalLM", "AutoModelForMaskedLM", "Qwen2Tokenizer"):
+        getattr(transformers, name)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "lab")]:
         if name != "__main__":
             del sys.modules[name]

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import lab
 from lab.adapters import attention
 from lab.adapters.proof import prove_attention
+from lab.canvas import encode
 from tests import published, tiny
 from tests.test_families import banned, close, manual
 
@@ -20,6 +21,32 @@ def test_a_named_family_says_why_it_is_not_opened(kind, tmp_path):
     published.change(folder, architectures=[kind], model_type=model_type)
     with pytest.raises(ValueError, match=r"cannot be opened: (a drafter|its encoder)"):
         lab.load(str(folder))
+
+
+CUSTOM = {"auto_map": {"AutoTokenizer": ["tokenization_theirs.Theirs", None]},
+          "tokenizer_class": "Theirs", "bos_token": "<|bos|>", "eos_token": "<|eos|>",
+          "mask_token": "<|mask|>", "pad_token": "<|pad|>"}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["dream", "sdar-b8"])
+def test_a_tokenizer_of_remote_code_is_read_without_it(kind, tmp_path):
+    """Dream brings vocab.json and merges.txt, SDAR a whole tokenizer.json; both name a class."""
+    folder = published.write(tmp_path / kind, kind)
+    whole = json.loads((folder / "tokenizer.json").read_text())
+    settings = dict(CUSTOM)
+    if kind == "dream":
+        added = {t.pop("id"): t for t in whole["added_tokens"]}
+        settings["added_tokens_decoder"] = {str(token): facts for token, facts in added.items()}
+        merges = [" ".join(pair) for pair in whole["model"]["merges"]]
+        (folder / "vocab.json").write_text(json.dumps(whole["model"]["vocab"]))
+        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
+        (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    model, known = lab.load(str(folder)), published.load(kind)
+    for text in ("Once upon a time <|mask|>", "One day the dog"):
+        assert encode(model, text) == encode(known, text)
+    assert model.card.mask_id == 0 and model.card.eos_ids == (3,)
+    assert model.tokenizer.decode(encode(model, "a big red ball")) == "a big red ball"
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert", "dream", "sdar-b8"])
@@ -131,6 +158,10 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
     with pytest.raises(ValueError, match=r"runs only with the Python code that comes with"):
         lab.load(str(folder))
     switch = json.loads("true")
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    with pytest.raises(ValueError, match=r"cannot be opened on this public page"):
+        lab.load(str(folder), trust_remote_code=switch)
+    monkeypatch.delenv("SPACE_ID")
     model = lab.load(str(folder), trust_remote_code=switch)
     assert type(model.function.net).__name__ == "Net" and model.card.block_lengths == (32,)
     ids = tiny.prompts([64])[0]

@@ -15,6 +15,7 @@ from .families import Family, recognise
 from .masked import MaskedLM, first_position, sliding
 from .model import Model
 from .proof import prove_attention
+from .reach import on_space
 from .wrap import Wrapped
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -62,17 +63,18 @@ def build(
     config = read_config(folder)
     family = recognise(config, name)
     openable(family, name, config, trust_remote_code)
+    trusted = trust_remote_code and family.adapter == "remote"  # others need none of theirs
     how = {"dtype": DTYPES[dtype], "device_map": device_map, "use_safetensors": True}
     if eight_bit:
         from transformers import BitsAndBytesConfig
 
         how["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
     with quiet():
-        tokenizer = load_words(family, folder, words, trust_remote_code)
+        tokenizer = load_words(family, folder, words, trusted)
         if family.adapter == "dit":
             model = _dit(folder, family, config, tokenizer, name, revision)
         else:
-            net = load_net(folder, family, config, trust_remote_code, how)
+            net = load_net(folder, family, config, trusted, how)
             model = _adapted(net, family, config, tokenizer, name, revision)
     prove_attention(model)
     return model
@@ -95,6 +97,8 @@ def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_
         raise ValueError(f"{name} ({family.name}) cannot be opened: {family.note}")
     if family.adapter != "remote":
         return
+    if on_space():
+        raise ValueError(f"{name} cannot be opened on this public page: it would run its own code")
     if not trust_remote_code:
         raise ValueError(
             f"{name} ({family.name}) runs only with the Python code that comes with its weights; "
@@ -125,9 +129,13 @@ def load_words(family: Family, folder: Path, words: Path | None, trust_remote_co
         raise ValueError(
             f"{folder.name} has no tokenizer; put its files (tokenizer.json) beside the weights"
         )
-    plain = (folder / "tokenizer.json").exists() or words is not None
-    loader = getattr(transformers, "AutoTokenizer" if plain else family.words_class)
-    return loader.from_pretrained(folder if own else words, trust_remote_code=trust_remote_code)
+    place = folder if own else words
+    loader, settings = family.words_class, place / "tokenizer_config.json"
+    if (place / "tokenizer.json").exists():
+        # A whole tokenizer in one file needs no class of its own, nor that class's code.
+        custom = settings.exists() and "auto_map" in json.loads(settings.read_text("utf-8"))
+        loader = "PreTrainedTokenizerFast" if custom and not trust_remote_code else "AutoTokenizer"
+    return getattr(transformers, loader).from_pretrained(place, trust_remote_code=trust_remote_code)
 
 
 def load_net(
@@ -157,9 +165,8 @@ def load_net(
         loader = getattr(transformers, f"AutoModelFor{kind}LM")
     if family.adapter != "remote":
         how = {**how, "attn_implementation": "sdpa"}
-    trust = trust_remote_code and family.adapter == "remote"
     net, report = loader.from_pretrained(
-        folder, trust_remote_code=trust, output_loading_info=True, **how
+        folder, trust_remote_code=trust_remote_code, output_loading_info=True, **how
     )
     lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if lacking:

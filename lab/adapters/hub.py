@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from .build import DTYPES, build, openable
 from .checkpoint import load_checkpoint, no_safetensors
 from .families import ALLOWED, Family, recognise
 from .model import Model
-from .reach import TIMEOUT, endpoint, explained, silent
+from .reach import TIMEOUT, endpoint, explained, on_space, silent
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -54,11 +53,6 @@ class Offer:
 def is_id(name: str) -> bool:
     """Whether a name has the form of a hub id, owner/name."""
     return bool(ID.fullmatch(name)) and ".." not in name
-
-
-def on_space() -> bool:
-    """Whether this is a public Space."""
-    return bool(os.environ.get("SPACE_ID"))
 
 
 def look_up(

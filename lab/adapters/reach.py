@@ -15,6 +15,11 @@ def endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT") or None
 
 
+def on_space() -> bool:
+    """Whether this is a public Space, where no code from elsewhere may run."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
 @contextmanager
 def explained(name: str, revision: str | None) -> Iterator[None]:
     """What can go wrong between here and the hub, each as one sentence."""
