@@ -94,6 +94,7 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
     shown = capitals()
     shown.text.fill("The capital of")
     shown.page.locator("#seed input").fill("11")
+    shown.page.locator("#length input[type=number]").fill("8")
     shown.page.get_by_label("one steps for all panels").check()
     shown.page.get_by_label("steps", exact=True).fill("6")
     shown.open_settings(1)
@@ -107,7 +108,8 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
         runs = export.read(tmp_path / f"run.{suffix}")
         own = [{"threshold": 0.5}, {}, {}, {}]
         for run, extra in zip(runs, own, strict=True):
-            alone = lab.run(run.sampler, "capitals", "The capital of", seed=11, steps=6, **extra)
+            alone = lab.run(run.sampler, "capitals", "The capital of", gen_length=8, seed=11,
+                            steps=6, **extra)  # fmt: skip
             assert run.same_tokens(alone[0])
 
 
