@@ -3,12 +3,11 @@
 `python -m tests.mutants_puzzles [part of a file's name ...]`, on a copy of the tree.
 """
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.mutants import copy_tree
+from tests.mutants import RED, copy_tree, run
 
 TEST = "tests/test_puzzles.py::"
 PUZZLES, CHECKS, RATES = "lab/train/puzzles.py", "lab/checks.py", "lab/train/puzzle_rates.py"
@@ -72,23 +71,30 @@ def red(folder: Path, file: str, old: str, new: str, test: str) -> bool:
     if source.count(old) != 1:
         raise ValueError(f"{file} must hold once: {old}, got it {source.count(old)} times")
     path.write_text(source.replace(old, new), encoding="utf-8")
-    command = [sys.executable, "-B", "-m", "pytest", "-qx", "-p", "no:cacheprovider", TEST + test]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
+    status = run(folder, [TEST + test])
     path.write_text(source, encoding="utf-8")
-    return done.returncode == 1
+    return status == RED
 
 
 def main(parts: list[str]) -> int:
     """Run the mutants whose file has one of the parts in its name; 1 where one survives."""
+    import torch  # imported once, before the tests fork off
+    import transformers.models.gpt2.modeling_gpt2  # noqa: F401
+
+    torch.set_num_threads(1)
     survivors = 0
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+        folder = Path(place).resolve()
         copy_tree(folder)
+        if run(folder, ["tests/test_puzzles.py"]):
+            sys.stdout.write("the tests are not green without a mutant\n")
+            return 1
         for mutant in MUTANTS:
             if not parts or any(part in mutant[0] for part in parts):
                 dead = red(folder, *mutant)
                 survivors += not dead
                 sys.stdout.write(f"{'red' if dead else 'SURVIVES'}  {mutant[0]}  {mutant[2]}\n")
+                sys.stdout.flush()
     return bool(survivors)
 
 

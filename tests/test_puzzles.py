@@ -13,7 +13,8 @@ from lab.train import puzzle_rates, puzzles
 from lab.train.data import generator
 from lab.train.net import build_puzzle
 from lab.train.objectives import mdlm
-from lab.train.puzzle_rates import asked, measure, valid, ways
+from lab.train.puzzle_rates import asked, measure, valid
+from lab.train.puzzle_ways import ways
 from lab.train.puzzles import PUZZLES, WIDTH, addition, chains, held, holes
 from lab.ui.examples import examples
 
@@ -161,6 +162,7 @@ def test_a_puzzle_trains_resumes_and_is_measured(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| largest margin, temperature 0 | " in printed and " | 1 to 4 |" in printed
     assert printed.strip() in (out / "README.md").read_text("utf-8")
+    assert "  not a grid: " in (out / "README.md").read_text("utf-8")
     assert puzzle_rates.main([str(out), "--cases", "16"]) == 2
     assert "givens must be from 0 to 15, got '16'" in capsys.readouterr().err
     other = ["--data", "sudoku6", "--work", str(tmp_path / "other")]

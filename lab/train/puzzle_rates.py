@@ -11,17 +11,19 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 import samplers
+from lab import checks
 from lab.adapters.checkpoint import load_checkpoint
 from lab.adapters.model import Model, Opened
 from lab.tables import Board
 from lab.train.card import write_section
 from lab.train.data import generator
+from lab.train.puzzle_ways import Way, ways
 from lab.train.puzzles import PUZZLES, WIDTH, Puzzle, addition, holes
 from samplers.core import Canvas, Noise
 
@@ -33,57 +35,11 @@ CASES = {
 }
 
 
-class Way(NamedTuple):
-    """One line of the table: a sampler with settings; `a_call` holes a call where it counts steps.
-
-    a_call None: the settings say all.
-    """
-
-    told: str
-    sampler: str
-    settings: dict[str, Any]
-    a_call: int | None = None
-
-
 class Rate(NamedTuple):
     """Share of puzzles solved exactly, and calls of the model a puzzle."""
 
     solved: float
     calls: float
-
-
-def ways(length: int) -> list[Way]:
-    """Every order at temperature 1 and 0, then the samplers that fill several holes a call."""
-    orders = {
-        "random order": ("first_hitting", {}),
-        "left to right": ("autoregressive", {}),
-        "largest margin": ("margin", {}),
-        "largest probability": ("max_prob", {}),
-        "least entropy": ("entropy_bound", {"gamma": 0.0}),
-    }
-    found = [
-        Way(f"{told}, temperature {warm}", name, {**settings, "temperature": float(warm)})
-        for told, (name, settings) in orders.items()
-        for warm in (1, 0)
-    ]
-    found += [
-        Way(f"MDLM, {steps} steps, temperature 1", "mdlm", {"steps": steps})
-        for steps in (8, 32, 128)
-    ]
-    whole = {"block_length": length}
-    for many in (2, 4):
-        found += [
-            Way(f"random order, {many} a call, temperature 0", "llada",
-                {**whole, "remasking": "random"}, many),
-            Way(f"LLaDA, {many} a call, temperature 0", "llada", whole, many),
-            Way(f"largest margin, {many} a call, temperature 0", "margin",
-                {"temperature": 0.0}, many),
-        ]  # fmt: skip
-    return [
-        *found,
-        Way("threshold 0.9, temperature 0", "threshold", whole),
-        Way("entropy bound 0.1, temperature 0", "entropy_bound", {"temperature": 0.0}),
-    ]
 
 
 class Counted:
@@ -143,27 +99,53 @@ def asked(puzzle: Puzzle, case: str, count: int, seed: int = 0) -> tuple[Tensor,
 
 
 @torch.no_grad()
+def answer(
+    model: Model, way: Way, truth: Tensor, hole: Tensor, first: int = 0
+) -> tuple[Tensor, int]:
+    """Fill the holes of truth [N, T]; ids [N, T] and the calls of the model, all rows together."""
+    chosen, settings = samplers.get(way.sampler), dict(way.settings)
+    if way.a_call:
+        settings["steps"] = -(-int(hole.sum(1).max()) // way.a_call)
+    values = chosen.bind(settings)
+    block_length, mask_id = values.get("block_length"), model.card.mask_id
+    tokens, seen = truth.masked_fill(hole, mask_id), torch.ones_like(hole)
+    canvas = Canvas(tokens, hole, seen, mask_id, (), chosen.layout, block_length)
+    denoise = Counted(model.open(canvas, block_length))
+    noise = Noise(0, range(first, first + len(tokens)))
+    for step in chosen(denoise, canvas, noise, **values):
+        tokens = step.tokens
+    return tokens, denoise.calls
+
+
 def measure(model: Model, way: Way, puzzle: Puzzle, truth: Tensor, hole: Tensor) -> Rate:
     """Run one way on puzzles truth [N, T] with these holes; 100 puzzles side by side."""
-    right, calls, chosen = 0, 0, samplers.get(way.sampler)
+    right, calls = 0, 0
     for first in range(0, len(truth), 100):
         rows = slice(first, first + 100)
-        tokens = truth[rows].masked_fill(hole[rows], model.card.mask_id)
-        settings = dict(way.settings)
-        if way.a_call:
-            settings["steps"] = -(-int(hole[rows].sum(1).max()) // way.a_call)
-        values = chosen.bind(settings)
-        canvas = Canvas(
-            tokens, hole[rows], torch.ones_like(hole[rows]), model.card.mask_id, (), chosen.layout,
-            values.get("block_length"),
-        )  # fmt: skip
-        denoise = Counted(model.open(canvas, values.get("block_length")))
-        numbers = range(first, first + len(tokens))
-        for step in chosen(denoise, canvas, Noise(0, numbers), **values):
-            tokens = step.tokens
+        tokens, asked_for = answer(model, way, truth[rows], hole[rows], first)
         right += int(solved(puzzle, tokens, truth[rows]).sum())
-        calls += denoise.calls
+        calls += asked_for
     return Rate(right / len(truth), calls / len(truth))
+
+
+def shown(model: Model, suite: str, case: str, count: int = 5) -> str:
+    """Puzzles as three ways fill them, each with the verdict of lab.checks; holes are dots."""
+    puzzle, lines = PUZZLES[suite], []
+    truth, hole = asked(puzzle, case, count, seed=1)
+    told = ("random order, temperature 1", "largest probability, temperature 0",
+            "LLaDA, 4 a call, temperature 0")  # fmt: skip
+    for way in [way for way in ways(puzzle.length) if way.told in told]:
+        lines += [f"{way.told[0].upper()}{way.told[1:]}:", "", "```"]
+        for ids, hidden in zip(answer(model, way, truth, hole)[0], hole, strict=True):
+            words = [puzzle.words[i] for i in ids.tolist()]
+            width = puzzle.board.side if puzzle.board else puzzle.length
+            told_of = checks.check(suite, words)
+            for marks in (["." if h else w for w, h in zip(words, hidden, strict=True)], words):
+                cut = range(0, puzzle.length, width)
+                lines.append(" ".join("".join(marks[i : i + width]) for i in cut))
+            lines.append(f"  {told_of.message}")
+        lines += ["```", ""]
+    return "\n".join(lines)
 
 
 def table(model: Model, suite: str, cases: list[str], count: int) -> Iterator[str]:
@@ -177,11 +159,11 @@ def table(model: Model, suite: str, cases: list[str], count: int) -> Iterator[st
         if samplers.get(way.sampler).misfit(model.card):
             continue
         rates = [measure(model, way, puzzle, *question) for question in questions]
-        shown = " | ".join(f"{rate.solved:.1%}" for rate in rates)
+        cells = " | ".join(f"{rate.solved:.1%}" for rate in rates)
         calls = f"{rates[0].calls:.0f}" if len({round(r.calls) for r in rates}) == 1 else (
             f"{min(r.calls for r in rates):.0f} to {max(r.calls for r in rates):.0f}"
         )  # fmt: skip
-        yield f"| {way.told} | {shown} | {calls} |"
+        yield f"| {way.told} | {cells} | {calls} |"
 
 
 def main(argv: list[str]) -> int:
@@ -211,11 +193,12 @@ def main(argv: list[str]) -> int:
             command = f"python -m lab.train.puzzle_rates assets/{suite}/{arguments.net.name}"
             command += f" --cases {cases} --puzzles {arguments.puzzles}"
             told = f"Solved exactly, of {arguments.puzzles} held-out puzzles a column; printed by "
-            write_section(
-                arguments.net / "README.md",
-                "held-out",
-                f"{told}`{command}`:\n\n" + "\n".join(lines),
-            )
+            text = f"{told}`{command}`:\n\n" + "\n".join(lines)
+            write_section(arguments.net / "README.md", "held-out", text)
+            middle = cases.split(",")[len(cases.split(",")) // 2]
+            told = f"Held-out puzzles ({'givens' if PUZZLES[suite].board else 'digits:chain'} "
+            text = f"{told}{middle}), each above its filling:\n\n{shown(model, suite, middle)}"
+            write_section(arguments.net / "README.md", "samples", text)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
