@@ -329,6 +329,12 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert [stage["objective"] for stage in stages] == ["hybrid", "bd3lm"]
 
 
+def test_error_bar_is_the_spread_of_independent_chunks():
+    chunks = [torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0])]
+    assert evaluate.estimate(chunks) == pytest.approx((2.5, 0.5))
+    assert evaluate.estimate(chunks[:1]) == pytest.approx((2.0, 1.0))
+
+
 def refused(capsys, arguments):
     assert main(arguments) == 2
     return capsys.readouterr().err
