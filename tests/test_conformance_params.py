@@ -14,7 +14,7 @@ from tests.laws import SAMPLERS, check, has, leaves_masks, only, record, with_al
 
 PAIRS = tiny.pairs()
 SMALL = {"steps": 5, "block_length": 4}
-MANY_STEPS = 200  # what the upper end of `steps` is cut to outside the slow tests
+MANY_STEPS = 80  # what the upper end of `steps` is cut to outside the slow tests
 
 
 def edges(sampler, slow=False):
