@@ -105,8 +105,7 @@ MUTANTS = [
      f"{DIT}::test_names_and_shapes_are_the_published_ones"),
     (A + "dit.py", "if self.sigma else noisy", "",
      f"{DIT}::test_time_is_heard_where_the_net_was_trained_with_it"),
-    (A + "dit.py", 'if self.card.attention == "block_causal" else tokens.shape[1]',
-     "if False else tokens.shape[1]",
+    (A + "dit.py", "allowed(visible, self.card.attention,", 'allowed(visible, "causal",',
      f"{DIT}::test_a_block_sees_what_is_left_of_it_and_nothing_right"),
 ]
 # fmt: on
