@@ -52,7 +52,7 @@ MUTANTS = [
     (CHECKS, "if a != b]\n    reason", "if a == b]\n    reason", SUM),
     (CHECKS, "start = len(said) - len(told)", "start = len(said) - len(told) - 1", SUM),
     (CHECKS, ".zfill(len(told))", "", SUM),
-    ("lab/train/net.py", "    if hidden < 3 * side or width < side:", "    if False:",
+    ("lab/train/net.py", "    if hidden < int(size.sum()) or width < int(size.max()):", "    if False:",
      "test_a_net_too_narrow_for_its_board_is_refused"),
     ("lab/train/source.py", "if arguments.lengths != (puzzle.length,)", "if False",
      "test_a_puzzle_trains_resumes_and_is_measured"),

@@ -175,7 +175,7 @@ def test_a_net_too_narrow_for_its_board_is_refused():
     with pytest.raises(ValueError, match="--hidden from 27"):
         build_puzzle(
             words, hidden=32, layers=1, heads=4, intermediate=8, context=81,
-            board=PUZZLES["sudoku9"].board,
+            layout=PUZZLES["sudoku9"].layout,
         )  # fmt: skip
 
 

@@ -66,8 +66,9 @@ SUBJECTS = {
         "told by a hash, is held out and never trains.",
         "It completes 8 digits + 8 digits = 9 digits, leading zeros written, and nothing else. A "
         "counterexample for orders of decoding, not a calculator.",
-        "a stock GPT-2 (learned positions) whose attention mask the caller gives, so that it "
-        "looks both ways",
+        "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; digits "
+        "of one place share a code in their learned positions, and three heads a layer start as "
+        "looks at the own place and the two to its right; the rest starts at random",
     ),
 }  # fmt: skip
 

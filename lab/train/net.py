@@ -19,8 +19,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from lab.tables import Board
 from lab.train.objectives import Problem
+from lab.train.puzzles import Layout
 
 
 def build(
@@ -71,13 +71,13 @@ def build_puzzle(
     intermediate: int,
     context: int,
     seed: int = 0,
-    board: Board | None = None,
+    layout: Layout | None = None,
 ) -> GPT2LMHeadModel:
     """Build a random net with learned positions for sequences of fixed length.
 
     With attention both ways and rotary positions alone, cells that all hold the mask look the
-    same: the net could not tell where a row ends. On a board a place starts as the sum of codes of
-    its row, column and box, and the first three heads of every layer as looks along one of them
+    same: the net could not tell where a row ends. With a layout a column starts as the sum of codes
+    of its units (row, column, box), and the first heads of every layer as looks along one of them
     each: that saves the plateau in which a net finds out which cells meet. All of it is trained.
     """
     config = GPT2Config(
@@ -102,8 +102,8 @@ def build_puzzle(
         nn.init.normal_(net.transformer.wte.weight, std=1 / math.sqrt(hidden))
         place = net.transformer.wpe.weight
         nn.init.normal_(place, std=0.1)
-    if board is not None:
-        _lay_out(net, board)
+    if layout is not None:
+        _lay_out(net, layout)
     for layer in net.transformer.h:
         nn.init.zeros_(layer.attn.c_proj.weight)
         nn.init.zeros_(layer.mlp.c_proj.weight)
@@ -113,28 +113,29 @@ def build_puzzle(
 
 
 @torch.no_grad()
-def _lay_out(net: GPT2LMHeadModel, board: Board) -> None:
-    """Give row, column and box a subspace each; let head 0, 1, 2 ask for the same row, ...
+def _lay_out(net: GPT2LMHeadModel, layout: Layout) -> None:
+    """Give each kind of unit a subspace of its own; let head h ask for what looks[h] says.
 
     Asking and answering by the same directions makes a logit of about 4 within the unit and 0
     outside it, after the layer norm, whatever token stands there.
     """
-    side, hidden = board.side, net.config.n_embd
-    units = torch.tensor([list(board.units(place).values()) for place in range(side**2)])
-    axes = torch.arange(3) * side + units  # [cells, 3]: the direction of each unit of a cell
-    net.transformer.wpe.weight[: side**2].scatter_add_(1, axes, torch.ones(axes.shape))
-    width = hidden // net.config.n_head
-    if hidden < 3 * side or width < side:
+    units = torch.tensor(layout.units)  # [columns, kinds]
+    size = units.amax(0) + 1
+    first = size.cumsum(0) - size  # the first direction of each kind
+    hidden, width = net.config.n_embd, net.config.n_embd // net.config.n_head
+    if hidden < int(size.sum()) or width < int(size.max()):
         raise ValueError(
-            f"a board of {side}x{side} needs --hidden from {3 * side} and --hidden / --heads from "
-            f"{side}, got {hidden} and {width}"
+            f"this puzzle needs --hidden from {int(size.sum())} and --hidden / --heads from "
+            f"{int(size.max())}, got {hidden} and {width}"
         )
+    net.transformer.wpe.weight[: len(units)].scatter_add_(1, first + units, torch.ones(units.shape))
     for layer in net.transformer.h:
-        for head in range(min(3, net.config.n_head)):
-            for part in (0, 1):  # query, key
-                first = part * hidden + head * width
-                where = torch.arange(side)
-                layer.attn.c_attn.weight[head * side + where, first + where] = 0.85
+        weight = layer.attn.c_attn.weight
+        for head, (kind, further) in enumerate(layout.looks[: net.config.n_head]):
+            unit = torch.arange(int(size[kind]) - further)
+            query, key = head * width, hidden + head * width
+            weight[first[kind] + unit, query + unit + further] = 0.85
+            weight[first[kind] + unit + further, key + unit + further] = 0.85
 
 
 def open_net(source: str) -> PreTrainedModel:

@@ -23,6 +23,17 @@ SHARE = 16  # one puzzle in so many is held out
 WIDTH = 8  # digits of a written summand, leading zeros and all
 
 
+class Layout(NamedTuple):
+    """What a net may be told of a sequence before it trains.
+
+    units: for each column its number in every kind of unit; looks: for each head the kind along
+    which it first looks, and how many units further.
+    """
+
+    units: tuple[tuple[int, ...], ...]
+    looks: tuple[tuple[int, int], ...]
+
+
 class Puzzle(NamedTuple):
     """One kind of fixed-length sequence; token id i is words[i].
 
@@ -34,6 +45,7 @@ class Puzzle(NamedTuple):
     length: int
     given: int
     draw: Callable[[int, torch.Generator, bool], Tensor]
+    layout: Layout
     board: Board | None = None
 
 
@@ -215,7 +227,28 @@ def addition(
 
 DIGITS = tuple("0123456789")
 
+
+def board_layout(board: Board) -> Layout:
+    """Three heads look along the row, the column and the box of a cell."""
+    units = (tuple(board.units(place).values()) for place in range(board.side**2))
+    return Layout(tuple(units), ((0, 0), (1, 0), (2, 0)))
+
+
+def sum_layout() -> Layout:
+    """Digits of one place stand together in both summands and the sum; signs have a place too.
+
+    Places count from the most significant digit, so three heads look at their own place and at
+    the two to the right of it, where carries come from.
+    """
+    summand = range(1, WIDTH + 1)
+    columns = [(place, 0) for place in summand] + [(WIDTH + 1, 3)]
+    columns += [(place, 1) for place in summand] + [(WIDTH + 1, 4)]
+    return Layout(
+        tuple(columns + [(place, 2) for place in range(WIDTH + 1)]), ((0, 0), (0, 1), (0, 2))
+    )
+
+
 PUZZLES: dict[str, Puzzle] = {
-    name: Puzzle(board.digits, board.side**2, 0, partial(sudoku, board), board)
+    name: Puzzle(board.digits, board.side**2, 0, partial(sudoku, board), board_layout(board), board)
     for name, board in BOARDS.items()
-} | {"addition": Puzzle((*DIGITS, "+", "="), 3 * WIDTH + 3, 2 * WIDTH + 2, addition)}
+} | {"addition": Puzzle((*DIGITS, "+", "="), 3 * WIDTH + 3, 2 * WIDTH + 2, addition, sum_layout())}

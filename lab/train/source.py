@@ -77,7 +77,7 @@ def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
         return puzzle.draw(rows, random, False)
 
     told = {"data": arguments.data, "data_tokens": 0}
-    net = partial(build_puzzle, board=puzzle.board)
+    net = partial(build_puzzle, layout=puzzle.layout)
     return Source(tokenizer, windows, puzzle.given, net, canvas, told)
 
 
