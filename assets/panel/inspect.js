@@ -79,7 +79,9 @@ const drawInspect = (box, value, film, k, position, options) => {
   past.append(sparkline(film, k, position));
   for (const run of history(value, film, k, position, options).slice(-8)) {
     const span = run.stop > run.start ? `${run.start}–${run.stop}` : `${run.start}`;
-    past.append(node('span', 'was', run.shown || '░'), node('sub', '', span));
+    const was = node('span', 'was', run.shown || '░');
+    was.append(node('sub', '', ` ${span}`));
+    past.append(was);
   }
   box.append(past);
 };
