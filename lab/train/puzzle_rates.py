@@ -182,7 +182,7 @@ def main(argv: list[str]) -> int:
     options.add_argument("net", type=Path, help="a net that `python -m lab train` wrote on puzzles")
     options.add_argument("--cases", help="numbers of givens, or digits:chain, parted by commas")
     options.add_argument("--puzzles", type=int, default=1000, help="held-out puzzles a case")
-    options.add_argument("--only", help="ways whose name holds one of these, parted by commas")
+    options.add_argument("--only", help="ways whose name holds one of these, parted by ;")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--card", action="store_true", help="write the table into NET/README.md")
     arguments = options.parse_args(argv)
@@ -196,7 +196,7 @@ def main(argv: list[str]) -> int:
         for case in cases.split(","):
             check_case(PUZZLES[suite], case)
         lines = []
-        only = tuple((arguments.only or "").split(","))
+        only = tuple((arguments.only or "").split(";"))
         for line in table(model, suite, cases.split(","), arguments.puzzles, only):
             lines.append(line)
             sys.stdout.write(line + "\n")
