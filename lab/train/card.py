@@ -64,8 +64,10 @@ SUBJECTS = {
         "leading zeros and their sum in 9 digits; half of them with a carry chain of random "
         "length laid in. The summands are given, the sum is noised. One pair of summands in 16, "
         "told by a hash, is held out and never trains.",
-        "It completes 8 digits + 8 digits = 9 digits, leading zeros written, and nothing else. A "
-        "counterexample for orders of decoding, not a calculator.",
+        "It completes 8 digits + 8 digits = 9 digits, leading zeros written, and nothing else. "
+        "arXiv 2605.29123 finds orders by confidence committing digits before the carries that "
+        "decide them. A net that has learned to sum reads every digit off the summands, so there "
+        "is no order left to get wrong: the counterpart of the boards, not a calculator.",
         "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; digits "
         "of one place share a code in their learned positions, and three heads a layer start as "
         "looks at the own place and the two to its right; the rest starts at random",
