@@ -18,6 +18,7 @@ SEED = 2**63 - 1
 FIRST_ROW = 2**62  # the rows after it still count in 64 bits
 WORK = 2_000_000_000  # calls x columns x rows: hours on a laptop
 CELLS = 50_000_000  # columns x rows of one canvas: half a gigabyte before any model is called
+LOGITS = 500_000_000  # rows x window x vocabulary of one call: two gigabytes
 APP_WORK = 4_000_000  # the same over all panels of one press of Run: minutes on two cores
 
 
@@ -85,6 +86,17 @@ def work(calls: int, columns: int, rows: int, most: int = WORK) -> int:
             f"{columns} x {rows} = {total:,}; lower steps, gen_length or rows"
         )
     return total
+
+
+def logits(rows: int, width: int, vocabulary: int) -> None:
+    """What one call answers fits in memory: rows x window x vocabulary."""
+    cells = rows * width * vocabulary
+    if cells > LOGITS:
+        raise ValueError(
+            f"one call's logits must be at most {LOGITS:,} (rows x window x vocabulary), got "
+            f"{rows} x {width} x {vocabulary} = {cells:,}; run fewer rows at a time, continuing "
+            "with first_row"
+        )
 
 
 def most_calls(

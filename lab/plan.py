@@ -9,8 +9,9 @@ from samplers.core import Canvas
 from samplers.registry import Sampler, shown
 
 from . import canvas as canvases
-from . import limits, suites
+from . import limits
 from .adapters.model import Model
+from .suites import resolve
 from .trajectory import SCHEMA
 
 
@@ -44,7 +45,7 @@ def plan(
 ) -> Plan:
     """Check everything and lay the canvas out. ValueError before any work is done."""
     chosen = samplers.get(sampler)
-    suite, model = suites.resolve(model, sampler)
+    suite, model = resolve(model, sampler)
     card = model.card
     if reason := chosen.misfit(card):
         raise ValueError(reason)
@@ -80,6 +81,8 @@ def plan(
     final = not (card.time_conditioned or chosen.revises)
     calls = limits.most_calls(values, holes, final, span)
     work = limits.work(calls, longest, len(laid) * rows)
+    widest = max(block.stop - block.start for block in blocks)
+    limits.logits(len(laid) * rows, widest, card.vocab_size)
     copies = {name: getattr(canvas, name).repeat_interleave(rows, 0)
               for name in ("tokens", "writable", "visible")}  # fmt: skip
     canvas = replace(canvas, **copies)

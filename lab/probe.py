@@ -97,7 +97,14 @@ class Book:
         editing = plan.values.get("editing_threshold") is not None
         # Where tokens may be wrong by design, each call judges the standing ones again.
         self.judges = editing or plan.model.card.corruption != "absorbing"
-        self.revises = editing or plan.sampler.revises
+        # Where written tokens may go again, or nobody stops at an EOS, only the end tells.
+        values = plan.values
+        self.revises = (
+            editing
+            or plan.sampler.revises
+            or bool(values.get("stride"))
+            or not values.get("eos_early_stop", True)
+        )
         self.blocks = plan.canvas.blocks()
 
     def first(self) -> Frame:

@@ -1,6 +1,7 @@
 """Which models there are, which of them belong together, and how to load one by name."""
 
 from collections.abc import Callable
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from samplers.registry import shown
 from .adapters.card import read_card
 from .adapters.model import Model, ModelCard
 
+_LOADING = threading.RLock()
 ASSETS = Path(__file__).parent.parent / "assets"
 
 # The members of each suite; a sampler gets the first that fits what it needs.
@@ -109,8 +111,14 @@ def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
     return loaded.card.suite, loaded
 
 
-@cache
 def _shipped(name: str) -> Model:
+    # transformers leaves weights uninitialised where two threads load at once.
+    with _LOADING:
+        return _opened(name)
+
+
+@cache
+def _opened(name: str) -> Model:
     folder = _folder(name)
     if folder is not None:
         from .adapters.checkpoint import load_checkpoint

@@ -229,3 +229,8 @@ def test_compare_refuses_what_generate_refuses(capsys):
         assert main(["compare", *flags]) == 2
         out, err = capsys.readouterr()
         assert out == "" and message in err and err.count("\n") == 1
+
+
+def test_a_call_that_would_not_fit_in_memory_is_refused_before_it():
+    with pytest.raises(ValueError, match="run fewer rows at a time, continuing with first_row"):
+        lab.run("mdlm", "capitals", "The capital of", rows=100_000, gen_length=None)
