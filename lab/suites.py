@@ -1,7 +1,7 @@
 """Which models there are, which of them belong together, and how to load one by name."""
 
-from collections.abc import Callable
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 

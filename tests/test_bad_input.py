@@ -231,6 +231,10 @@ def test_compare_refuses_what_generate_refuses(capsys):
         assert out == "" and message in err and err.count("\n") == 1
 
 
-def test_a_call_that_would_not_fit_in_memory_is_refused_before_it():
-    with pytest.raises(ValueError, match="run fewer rows at a time, continuing with first_row"):
-        lab.run("mdlm", "capitals", "The capital of", rows=100_000, gen_length=None)
+def test_a_call_that_would_not_fit_in_memory_is_refused_before_it(monkeypatch):
+    model = counting()
+    cells = 32 * model.card.vocab_size  # a row's logits in one block
+    monkeypatch.setattr(limits, "LOGITS", 3 * cells)
+    few = {"gen_length": 40, "block_length": 32}
+    refuse(r"run fewer rows at a time, continuing with first_row", prompts=[[50]], rows=4, **few)
+    assert lab.run("llada2", model, [[50]], rows=3, **few)
