@@ -19,7 +19,7 @@ from lab.ui.panel import edges, strip
 from lab.ui.press import press
 from lab.ui.python import snippet
 from lab.ui.race import race
-from lab.ui.settings import Choice, catalog, choices, start_value
+from lab.ui.settings import Choice, catalog, choices, for_suite, start_value
 from lab.ui.visible import visible
 from samplers import SAMPLERS
 
@@ -333,3 +333,16 @@ def test_only_compare_and_samplers_are_public():
     calls = build().get_config_file()["dependencies"]
     public = {one["api_name"] for one in calls if one["api_visibility"] == "public"}
     assert public == {"compare", "samplers"}
+
+
+def test_another_suite_brings_samplers_that_fit_and_the_way_back_their_own():
+    opened = start_value(fits("stories"))
+    board = for_suite(opened, fits("sudoku9"))
+    names = [panel["sampler"] for panel in board["panels"]]
+    assert names[1] == "mdlm" and "margin" in names and len(set(names)) == 4
+    assert not any(fits("sudoku9")[name] for name in names)
+    assert for_suite(board, fits("stories")) == opened
+    mine = {**opened, "panels": [{"sampler": "mdlm", "preset": None, "params": {"steps": 3}}, None,
+                                 *opened["panels"][2:]]}  # fmt: skip
+    kept = for_suite(mine, fits("sudoku9"))["panels"]
+    assert kept[0] == mine["panels"][0] and kept[1] is None and kept[2]["sampler"] != "hybrid"

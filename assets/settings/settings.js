@@ -113,5 +113,5 @@ const redraw = () => {
   for (let index = 0; index < value().panels.length; index++) $('.panels').appendChild(drawPanel(index));
   rows.forEach(row => row.refresh());
 };
-watch('value', redraw);
+watch('value', () => { redraw(); sayChosen(); });
 redraw();

@@ -15,7 +15,7 @@ from .lane import Request, fits
 from .layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from .panel import ASSETS
 from .press import Told, press
-from .settings import PANELS, choices
+from .settings import PANELS, choices, for_suite
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(
@@ -80,7 +80,7 @@ def _load(suite: str) -> None:
 def _suite(suite: str, settings: Any) -> list[Any]:
     texts = examples(suite)
     dataset = gr.Dataset(samples=[[text] for text in texts])
-    return [kind_of(texts[0]), texts[0], dataset, {**settings, "fits": fits(suite)}]
+    return [kind_of(texts[0]), texts[0], dataset, for_suite(settings, fits(suite))]
 
 
 def _example(sample: list[str]) -> list[str]:

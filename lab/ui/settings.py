@@ -13,6 +13,8 @@ from .panel import ASSETS
 
 PANELS = 4
 FIRST = ("llada2", "mdlm", "hybrid", "bd3lm")
+# What takes a panel whose sampler does not fit the suite: orders that are worth comparing first.
+INSTEAD = ("margin", "mdlm", "first_hitting", "llada", *SAMPLERS)
 SHARED = ("block_length", "steps", "threshold", "temperature", "top_p")
 USUAL = 128  # where the slider of a wide range ends; the number box beside it takes the rest
 
@@ -53,6 +55,26 @@ def start_value(fits: dict[str, str | None]) -> dict[str, Any]:
     names = [name for name in FIRST if name in SAMPLERS] or list(SAMPLERS)
     panels = [{"sampler": name, "preset": None, "params": {}} for name in names[:PANELS]]
     return {"shared": {}, "panels": panels + [None] * (PANELS - len(panels)), "fits": fits}
+
+
+def for_suite(value: dict[str, Any], fits: dict[str, str | None]) -> dict[str, Any]:
+    """The form for another suite: a panel whose sampler cannot run there gets one that can.
+
+    fits: why each sampler does not fit, or None. Panels nobody set anything in begin anew, so
+    that the way back to a suite brings its own samplers back.
+    """
+    panels = value["panels"]
+    if not any(panel and (panel["preset"] or panel["params"]) for panel in panels):
+        fresh = start_value(fits)["panels"]
+        panels = [new if panel else None for panel, new in zip(panels, fresh, strict=True)]
+    taken = {panel["sampler"] for panel in panels if panel and not fits.get(panel["sampler"])}
+    free = [name for name in dict.fromkeys(INSTEAD) if not fits.get(name) and name not in taken]
+    settled = []
+    for panel in panels:
+        if panel and fits.get(panel["sampler"]) and free:
+            panel = {"sampler": free.pop(0), "preset": None, "params": {}}
+        settled.append(panel)
+    return {**value, "panels": settled, "fits": fits}
 
 
 def catalog() -> dict[str, Any]:
