@@ -112,21 +112,25 @@ def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
 
 
 def _shipped(name: str) -> Model:
+    if _folder(name) is None:
+        return _table(name)
     # transformers leaves weights uninitialised where two threads load at once.
     with _LOADING:
-        return _opened(name)
+        return _net(name)
 
 
 @cache
-def _opened(name: str) -> Model:
-    folder = _folder(name)
-    if folder is not None:
-        from .adapters.checkpoint import load_checkpoint
-
-        return load_checkpoint(folder)
+def _table(name: str) -> Model:
     from .adapters.shipped import SHIPPED
 
     return SHIPPED[name]()
+
+
+@cache
+def _net(name: str) -> Model:
+    from .adapters.checkpoint import load_checkpoint
+
+    return load_checkpoint(_folder(name))
 
 
 def _present(suite: str) -> list[str]:

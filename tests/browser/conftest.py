@@ -73,7 +73,7 @@ class Visit:
         before = self.text.input_value()
         self.page.locator("#suite input").click()
         self.page.get_by_role("option", name=name, exact=True).click()
-        expect(self.text).not_to_have_value(before)
+        expect(self.text).not_to_have_value(before, timeout=30_000)
 
     @property
     def text(self) -> Locator:
