@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, choose, token_weights, write
+from .core import Canvas, Denoiser, Noise, Step, choose, model_time, token_weights, write
 from .hybrid import chosen, leave_one_out, noise_spread, reverse
 from .params import AlphaSchedule, Grid, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
@@ -55,9 +55,8 @@ def uniform(
         yield Step(x, window)
 
         def clean_at(x: Tensor, masses: list[float], window: slice = window) -> Tensor:
-            # The net's clock is its own schedule's; ours is read through alpha.
-            t = schedules.get(denoise.card.schedule).time(torch.tensor(masses[0]))
-            logits = denoise(x, window=window, t=t.expand(len(x)).to(x.device))
+            t = model_time(denoise.card, torch.tensor(masses[0]), x)
+            logits = denoise(x, window=window, t=t)
             if denoise.card.posterior == "full":
                 logits = leave_one_out(
                     logits, x[:, window], canvas.writable[:, window], None, masses, spread

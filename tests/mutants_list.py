@@ -3,6 +3,7 @@
 ALONE = "tests/test_conformance.py::test_a_row_in_a_batch_equals_the_row_alone"
 CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py"
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
+NOISE = "samplers/noise.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -98,30 +99,30 @@ MUTANTS = [
     ("P4 confidence is tempered", CORE, "return guess, probability(logits, guess, where)",
      "return guess, probability(logits / (temperature or 1), guess, where)",
      f"{PARAMS}::test_the_score_is_the_softmax_at_temperature_1_unfiltered"),
-    ("P6 noise of the neighbours", CORE, "cells.cumsum(-1)\n        bits",
+    ("P6 noise of the neighbours", NOISE, "cells.cumsum(-1)\n        bits",
      "cells.cumsum(-1).flip(0)\n        bits", ALONE),
-    ("P6 the counter counts all cells", CORE, "[:, None] + cells.cumsum(-1)\n",
+    ("P6 the counter counts all cells", NOISE, "[:, None] + cells.cumsum(-1)\n",
      "[:, None] + torch.ones_like(cells).cumsum(-1)\n",
      f"{T_CORE}::test_a_row_that_waits_goes_on_where_it_stopped"),
-    ("P6 rows share a stream", CORE, "(rows + 1) * _GOLDEN", "(rows * 0 + 1) * _GOLDEN",
+    ("P6 rows share a stream", NOISE, "(rows + 1) * _GOLDEN", "(rows * 0 + 1) * _GOLDEN",
      f"{T_CORE}::test_seeds_rows_and_purposes_are_streams_apart"),
-    ("P6 global randomness", CORE, "        return torch.where(cells, (bits.double() + 0.5)",
+    ("P6 global randomness", NOISE, "        return torch.where(cells, (bits.double() + 0.5)",
      "        bits = torch.randint(0, 1 << 52, bits.shape)\n"
      "        return torch.where(cells, (bits.double() + 0.5)",
      f"{PROMPTS}::test_same_seed_same_trajectory_and_no_other_randomness"),
-    ("P6 noise reaches an end", CORE, "(bits.double() + 0.5) * 2.0**-52",
+    ("P6 noise reaches an end", NOISE, "(bits.double() + 0.5) * 2.0**-52",
      "bits.double() * 2.0**-52",
      f"{T_CORE}::test_noise_reaches_neither_end_whatever_its_bits"),
-    ("P6 sums lose the tail", CORE, "sums = chunks.sum(-1, dtype=torch.float64)",
+    ("P6 sums lose the tail", NOISE, "sums = chunks.sum(-1, dtype=torch.float64)",
      "sums = chunks.sum(-1).double()", f"{T_CORE}::test_a_tail_beyond_float32_is_drawn"),
-    ("P6 zero weight is drawn", CORE, "(fine <= rest[:, None]).sum(-1)",
+    ("P6 zero weight is drawn", NOISE, "(fine <= rest[:, None]).sum(-1)",
      "(fine < rest[:, None]).sum(-1)",
      f"{T_CORE}::test_the_ends_of_u_give_the_first_and_the_last_token"),
-    ("P6 the last u falls off", CORE,
+    ("P6 the last u falls off", NOISE,
      "target = torch.minimum(u * coarse[:, -1], _below(coarse[:, -1]))",
      "target = u * coarse[:, -1] * (1 + 1e-15)",
      f"{T_CORE}::test_the_ends_of_u_give_the_first_and_the_last_token"),
-    ("P6 places are not alike", CORE, "free = (where & ~chosen).double()[:, None]",
+    ("P6 places are not alike", NOISE, "free = (where & ~chosen).double()[:, None]",
      "free = (where & ~chosen).double()[:, None] * torch.arange(1, where.shape[1] + 1)",
      f"{T_CORE}::test_choose_takes_every_set_of_places_equally_often"),
     ("P7 another row's prefix", CHECKPOINT, "index = torch.searchsorted(self.rows, rows)",

@@ -6,19 +6,9 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from samplers import core
-from samplers.core import (
-    Noise,
-    _below,
-    choose,
-    draw,
-    inverse_cdf,
-    probability,
-    share,
-    token_weights,
-    top_k,
-    write,
-)
+from samplers import noise as noises
+from samplers.core import draw, probability, share, token_weights, top_k, write
+from samplers.noise import Noise, _below, choose, inverse_cdf
 
 torch.set_num_threads(1)
 EVERY = torch.ones(1, 50_000, dtype=torch.bool)
@@ -41,7 +31,7 @@ def test_noise_is_uniform_in_the_open_interval():
 def test_noise_reaches_neither_end_whatever_its_bits(bits, monkeypatch):
     noise = Noise(0, [0])
     noise.uniform(EVERY[:, :1])
-    monkeypatch.setattr(core, "_mix", lambda z: torch.full_like(z, bits))
+    monkeypatch.setattr(noises, "_mix", lambda z: torch.full_like(z, bits))
     u = float(noise.uniform(EVERY[:, :1]))
     assert 0 < u < 1 and min(u, 1 - u) < 1e-15
 
