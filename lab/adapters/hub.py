@@ -131,7 +131,7 @@ def fits(offer: Offer) -> None:
     """ValueError with the numbers where memory or disk are too small for it."""
     if offer.memory > offer.free:
         raise ValueError(
-            f"{offer.name} needs about {_gb(offer.memory)} of memory, {_gb(offer.free)} are free; "
+            f"{offer.name} needs about {gb(offer.memory)} of memory, {gb(offer.free)} are free; "
             'load it with dtype="bfloat16", in 8 bits, or choose a smaller checkpoint'
         )
     from huggingface_hub import constants
@@ -142,7 +142,7 @@ def fits(offer: Offer) -> None:
     left = shutil.disk_usage(place).free
     if offer.download > left:
         raise ValueError(
-            f"{offer.name} is a download of {_gb(offer.download)}, {_gb(left)} of disk are free; "
+            f"{offer.name} is a download of {gb(offer.download)}, {gb(left)} of disk are free; "
             "clear the hub's cache or set HF_HOME to a larger disk"
         )
 
@@ -239,5 +239,6 @@ def _device_map() -> str | None:
     return "auto" if torch.cuda.is_available() else None
 
 
-def _gb(size: int) -> str:
+def gb(size: int) -> str:
+    """A number of bytes for people."""
     return f"{size / 1e9:.2f} GB" if size >= 1e7 else f"{size / 1e6:.2f} MB"
