@@ -11,6 +11,10 @@ KINDS = {
     "mdlm": "a masked diffusion language model (absorbing noise, full attention)",
     "bd3lm": "a block diffusion language model (absorbing noise, block-causal attention; block "
     "lengths 4, 8, 16 and 32 in one net)",
+    "edit": "a block diffusion language model that also corrects (masks, and a share {p_uniform} "
+    "of random tokens among the shown ones; block-causal attention; block lengths 4, 8, 16 and 32 "
+    "in one net); it gives the full posterior at every position of a block",
+    "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
 }

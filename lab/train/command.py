@@ -8,6 +8,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +18,7 @@ from lab.train import data as corpora
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
 from lab.train.net import Learner, open_net
-from lab.train.objectives import OBJECTIVES
+from lab.train.objectives import NOISY, OBJECTIVES
 from lab.train.options import check, parser, settings_of, shown_command
 from lab.train.report import Reporter
 from lab.train.sample import sample
@@ -62,10 +63,12 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         check_resume(arguments.work, settings, arguments.resume)
     accelerator.wait_for_everyone()
 
-    special = {"mask_id": tokenizer.mask_token_id, "low": settings.low}
-    if settings.objective == "hybrid":
+    special: dict[str, Any] = {"mask_id": tokenizer.mask_token_id}
+    if settings.objective != "ar":
+        special |= {"low": settings.low}
+    if settings.objective in NOISY:
         special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
-    else:
+    if settings.objective in ("mdlm", "bd3lm", "edit"):
         special |= {"masking": settings.masking}
     if source.given != 1:
         special |= {"given": source.given}
@@ -148,7 +151,7 @@ def follow(
     reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
     show = partial(
         sample, Learner(run.net, (tokenizer.mask_token_id, tokenizer.pad_token_id)), tokenizer,
-        block_length=16 if run.settings.objective == "bd3lm" else None, canvas=source.canvas,
+        attention=fields["attention"], canvas=source.canvas,
     )  # fmt: skip
 
     def keep() -> None:

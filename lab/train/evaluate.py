@@ -22,6 +22,7 @@ from lab.train.net import Learner, open_net
 from lab.train.objectives import (
     BLOCK_LENGTHS,
     Problem,
+    ar,
     bd3lm,
     everywhere,
     hybrid,
@@ -40,9 +41,12 @@ class Estimate(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """At one noise level: share of masked tokens whose best guess is right; cross-entropy there."""
+    """At one noise level: share of masked tokens whose best guess is right; cross-entropy there.
 
-    level: float
+    level None: the next token, given all text before it.
+    """
+
+    level: float | None
     right: float
     nats: float
 
@@ -140,13 +144,16 @@ def accuracy(
     rows: torch.Tensor,
     problem: Callable[..., Problem],
     mask_id: int,
-    level: float,
+    level: float | None,
 ) -> Accuracy:
-    """Guess the masked tokens of rows [N, T] at noise level t = level."""
+    """Guess the masked tokens of rows [N, T] at noise level t = level, or each next token."""
     right, nats, count = 0, 0.0, 0
     for number, part in chunks(rows, 16):
-        asked = problem(part, random=generator(1, number), level=level)
-        asked = asked._replace(wanted=asked.wanted & (asked.inputs == mask_id))
+        if level is None:
+            asked = problem(part, random=generator(1, number))
+        else:
+            asked = problem(part, random=generator(1, number), level=level)
+            asked = asked._replace(wanted=asked.wanted & (asked.inputs == mask_id))
         logits, target = learner.logits(asked), asked.target[asked.wanted]
         right += int((logits.argmax(1) == target).sum())
         nats += float(functional.cross_entropy(logits, target, reduction="sum"))
@@ -161,7 +168,11 @@ def evaluate(
     card = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
     mask_id = tokenizer.mask_token_id
     learner = Learner(open_net(str(folder)), (mask_id, tokenizer.pad_token_id)).eval()
-    if card["attention"] == "block_causal":
+    levels: tuple[float | None, ...] = LEVELS
+    if card["attention"] == "causal":
+        problem, levels = partial(ar, mask_id=mask_id), (None,)
+        bounds = {"exact": bound(learner, rows, lambda part, random: ar(part, mask_id, random))}
+    elif card["attention"] == "block_causal":
         bounds = {
             f"block length {size}": bound(
                 learner, rows, partial(_block, mask_id=mask_id, block_length=size)
@@ -176,7 +187,7 @@ def evaluate(
     else:
         problem = partial(mdlm, mask_id=mask_id)
         bounds = {"MDLM": bound(learner, rows, lambda part, random: mdlm(part, mask_id, random))}
-    return bounds, [accuracy(learner, rows, problem, mask_id, level) for level in LEVELS]
+    return bounds, [accuracy(learner, rows, problem, mask_id, level) for level in levels]
 
 
 def _block(
@@ -192,10 +203,11 @@ def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
         lines.append(
             f"| {name} | {value.mean:.3f} ± {value.error:.3f} | {math.exp(value.mean):.1f} |"
         )
-    lines += ["", "| noise level t | masked tokens guessed right | nats a masked token |"]
+    lines += ["", "| noise level t | asked tokens guessed right | nats an asked token |"]
     lines.append("|---|---|---|")
     for value in accuracies:
-        lines.append(f"| {value.level} | {value.right:.1%} | {value.nats:.2f} |")
+        asked = "next token" if value.level is None else value.level
+        lines.append(f"| {asked} | {value.right:.1%} | {value.nats:.2f} |")
     return "\n".join(lines)
 
 

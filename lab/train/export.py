@@ -11,22 +11,23 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from lab.train.objectives import BLOCK_LENGTHS
+from lab.train.objectives import BLOCK_LENGTHS, NOISY
 
 
 def card_fields(
     objective: str, name: str, suite: str, context: int, p_uniform: float
 ) -> dict[str, Any]:
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
-    block = objective == "bd3lm"
-    hybrid = objective == "hybrid"
+    attention = {"bd3lm": "block_causal", "edit": "block_causal", "ar": "causal"}
+    block = objective in ("bd3lm", "edit")
+    hybrid = objective in NOISY
     return {
         "name": name,
         "suite": suite,
-        "attention": "block_causal" if block else "full",
+        "attention": attention.get(objective, "full"),
         "corruption": "hybrid" if hybrid else "absorbing",
         "posterior": "full",
-        "schedule": "hybrid" if hybrid else "loglinear",
+        "schedule": "hybrid" if objective == "hybrid" else "loglinear",
         "p_uniform": p_uniform if hybrid else None,
         "time_conditioned": False,
         "block_lengths": list(BLOCK_LENGTHS) if block else None,

@@ -176,7 +176,7 @@ class Learner(nn.Module):
     def __init__(self, net: PreTrainedModel, banned: tuple[int, ...]) -> None:
         super().__init__()
         self.net = net
-        self.banned = list(banned)
+        self.register_buffer("banned", torch.tensor(banned, dtype=torch.int64), persistent=False)
 
     def logits(self, problem: Problem) -> torch.Tensor:
         """Logits [n, V] float32 at the wanted positions, -inf at the banned ids (SUBS)."""
@@ -192,7 +192,7 @@ class Learner(nn.Module):
         ).last_hidden_state
         # Only the wanted positions pay for the vocabulary product.
         logits = self.net.lm_head(hidden[problem.wanted.to(device)]).float()
-        return logits.index_fill(1, torch.tensor(self.banned, device=device), -torch.inf)
+        return logits.index_fill(1, self.banned.to(device), -torch.inf)
 
     def forward(self, problem: Problem) -> torch.Tensor:
         """The weighted loss, nats a token; a bound on the NLL where the weights are the ELBO's."""

@@ -213,4 +213,86 @@ def hybrid(
     return everywhere(noisy, tokens, torch.where(noisy == mask_id, 1 / time[:, None], 0.5))
 
 
-OBJECTIVES: dict[str, Callable[..., Problem]] = {"mdlm": mdlm, "bd3lm": bd3lm, "hybrid": hybrid}
+def edit(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    vocab_size: int,
+    p_uniform: float = 0.15,
+    block_length: int | None = None,
+    masking: str = "exact",
+    low: float = T_LOW,
+    level: float | None = None,
+) -> Problem:
+    """Block diffusion that also learns to correct: LLaDA2.1's masks plus random tokens.
+
+    As bd3lm, but a quarter of the blocks keep all their tokens, and of the tokens that a noisy
+    block shows a share `p_uniform` is drawn at random (LLaDA2.1's T2T); every noisy position is
+    asked for its token, weight 1/2 where one stands. No bound: the paper gives neither the rates
+    nor the weights.
+    """
+    rows, length = tokens.shape
+    clean = bd3lm(
+        tokens, mask_id, random, block_length=block_length, masking=masking, low=low, level=level
+    )
+    own = clean.attend[:length, :length]
+    noisy = clean.inputs[:, :length]
+    block = own.long().argmax(1)  # the first column of each column's block
+    if level is None:
+        whole = (torch.rand(rows, length, generator=random) < 0.25)[:, block]
+        noisy = torch.where(whole, tokens, noisy)
+    other = torch.randint(vocab_size - 1, tokens.shape, generator=random)
+    other = other + (other >= mask_id)
+    wrong = torch.rand(tokens.shape, generator=random) < p_uniform
+    wrong[:, 0] = False
+    hole = noisy == mask_id
+    noisy = torch.where(wrong & ~hole, other, noisy)
+    wanted = clean.wanted.clone()
+    wanted[:, 1:length] = True
+    weight = clean.weight.clone()
+    weight[:, :length] = torch.where(hole, weight[:, :length], 0.5)
+    inputs = torch.cat([noisy, tokens], 1)
+    return clean._replace(inputs=inputs, wanted=wanted, weight=weight)
+
+
+def causal(length: int) -> torch.Tensor:
+    """Attention [length, length]: everything up to the own column."""
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+def ar(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    given: int = 1,
+) -> Problem:
+    """Next-token prediction: the exact NLL of all but the first `given` columns.
+
+    Output j speaks of column j + 1, as every stock causal class expects. Nothing is masked or
+    drawn: mask_id and random are there for the common form.
+    """
+    rows, length = tokens.shape
+    wanted = torch.ones_like(tokens, dtype=torch.bool)
+    wanted[:, : given - 1] = False
+    wanted[:, -1] = False
+    return Problem(
+        tokens,
+        torch.arange(length),
+        causal(length),
+        wanted,
+        tokens.roll(-1, 1),
+        torch.ones(tokens.shape),
+        rows * (length - given),
+    )
+
+
+OBJECTIVES: dict[str, Callable[..., Problem]] = {
+    "mdlm": mdlm,
+    "bd3lm": bd3lm,
+    "hybrid": hybrid,
+    "edit": edit,
+    "ar": ar,
+}
+NOISY = ("hybrid", "edit")  # objectives that also replace tokens by random ones

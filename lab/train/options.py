@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.train.objectives import MASKINGS, OBJECTIVES
+from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES
 from lab.train.trainer import Settings
 
 SHAPE = ("vocabulary", "hidden", "layers", "heads", "intermediate", "context")
@@ -43,7 +43,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--ema", type=float, default=0.998, help="decay of the average that is written")
     add("--masking", choices=MASKINGS, default="exact", help="n masks a block, or each by chance t")
     add("--low", type=float, default=0.02, help="smallest t, where t is drawn")
-    add("--p-uniform", type=float, default=0.1, help="hybrid: uniform share at t = 1/2")
+    add(
+        "--p-uniform",
+        type=float,
+        default=0.1,
+        help="share of random tokens: hybrid, at t = 1/2; edit, of shown ones",
+    )
     add("--precision", choices=("bf16", "no"), default="bf16", help="of activations")
     add("--threads", type=int, help="torch threads a process; torch's own if not given")
     add("--vocabulary", type=int, default=4096, help="size of a tokenizer to train")
@@ -114,7 +119,7 @@ def settings_of(arguments: argparse.Namespace, processes: int, data_tokens: int)
         seed=arguments.seed,
         masking=arguments.masking,
         low=arguments.low,
-        p_uniform=arguments.p_uniform if arguments.objective == "hybrid" else None,
+        p_uniform=arguments.p_uniform if arguments.objective in NOISY else None,
         precision=arguments.precision,
         processes=processes,
         data=Path(arguments.data).name,

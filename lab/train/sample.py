@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from lab.train.net import Learner
-from lab.train.objectives import Problem, block_causal
+from lab.train.objectives import Problem, block_causal, causal, everything
 
 
 @torch.no_grad()
@@ -16,30 +16,33 @@ def sample(
     random: torch.Generator,
     *,
     length: int = 64,
-    block_length: int | None = None,
+    attention: str = "full",
     temperature: float = 0.8,
     canvas: torch.Tensor | None = None,
 ) -> str:
     """Write one text of `length` tokens, one token a call at a random hole of the current block.
 
-    block_length None: full attention and one block, the canvas. At temperature 1 this is the exact
-    law of the net (first hitting, arXiv 2409.02908). canvas [1, T]: fill its holes instead.
+    full: one block, the canvas; block_causal: blocks of 16; causal: left to right. At temperature 1
+    this is the exact law of the net (first hitting, arXiv 2409.02908). canvas [1, T]: fill its
+    holes instead.
     """
     if canvas is None:
         tokens = torch.full((1, length), tokenizer.mask_token_id)
         tokens[0, 0] = tokenizer.bos_token_id
     else:
         tokens, length = canvas.clone(), canvas.shape[1]
-    if block_length:
-        attend = block_causal(length, block_length)
+    size = {"full": length, "block_causal": 16, "causal": 1}[attention]
+    shift = int(attention == "causal")  # output j - 1 speaks of column j
+    if attention == "causal":
+        attend = causal(length)
     else:
-        attend = torch.ones(length, length, dtype=torch.bool)
-    for first in range(0, length, block_length or length):
-        block = tokens[0, first : first + (block_length or length)]
+        attend = everything(length) if attention == "full" else block_causal(length, size)
+    for first in range(0, length, size):
+        block = tokens[0, first : first + size]
         while (hole := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
             place = first + hole[torch.randint(len(hole), (1,), generator=random)]
             wanted = torch.zeros(1, length, dtype=torch.bool)
-            wanted[0, place] = True
+            wanted[0, place - shift] = True
             problem = Problem(
                 tokens, torch.arange(length), attend, wanted, tokens, wanted.float(), 1
             )
