@@ -15,6 +15,7 @@ from .params import (
     EosEarlyStop,
     Grid,
     NucleusRule,
+    SamplingEps,
     Steps,
     Temperature,
     TopK,
@@ -23,7 +24,6 @@ from .params import (
 from .registry import Needs, Range, sampler
 
 Stride = Annotated[int, Range(1, 1024, 1, "Semi-autoregressive: denoise all that is left, keep this many tokens, mask the rest again.")]  # noqa: E501
-SamplingEps = Annotated[float, Range(0.0, 0.1, 1e-5, "The last time of the grid; above 0, one more call fills what is left by argmax, as published.")]  # noqa: E501
 
 
 @sampler(

@@ -15,3 +15,4 @@ NucleusRule = Annotated[str, Choice(("keep_crossing", "drop_crossing"), "Whether
 AlphaSchedule = Annotated[str, Choice(tuple(SCHEDULES), "The curve alpha(t): how much is clean at time t.")]  # noqa: E501
 Grid = Annotated[str, Choice(tuple(GRIDS), "Times evenly spaced in t, or in its square root (finer at the end).")]  # noqa: E501
 EosEarlyStop = Annotated[bool, Flag("End a row at its first EOS; off: fill on, and still return up to that EOS.")]  # noqa: E501
+SamplingEps = Annotated[float, Range(0.0, 0.1, 1e-5, "The last time of the grid; above 0, one more call fills what is left by argmax, as published.")]  # noqa: E501

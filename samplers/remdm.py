@@ -8,7 +8,7 @@ import torch
 
 from . import schedules
 from .core import Canvas, Denoiser, Noise, Step, coin, model_time, token_weights, write
-from .params import Grid, NucleusRule, Steps, Temperature, TopK, TopP
+from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
 from .registry import Choice, Needs, Range, sampler
 
 STRATEGIES = ("cap", "rescale", "conf", "loop", "forward_backward")
@@ -30,6 +30,7 @@ Alpha = Annotated[float, Range(0.01, 0.99, 0.01, "loop: the alpha at which it st
         "paper_rescale": {"strategy": "rescale", "eta": 0.015, "steps": 1024, "top_p": 0.9},
         "paper_loop": {"strategy": "loop", "eta": 0.02, "steps": 1024, "top_p": 0.9},
         "forward_backward": {"strategy": "forward_backward"},
+        "official": {"sampling_eps": 1e-5},
     },
 )
 def remdm(
@@ -48,28 +49,40 @@ def remdm(
     top_k: TopK | None = None,
     top_p: TopP | None = None,
     nucleus_rule: NucleusRule = "drop_crossing",
+    sampling_eps: SamplingEps = 0.0,
 ) -> Iterator[Step]:
     """As MDLM, but from t to s a written token is masked again with probability sigma.
 
     A hole stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), so that the marginal at
-    s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t. EOS is applied when the run is
-    settled. `conf` is biased by design, `loop` keeps a floor of O(eta).
+    s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t, so the step to s = 0 takes nothing
+    back. EOS is applied when the run is settled. `cap` and `rescale` converge like N^-1/2,
+    `forward_backward` like 1/N; `loop` keeps a floor of O(eta), `conf` is biased by design. The
+    preset official ends its grid at 1e-5, takes tokens back even there (forward_backward without
+    its bound, loop by the phase of t instead of s), and one call more fills the holes by argmax.
     """
-    x = canvas.tokens
+    x, published = canvas.tokens, sampling_eps > 0
+    times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
     for window in canvas.blocks():
         free = canvas.writable[:, window]
         stale, weights = torch.ones(len(x), dtype=torch.bool, device=x.device), None
         recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
-        for t, s in pairwise(schedules.grid(grid, steps)):
+        for t, s in pairwise(times):
             hole = free & (x[:, window] == canvas.mask_id)
-            move_t, move_s, sigma = _rates(strategy, eta, t_on, t_off, alpha_on, t, s)
+            if strategy == "loop":
+                rates = _loop(t_on, t_off, alpha_on, eta, t, s, published)
+            else:
+                rates = _rates(strategy, eta, t, s)
+            move_t, move_s, sigma = rates
+            move_s = move_s if s > 0 else 0.0  # a loop without a last phase ends clean all the same
+            if not published and move_t < 1:  # with more the marginal at s could not be kept
+                sigma = min(sigma, move_s / (1 - move_t))
             rows = hole.any(-1) & stale
             if asked := bool(rows.any()):
                 time = model_time(denoise.card, torch.tensor(1 - move_t), x)
                 logits = denoise(x, window=window, rows=rows, t=time)
                 fresh = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
                 weights = fresh if weights is None else fresh.where(rows[:, None, None], weights)
-            stay = (move_s - sigma * (1 - move_t)) / move_t if s > 0 else 0.0
+            stay = max(0.0, (move_s - sigma * (1 - move_t)) / move_t)
             mixed = weights * (1 - stay)
             mixed[..., canvas.mask_id] = stay
             ids = noise.categorical(mixed, hole)
@@ -86,28 +99,39 @@ def remdm(
             if asked or changed.any():
                 x = write(x, window, commit | again, ids.where(commit, canvas.mask_id))
                 yield Step(x, window, ids.where(commit, -1))
+        hole = free & (x[:, window] == canvas.mask_id)
+        if hole.any():  # only where sampling_eps > 0
+            time = model_time(denoise.card, torch.tensor(1 - times[-1]), x)
+            ids = denoise(x, window=window, rows=hole.any(-1), t=time).argmax(-1)
+            x = write(x, window, hole, ids)
+            yield Step(x, window, ids.where(hole, -1))
 
 
-def _rates(
-    strategy: str, eta: float, t_on: float, t_off: float, alpha_on: float, t: float, s: float
-) -> tuple[float, float, float]:
-    """(1 - alpha_t, 1 - alpha_s, sigma) of one step."""
-    curve = schedules.get("loglinear")
-    if strategy == "loop":
-        if s >= t_on:  # down to alpha_on
-            fall = alpha_on / (1 - t_on) if t_on < 1 else 0.0
-            return 1 - (1 - t) * fall, 1 - (1 - s) * fall, 0.0
-        if s >= t_off:
-            start = 1 - alpha_on if t <= t_on else 1 - (1 - t) * alpha_on / (1 - t_on)
-            return start, 1 - alpha_on, eta if t <= t_on else 0.0
-        rise = (1 - alpha_on) / t_off if t_off else 0.0
-        return (t * rise if t <= t_off else 1 - alpha_on), s * rise, 0.0
-    move_t, move_s = curve.move_chance(torch.tensor([t, s])).tolist()
-    most = min(1.0, move_s / (1 - move_t)) if move_t < 1 else 1.0
+def _rates(strategy: str, eta: float, t: float, s: float) -> tuple[float, float, float]:
+    """(1 - alpha_t, 1 - alpha_s, sigma) of one step; alpha = 1 - t, as published."""
+    most = min(1.0, s / (1 - t)) if t < 1 else 1.0
     sigma = {
         "cap": min(eta, most),
         "rescale": eta * most,
         "conf": most,
-        "forward_backward": (move_t - move_s) / (1 - move_t) if move_t < 1 else 1.0,
+        "forward_backward": min(1.0, (t - s) / (1 - t)) if t < 1 else 1.0,
     }[strategy]
-    return move_t, move_s, min(sigma, most)
+    return t, s, sigma
+
+
+def _loop(
+    t_on: float, t_off: float, alpha_on: float, eta: float, t: float, s: float, published: bool
+) -> tuple[float, float, float]:
+    """The same for `loop`: alpha rises to alpha_on, stands still while tokens go, rises to 1.
+
+    A step belongs to the phase that it ends in, or (published) to the one it begins in, which at
+    few steps jumps over the border.
+    """
+    fall = alpha_on / (1 - t_on) if t_on < 1 else 0.0
+    rise = (1 - alpha_on) / t_off if t_off else 0.0
+    if t > t_on if published else s >= t_on:
+        return 1 - (1 - t) * fall, 1 - (1 - s) * fall, 0.0
+    if t > t_off if published else s >= t_off:
+        start = 1 - alpha_on if t <= t_on else 1 - (1 - t) * fall
+        return start, 1 - alpha_on, eta if t <= t_on else 0.0
+    return (t * rise if t <= t_off else 1 - alpha_on), s * rise, 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LAWS, ORACLE = "tests/test_laws_exact.py", "tests/test_oracle.py"
+ORDERS = "tests/test_laws_orders.py"
 TABLES, ERRORS = "tests/test_tables.py", "tests/test_oracle_errors.py"
 
 # fmt: off
@@ -41,6 +42,18 @@ MUTANTS = [
     ("samplers/hybrid.py", LAWS, "mixture and 4",
         "spread[list(ids)] = 1 / len(ids)",
         "spread[list(ids)] = 1 / (len(ids) + 1)"),
+    ("samplers/remdm.py", ORDERS, "remdm and 0.18688",
+        "            if not published and move_t < 1:", "            if False:"),
+    ("samplers/remdm.py", ORDERS, "remdm and 0.0374",
+        "            if not published and move_t < 1:", "            if move_t < 1:"),
+    ("samplers/remdm.py", ORDERS, "remdm and 0.0374",
+        "        if hole.any():  # only where", "        if False:  # only where"),
+    ("samplers/remdm.py", ORDERS, "remdm and 0.223",
+        "if t > t_off if published else s >= t_off:", "if s >= t_off:"),
+    ("samplers/remdm.py", ORDERS, "remdm and 0.0812",
+        "most = min(1.0, s / (1 - t)) if t < 1 else 1.0", "most = 1.0 - t"),
+    ("samplers/remdm.py", "tests/test_conformance_params.py", "together and remdm",
+        "move_s = move_s if s > 0 else 0.0", "move_s = move_s * 1.0"),
     ("samplers/noise.py", LAWS, "random_subsets",
         "free = (where & ~chosen).double()[:, None]",
         "free = ((where & ~chosen).cumsum(-1) == 1).double()[:, None]"),

@@ -10,6 +10,7 @@ from lab import run
 from samplers.core import Canvas, Noise
 
 TEMPERED = {"temperature": 1.0}
+OFFICIAL = samplers.get("remdm").presets["official"]
 
 
 def law(name, model=None, **values):
@@ -60,6 +61,16 @@ def test_one_token_a_call_in_an_order_the_draw_does_not_decide_is_exact(name, va
         ("remdm", {"steps": 8, "eta": 0.1}, 0.0737),
         ("remdm", {"steps": 4, "strategy": "rescale", "eta": 0.3}, 0.1405),
         ("remdm", {"steps": 8, "strategy": "rescale", "eta": 0.3}, 0.0812),
+        ("remdm", {"steps": 4, "strategy": "forward_backward"}, 0.18688),
+        ("remdm", {"steps": 8, "strategy": "forward_backward"}, 0.09055),
+        ("remdm", {"steps": 4, **OFFICIAL, "strategy": "forward_backward"}, 0.0707),
+        ("remdm", {"steps": 8, **OFFICIAL, "strategy": "forward_backward"}, 0.0374),
+        ("remdm", {"steps": 4, **OFFICIAL, "strategy": "loop", "eta": 0.02}, 0.2230),
+        ("remdm", {"steps": 8, **OFFICIAL, "strategy": "loop", "eta": 0.02}, 0.0864),
+        pytest.param("remdm", {"steps": 16, **OFFICIAL, "strategy": "loop", "eta": 0.02}, 0.0283,
+                     marks=pytest.mark.slow),
+        pytest.param("remdm", {"steps": 16, **OFFICIAL, "strategy": "loop", "eta": 0.1}, 0.0338,
+                     marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_the_error_of_many_tokens_a_call(name, values, wanted):
