@@ -17,9 +17,9 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 # The members of each suite; a sampler gets the first that fits what it needs.
 MEMBERS = {
-    "stories": ("stories-mdlm", "stories-block", "stories-hybrid"),
-    "capitals": ("capitals", "capitals-hybrid", "capitals-uniform"),
-    "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform"),
+    "stories": ("stories-mdlm", "stories-block", "stories-hybrid", "stories-drafter"),
+    "capitals": ("capitals", "capitals-hybrid", "capitals-uniform", "capitals-causal"),
+    "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform", "sudoku4-causal"),
     "sudoku6": ("sudoku6-mdlm",),
     "sudoku9": ("sudoku9-mdlm",),
     "addition": ("addition-mdlm",),

@@ -97,6 +97,8 @@ class Denoiser(Protocol):
 
     `rows` [B] are the rows that want an answer (None: all); others hold zeros and are not charged.
     -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
+    `draft` is there iff card.draft_length: what its drafter expects at the window's columns, of
+    which it has at most draft_length - 1, from what stands left of them.
     """
 
     card: Any
@@ -110,6 +112,8 @@ class Denoiser(Protocol):
         rows: Tensor | None = None,
         guidance: float | None = None,
     ) -> Tensor: ...
+
+    def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...
 
 
 def token_weights(

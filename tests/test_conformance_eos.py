@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-import lab
 import samplers
 from tests import tiny
 from tests.laws import SAMPLERS, check, has, only, record
@@ -34,9 +33,7 @@ def planted(sampler, places):
             logits[:, column, token] = sure if column in places else sure / 2
         return logits
 
-    attention = "full" if "full" in needs.attention else min(needs.attention)
-    facts = {"corruption": min(needs.corruption), "attention": attention, "mask_id": MASK}
-    return lab.wrap(answer, tiny.card(V, eos_ids=(EOS,), pad_id=PAD, bos_id=0, **facts))
+    return tiny.wrapped(sampler, answer, V, eos_ids=(EOS,), pad_id=PAD, bos_id=0, mask_id=MASK)
 
 
 def settings(sampler, **values):
@@ -118,19 +115,15 @@ def test_several_eos_ids_all_end_a_row(sampler):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_net_that_wants_the_mask_and_the_pad_gets_neither(sampler):
-    needs = samplers.get(sampler).needs
-
     def answer(tokens, t):
         logits = torch.zeros(*tokens.shape, V)
         logits[..., MASK], logits[..., PAD] = 50.0, 40.0
         return logits
 
-    attention = "full" if "full" in needs.attention else min(needs.attention)
-    card = tiny.card(V, corruption=min(needs.corruption), attention=attention, pad_id=PAD,
-                     bos_id=0, mask_id=MASK)  # fmt: skip
+    model = tiny.wrapped(sampler, answer, V, pad_id=PAD, bos_id=0, mask_id=MASK)
     for temperature in (0.0, 1.0):
         values = only(sampler, steps=5, block_length=4, temperature=temperature)
-        run = record(sampler, lab.wrap(answer, card), [[5], [5, 6, 7]], gen_length=9, **values)
+        run = record(sampler, model, [[5], [5, 6, 7]], gen_length=9, **values)
         check(run)
         for one in run.trajectories():
             assert len(one.output) == 9 and not {MASK, PAD} & set(one.output)

@@ -221,7 +221,7 @@ def test_the_score_is_the_softmax_at_temperature_1_unfiltered(sampler, kind):
     filters = only(sampler, temperature=0.4, top_k=1, **SMALL)
     run = record(sampler, model, tiny.prompts([4]), gen_length=8, **filters)
     opened = model.open(run.plan.canvas, run.plan.values.get("block_length"))
-    denoise.card = model.card
+    denoise.card, denoise.draft = model.card, opened.draft
     for step in samplers.get(sampler)(denoise, run.plan.canvas, Noise(0, [0]), **filters):
         if step.score is not None:
             ranked = ~step.score.isnan()

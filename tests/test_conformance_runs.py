@@ -144,7 +144,6 @@ def test_a_run_prints_nothing_and_touches_nothing_of_the_caller(sampler, kind, c
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_caller_s_logits_are_never_changed(sampler):
-    needs = samplers.get(sampler).needs
     table = torch.randn(16, 12, generator=torch.Generator().manual_seed(1))
     kept, copy = [], table.clone()
 
@@ -152,9 +151,10 @@ def test_the_caller_s_logits_are_never_changed(sampler):
         kept.append(table[: tokens.shape[1]].expand(len(tokens), -1, -1))
         return kept[-1]
 
-    card = tiny.card(12, corruption=min(needs.corruption), attention=min(needs.attention),
-                     bos_id=0, eos_ids=(3,), pad_id=1, time_conditioned=False)  # fmt: skip
-    run = record(sampler, lab.wrap(answer, card), [[5], [6, 7]], gen_length=7, **only(sampler, steps=4))  # noqa: E501
+    attention = min(samplers.get(sampler).needs.attention)
+    model = tiny.wrapped(sampler, answer, 12, bos_id=0, eos_ids=(3,), pad_id=1,
+                         attention=attention)  # fmt: skip
+    run = record(sampler, model, [[5], [6, 7]], gen_length=7, **only(sampler, steps=4))
     assert kept and torch.equal(table, copy)
     assert all(one.output for one in run.trajectories())
 
@@ -173,7 +173,7 @@ def test_every_field_of_a_frame_is_what_the_model_answered(sampler, kind):
                 answers.append((window, asked, logits))
                 return logits
 
-            denoise.card = self.card
+            denoise.card, denoise.draft = self.card, plain.draft
             return denoise
 
     model = Watched(tiny.nets()[kind])

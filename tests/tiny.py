@@ -1,6 +1,6 @@
 """Tiny random checkpoints of real classes with a real tokenizer, opened by the public `lab.load`.
 
-Weights are wide enough that answers differ from position to position. `nets()` builds all four
+Weights are wide enough that answers differ from position to position. `nets()` builds all
 once a process; `pairs()` names each sampler with the kinds that it can run.
 """
 
@@ -18,8 +18,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import (
+    AutoConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    MuseGlimmerAssistantModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
@@ -28,6 +30,7 @@ from transformers import (
 import lab
 import samplers
 from lab.adapters import Model, ModelCard
+from lab.adapters.drafter import drafter_config
 
 torch.set_num_threads(1)
 
@@ -41,6 +44,7 @@ CHAT = (
     "{% for turn in messages %}<|bos|>{{ turn.role }}\n{{ turn.content }}<|eos|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|bos|>assistant\n{% endif %}"
 )
+DRAFTED = "causal-drafted"
 KINDS = {
     "causal-absorbing": ("causal", "absorbing", LlamaForCausalLM, LlamaConfig),
     "full-uniform": ("full", "uniform", Qwen3ForCausalLM, Qwen3Config),
@@ -48,7 +52,9 @@ KINDS = {
     "block-absorbing": ("block_causal", "absorbing", LlamaForCausalLM, LlamaConfig),
     "full-hybrid": ("full", "hybrid", LlamaForCausalLM, LlamaConfig),
     "block-hybrid": ("block_causal", "hybrid", Qwen3ForCausalLM, Qwen3Config),
+    DRAFTED: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
 }
+DRAFT_LENGTH = 4  # the block of its drafter
 SEVERAL = 24  # how many ids of an `eos_rich` net end a text
 
 
@@ -74,7 +80,9 @@ def tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
 
 def write(folder: Path, kind: str, **facts: Any) -> Path:
     """Save one net as `save_pretrained` does, its lab.json and tokenizer beside it."""
-    attention, corruption, net_class, config_class = KINDS[kind]
+    if kind == DRAFTED:
+        return write_drafter(folder, write(folder.parent / "target", "target"), **facts)
+    attention, corruption, net_class, config_class = KINDS.get(kind, KINDS[DRAFTED])
     words = tokenizer()
     config = config_class(
         vocab_size=len(words), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
@@ -95,9 +103,23 @@ def write(folder: Path, kind: str, **facts: Any) -> Path:
     return folder
 
 
+def write_drafter(folder: Path, target: Path, **facts: Any) -> Path:
+    """Save a random drafter for the target in the folder beside it."""
+    config = drafter_config(
+        AutoConfig.from_pretrained(target), layers=2, block_size=DRAFT_LENGTH, mask_token_id=0
+    )
+    config.initializer_range = 0.3
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        MuseGlimmerAssistantModel(config).save_pretrained(folder)
+    known = {"name": DRAFTED, "target": target.name}
+    (folder / "lab.json").write_text(json.dumps({**known, **facts}))
+    return folder
+
+
 @cache
 def nets() -> dict[str, Model]:
-    """The four nets by kind, each loaded from its folder by `lab.load`."""
+    """The nets by kind, each loaded from its folder by `lab.load`."""
     with tempfile.TemporaryDirectory() as folder:
         return {kind: lab.load(str(write(Path(folder) / kind, kind))) for kind in KINDS}
 
@@ -116,8 +138,9 @@ def eos_rich(model: Model) -> Model:
 
 def pairs() -> list[tuple[str, str]]:
     """Every sampler with every kind of net that it can run, read from its needs alone."""
-    cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1])
-             for kind in KINDS}  # fmt: skip
+    drafts = {DRAFTED: DRAFT_LENGTH}
+    cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
+                             draft_length=drafts.get(kind)) for kind in KINDS}  # fmt: skip
     return [(name, kind) for name, sampler in samplers.SAMPLERS.items()
             for kind, known in cards.items() if not sampler.misfit(known)]  # fmt: skip
 
@@ -134,6 +157,9 @@ class Counting(Model):
     def forward(self, *arguments: Any) -> Tensor:
         self.calls += 1
         return self.model.forward(*arguments)
+
+    def draft(self, *arguments: Any) -> Tensor:
+        return self.model.draft(*arguments)
 
 
 class Fake(torch.nn.Module):
@@ -171,6 +197,16 @@ def card(vocabulary: int, **facts: Any) -> ModelCard:
     """The card of a fake: block-causal, absorbing, its last id the mask."""
     facts = {"mask_id": vocabulary - 1, "attention": "block_causal", "context": CONTEXT, **facts}
     return ModelCard("fake", vocabulary, **facts)
+
+
+def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **facts: Any) -> Model:
+    """`answer` as a model that this sampler can run: its card by need, a drafter where asked."""
+    needs = samplers.get(sampler).needs
+    facts.setdefault("attention", "full" if "full" in needs.attention else min(needs.attention))
+    known = {"corruption": min(needs.corruption), **facts}
+    drafts = {"draft_length": DRAFT_LENGTH} if needs.draft else {}
+    return lab.wrap(answer, card(vocabulary, **known, **drafts),
+                    drafter=answer if needs.draft else None)  # fmt: skip
 
 
 def prompts(lengths: Sequence[int], first: int = 50) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """A checkpoint folder's ModelCard, read from its JSON files alone: no weights, no transformers."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +13,22 @@ def read_card(folder: Path) -> ModelCard:
     """Put together what config.json, lab.json and the tokenizer's files say of a net.
 
     lab.json holds what config and tokenizer do not: attention, corruption, posterior and the rest
-    of a ModelCard. ValueError for a folder that lacks it.
+    of a ModelCard; a drafter's says what differs from the card of its target. ValueError for a
+    folder that lacks it.
     """
     if not (folder / "lab.json").exists():
         raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
+    facts = json.loads((folder / "lab.json").read_text())
+    known = {field.name for field in fields(ModelCard)}
+    given = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in facts.items()
+        if key in known and value is not None
+    }
     config = json.loads((folder / "config.json").read_text())
+    if target := target_folder(folder):
+        own = {"name": folder.name, "draft_length": config["block_size"]}
+        return replace(read_card(target), **{**own, **given})
     words = tokenizer_folder(folder)
     tokens = json.loads((words / "tokenizer.json").read_text())["added_tokens"]
     names = json.loads((words / "tokenizer_config.json").read_text())
@@ -28,13 +39,6 @@ def read_card(folder: Path) -> ModelCard:
         return ids.get(token["content"] if isinstance(token, dict) else token)
 
     eos = special("eos_token")
-    known = {field.name for field in fields(ModelCard)}
-    facts = json.loads((folder / "lab.json").read_text())
-    given = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in facts.items()
-        if key in known and value is not None
-    }
     read = {
         "name": folder.name,
         "vocab_size": config["vocab_size"],
@@ -45,6 +49,23 @@ def read_card(folder: Path) -> ModelCard:
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
     return ModelCard(**{**read, **given})
+
+
+def target_folder(folder: Path) -> Path | None:
+    """The folder beside a drafter's that holds the net it drafts for; None: it is no drafter.
+
+    ValueError where lab.json names a target that is not there.
+    """
+    name = json.loads((folder / "lab.json").read_text()).get("target")
+    if name is None:
+        return None
+    target = folder.parent / Path(name).name
+    if not (target / "lab.json").exists():
+        raise ValueError(
+            f"{folder.name} drafts for {target.name}, which is not beside it; put that net's "
+            f"folder next to {folder.name}, or name another as target in its lab.json"
+        )
+    return target
 
 
 def tokenizer_folder(folder: Path) -> Path:

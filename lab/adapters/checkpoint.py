@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .attention import additive, allowed, positions
-from .card import read_card, tokenizer_folder
+from .card import read_card, target_folder, tokenizer_folder
 from .model import Model, ModelCard
 from .words import WordTokenizer
 
@@ -153,13 +153,18 @@ def no_safetensors(name: str) -> str:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
-    ValueError for pickled weights or a folder of another format.
+    A drafter's folder gives its target with that drafter. ValueError for pickled weights or a
+    folder of another format.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not list(folder.glob("*.safetensors")):
         raise ValueError(no_safetensors(folder.name))
     card = read_card(folder)
+    if target_folder(folder) is not None:
+        from .drafter import load_drafted
+
+        return load_drafted(folder)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
     if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
         tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))

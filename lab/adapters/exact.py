@@ -53,10 +53,45 @@ class Exact(Model):
     ) -> Tensor:
         """Log posterior [B, W, V+1]; V+1 = the mask. `cache` is the run's pinned cells or None.
 
-        ValueError where a row holds more tokens than the model's length or ids that it does
-        not have.
+        Of a causal one each column's answer knows what stands left of it alone. ValueError where a
+        row holds more tokens than the model's length or ids that it does not have.
         """
         self._check(tokens, visible)
+        if self.card.attention != "causal":
+            return self._answer(tokens, visible, window, t, cache, rows)
+        columns = range(*window.indices(tokens.shape[1]))
+        each = [
+            self._answer(self._up_to(i, tokens), visible, slice(i, i + 1), t, cache, rows)
+            for i in columns
+        ]
+        return torch.cat(each, 1)
+
+    def draft(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Log marginals [B, W, V+1] of the window's tokens given what stands left of it.
+
+        What a drafter that fills a block in one step learns at best: each position is right by
+        itself, the block only where its positions are independent.
+        """
+        if self.card.draft_length is None:
+            return super().draft(tokens, visible, window, cache, rows)
+        return self._answer(self._up_to(window.start, tokens), visible, window, None, cache, rows)
+
+    def _up_to(self, column: int, tokens: Tensor) -> Tensor:
+        """The tokens left of a column, masks from there on."""
+        left = torch.arange(tokens.shape[1]) < column
+        return tokens.where(left, self.card.mask_id)
+
+    def _answer(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        cache: Any,
+        rows: Tensor,
+    ) -> Tensor:
         pinned = torch.zeros_like(visible) if cache is None else cache[rows]
         keep, spread = self._evidence(tokens, visible, pinned, t)
         size = max(1, _CELLS // self.cells(tokens.shape[1]))
@@ -154,6 +189,7 @@ def describe(
     p_uniform: float,
     vocabulary: Sequence[str] | None,
     eos_id: int | None,
+    draft_length: int | None,
 ) -> tuple[ModelCard, Any]:
     """Check what oracle and table share; return the card and the tokenizer (None: ids only)."""
     if corruption not in CORRUPTIONS:
@@ -165,6 +201,17 @@ def describe(
     whole = isinstance(eos_id, int) and not isinstance(eos_id, bool)
     if eos_id is not None and not (whole and 0 <= eos_id < size):
         raise ValueError(f"eos_id must be a token id from 0 to {size - 1} or None, got {eos_id!r}")
+    if draft_length is not None:
+        whole = isinstance(draft_length, int) and not isinstance(draft_length, bool)
+        if not whole or draft_length < 2:
+            raise ValueError(
+                f"draft_length must be a whole number of at least 2 or None, got {draft_length!r}"
+            )
+        if corruption != "absorbing":
+            raise ValueError(
+                f"draft_length makes a left-to-right model, which has no {corruption} noise; "
+                "leave one of the two out"
+            )
     if vocabulary is not None and (isinstance(vocabulary, str) or len(vocabulary) != size):
         raise ValueError(
             f"vocabulary must name each of the {size} tokens, got {len(vocabulary)} names; "
@@ -177,7 +224,8 @@ def describe(
         eos_ids=() if eos_id is None else (eos_id,),
         context=length,
         length=length,
-        attention="any",
+        attention="any" if draft_length is None else "causal",
+        draft_length=draft_length,
         corruption=corruption,
         posterior=posterior,
         schedule="linear" if corruption == "uniform" else "loglinear",

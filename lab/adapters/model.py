@@ -21,6 +21,7 @@ class ModelCard:
     attention: full, block_causal, causal or any (an oracle fits every need). corruption:
     absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
+    draft_length: tokens of its drafter's block, the one given token counted; None: no drafter.
     revision: the commit of a hub's checkpoint.
     """
 
@@ -89,6 +90,12 @@ class Model(ABC):
         numbers in the run. What `new_cache` made comes back as `cache`; None: compute afresh.
         """
 
+    def draft(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Raw logits [B, W, V] of the drafter, if there is one; the arguments are `forward`'s."""
+        raise ValueError(f"{self.card.name} has no drafter; choose a model that has one")
+
 
 class Opened:
     """A model opened for one run: the Denoiser that samplers call (see samplers.core.Denoiser)."""
@@ -129,11 +136,26 @@ class Opened:
             free = self._forward(blind, window, t, wanted, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
         logits = logits.index_fill(-1, self._banned, -torch.inf)  # a copy: the model keeps its own
-        if len(asked) == len(tokens):
-            return logits
-        answer = logits.new_zeros(len(tokens), *logits.shape[1:])
-        answer[asked] = logits if self.model.skips_rows else logits[asked]
-        return answer
+        return _spread(logits if self.model.skips_rows else logits[asked], asked, len(tokens))
+
+    @torch.no_grad()
+    def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
+        """Logits [B, W, V] of the drafter, banned ids at -inf; other rows than `rows` hold zeros.
+
+        ValueError: no drafter, or a window that is wider than its block has free columns.
+        """
+        wanted = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
+        width = window.stop - window.start
+        if self.card.draft_length and width >= self.card.draft_length:
+            raise ValueError(
+                f"{self.card.name} drafts at most {self.card.draft_length - 1} columns at a time, "
+                f"got {width}; ask for fewer"
+            )
+        if not len(wanted) or not width:
+            return torch.zeros(len(tokens), width, self.card.vocab_size)
+        seen = self.canvas.visible[wanted]
+        logits = self.model.draft(tokens[wanted], seen, window, self._cache, wanted).float()
+        return _spread(logits.index_fill(-1, self._banned, -torch.inf), wanted, len(tokens))
 
     def _forward(
         self, tokens: Tensor, window: slice, t: Tensor | None, wanted: Tensor, cache: Any
@@ -142,3 +164,12 @@ class Opened:
             tokens[wanted], self.canvas.visible[wanted], window,
             None if t is None else t[wanted], self.block_length, cache, wanted,
         ).float()  # fmt: skip
+
+
+def _spread(logits: Tensor, rows: Tensor, count: int) -> Tensor:
+    """Logits [count, W, V] that are those given at `rows` [n], zeros elsewhere."""
+    if len(rows) == count:
+        return logits
+    answer = logits.new_zeros(count, *logits.shape[1:])
+    answer[rows] = logits
+    return answer

@@ -25,6 +25,7 @@ def oracle(
     p_uniform: float = 0.1,
     vocabulary: Sequence[str] | None = None,
     eos_id: int | None = None,
+    draft_length: int | None = None,
 ) -> Model:
     """Make the exact denoiser of a Markov chain, or of an HMM where `emission` [S, V] is given.
 
@@ -32,7 +33,9 @@ def oracle(
     mask id V, logits = log posterior [B, W, V+1]. corruption: absorbing, hybrid (the marginal of
     GIDD at `t`; without `t` a standing token is noise with chance p_uniform) or uniform
     (alpha = 1 - t). posterior: full (knows the token's own value) or loo (leaves it out).
-    vocabulary: V names give it a tokenizer. ValueError: rule, value, way out.
+    vocabulary: V names give it a tokenizer. draft_length: it reads from left to right only, as a
+    causal net does, and drafts blocks of that length by their exact marginals (dflash).
+    ValueError: rule, value, way out.
     """
     if not isinstance(length, int) or isinstance(length, bool) or length < 1:
         raise ValueError(f"length must be a whole number of at least 1, got {length!r}")
@@ -41,8 +44,9 @@ def oracle(
     seen = None if emission is None else distribution("emission", emission, (len(start), None))
     size = len(start) if seen is None else seen.shape[1]
     card, tokenizer = describe(
-        "oracle", size, length, corruption, posterior, p_uniform, vocabulary, eos_id
-    )
+        "oracle", size, length, corruption, posterior, p_uniform, vocabulary, eos_id,
+        draft_length,
+    )  # fmt: skip
     return Oracle(card, tokenizer, start, step, seen)
 
 

@@ -1,4 +1,5 @@
-"""The models that need no download: the tables capitals and sudoku4 under each kind of noise.
+"""The models that need no download: the tables capitals and sudoku4 under each kind of noise,
+and read from left to right.
 
 `SHIPPED` maps a model's name to the function that builds it; nothing is built on import.
 """
@@ -13,30 +14,32 @@ from .model import Model
 from .table import table
 
 HYBRID_NOISE = 0.1  # p_uniform of the hybrid variants: the sampler's own default
+DRAFT_LENGTH = 4  # of the causal variants: a row of the small board
 
 
-def capitals(corruption: str = "absorbing") -> Model:
+def capitals(kind: str = "absorbing") -> Model:
     """188 true sentences "The capital of France is Paris.", 12 words each with their EOS."""
-    return _build("capitals", corruption, tables.capital_sentences(), tables.capital_words())
+    return _build("capitals", kind, tables.capital_sentences(), tables.capital_words())
 
 
-def sudoku4(corruption: str = "absorbing") -> Model:
+def sudoku4(kind: str = "absorbing") -> Model:
     """All 288 sudoku grids of 4x4, 16 digits row by row; no EOS."""
-    return _build("sudoku4", corruption, tables.sudoku_grids(), tables.DIGITS)
+    return _build("sudoku4", kind, tables.sudoku_grids(), tables.DIGITS)
 
 
-def _build(
-    suite: str, corruption: str, lines: Sequence[Sequence[str]], words: Sequence[str]
-) -> Model:
+def _build(suite: str, kind: str, lines: Sequence[Sequence[str]], words: Sequence[str]) -> Model:
+    """kind: a corruption, or causal: read from left to right, with a drafter."""
     number = {word: i for i, word in enumerate(words)}
+    causal = kind == "causal"
     model = table(
         [[number[word] for word in line] for line in lines],
-        corruption=corruption,
+        corruption="absorbing" if causal else kind,
         p_uniform=HYBRID_NOISE,
         vocabulary=words,
         eos_id=number.get(tables.EOS),
+        draft_length=DRAFT_LENGTH if causal else None,
     )
-    name = suite if corruption == "absorbing" else f"{suite}-{corruption}"
+    name = suite if kind == "absorbing" else f"{suite}-{kind}"
     model.card = replace(model.card, name=name, suite=suite)
     return model
 
@@ -45,7 +48,9 @@ SHIPPED: dict[str, Callable[[], Model]] = {
     "capitals": capitals,
     "capitals-hybrid": partial(capitals, "hybrid"),
     "capitals-uniform": partial(capitals, "uniform"),
+    "capitals-causal": partial(capitals, "causal"),
     "sudoku4": sudoku4,
     "sudoku4-hybrid": partial(sudoku4, "hybrid"),
     "sudoku4-uniform": partial(sudoku4, "uniform"),
+    "sudoku4-causal": partial(sudoku4, "causal"),
 }

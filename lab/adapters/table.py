@@ -24,6 +24,7 @@ def table(
     p_uniform: float = 0.1,
     vocabulary: Sequence[str] | None = None,
     eos_id: int | None = None,
+    draft_length: int | None = None,
 ) -> Model:
     """Make the exact denoiser of the list `sequences` [N, T] of token ids with `weights` [N].
 
@@ -50,8 +51,9 @@ def table(
     shares = torch.full((count,), 1 / count) if weights is None else weights
     shares = distribution("weights", shares, (count,))
     card, tokenizer = describe(
-        "table", size, rows.shape[1], corruption, posterior, p_uniform, vocabulary, eos_id
-    )
+        "table", size, rows.shape[1], corruption, posterior, p_uniform, vocabulary, eos_id,
+        draft_length,
+    )  # fmt: skip
     return Table(card, tokenizer, rows, shares)
 
 

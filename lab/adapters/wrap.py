@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,8 +23,16 @@ class Wrapped(Model):
 
     skips_rows = False
 
-    def __init__(self, function: Callable[..., Any], card: ModelCard, tokenizer: Any = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        card: ModelCard,
+        tokenizer: Any = None,
+        drafter: Callable[..., Any] | None = None,
+    ):
         self.function, self.card, self.tokenizer = function, card, tokenizer
+        # A drafter looks both ways within its block, and at nothing right of the window.
+        self.drafter = drafter and Wrapped(drafter, replace(card, attention="full"))
         call = function.forward if isinstance(function, torch.nn.Module) else function
         names = inspect.signature(call).parameters
         self._takes = set(names)
@@ -56,6 +65,14 @@ class Wrapped(Model):
             answer[same] = picked
         return answer
 
+    def draft(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if self.drafter is None:
+            return super().draft(tokens, visible, window, cache, rows)
+        tokens, visible = tokens[:, : window.stop], visible[:, : window.stop]
+        return self.drafter.forward(tokens, visible, window, None, None, None, rows)
+
     def _call(
         self, tokens: Tensor, t: Tensor | None, columns: Tensor, block_length: int | None
     ) -> Tensor:
@@ -77,10 +94,25 @@ class Wrapped(Model):
         return logits
 
 
-def wrap(function: Callable[..., Any], card: ModelCard, tokenizer: Any = None) -> Model:
-    """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`."""
-    if not callable(function):
-        raise ValueError(f"wrap needs a callable, got {type(function).__name__}")
+def wrap(
+    function: Callable[..., Any],
+    card: ModelCard,
+    tokenizer: Any = None,
+    drafter: Callable[..., Any] | None = None,
+) -> Model:
+    """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
+
+    drafter: such a callable as well, for a card with a draft_length. It sees the verified text
+    and masks after it, and its answer counts at the masks; any drafter leaves the law as it is.
+    """
+    for name, given in (("function", function), ("drafter", drafter)):
+        if not callable(given) and (given is not None or name == "function"):
+            raise ValueError(f"wrap needs a callable as {name}, got {type(given).__name__}")
     if not isinstance(card, ModelCard):
         raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
-    return Wrapped(function, card, tokenizer)
+    if (drafter is None) != (card.draft_length is None):
+        raise ValueError(
+            f"a drafter and card.draft_length go together, got {drafter!r} and "
+            f"{card.draft_length!r}; give both or neither"
+        )
+    return Wrapped(function, card, tokenizer, drafter)

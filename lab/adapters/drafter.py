@@ -1,0 +1,262 @@
+"""A causal net with a DFlash drafter beside it (arXiv:2602.06036): one verifies, one proposes.
+
+The drafter is transformers' own class for such nets (MuseGlimmerAssistantModel): a few Qwen3-like
+layers that look both ways within a block [last verified token, masks] and, as extra keys and
+values, at a projection of the target's hidden states. Embedding and output head are the target's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attention import additive, allowed
+from .card import read_card, target_folder
+from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet
+from .model import ModelCard
+
+# Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
+HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
+HUB_FIELDS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "hidden_act",
+    "block_size",
+)  # fmt: skip
+
+
+def target_layers(layers: int, drafter_layers: int) -> list[int]:
+    """Which of a target's `layers` a drafter of `drafter_layers` listens to, counted from 0.
+
+    DFlash's rule: from the second to the third from last, evenly, one a drafter layer; the middle
+    one for a single layer. Where the target is too shallow for different ones: all of its layers.
+    """
+    if drafter_layers == 1:
+        return [layers // 2]
+    last = layers - 4
+    chosen = [round(1 + i * last / (drafter_layers - 1)) for i in range(drafter_layers)]
+    return chosen if len(set(chosen)) == drafter_layers else list(range(layers))
+
+
+@dataclass
+class Reading:
+    """What the target has read of one row: ids [n], keys and values, and its features [n, F]."""
+
+    ids: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    features: Tensor | None = None
+    cache: Any = None
+
+    def common(self, ids: Tensor) -> int:
+        """How many of the first ids [m] are those that were read."""
+        size = min(len(ids), len(self.ids))
+        return int((ids[:size] == self.ids[:size]).int().cumprod(0).sum())
+
+    def forget(self, length: int) -> None:
+        """Keep the first `length` columns."""
+        if length < len(self.ids):
+            self.cache.crop(length - len(self.ids))
+            self.ids, self.features = self.ids[:length], self.features[:length]
+
+
+class Drafted(Checkpoint):
+    """A causal net (`net`) that verifies and its drafter. Rows run one by one, as in the paper.
+
+    What a row's target has read is kept from call to call as far as the row still begins so: a
+    refused draft is forgotten, an accepted one is not read again.
+    """
+
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        drafter: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+    ):
+        super().__init__(net, card, tokenizer)
+        self.drafter = drafter.eval()
+
+    def new_cache(self) -> dict[int, Reading]:
+        return {}
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Tensor:
+        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
+            ids, wanted = line[: window.stop][seen[: window.stop]], seen[window]
+            # Output j - 1 speaks of column j, so the last column itself is not read.
+            first = len(ids) - int(wanted.sum()) - 1
+            if first < 0:
+                raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
+            reading = Reading() if cache is None else cache.setdefault(row, Reading())
+            reading.forget(min(reading.common(ids[:-1]), first))
+            logits = self._read(ids[:-1], reading)
+            out[wanted] = self._padded(logits[-int(wanted.sum()) :])
+        return answer
+
+    def draft(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Tensor:
+        """What the drafter expects at the window's columns, from all that stands left of it.
+
+        The target reads first what it has not read yet of the text left of the last verified
+        token; after a verified block that is nothing.
+        """
+        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
+            ids, wanted = line[: window.stop][seen[: window.stop]], seen[window]
+            anchor = len(ids) - int(wanted.sum()) - 1
+            if anchor < 1:
+                raise ValueError(f"{self.card.name} drafts after at least two tokens, got less")
+            reading = Reading() if cache is None else cache.setdefault(row, Reading())
+            if (known := reading.common(ids[:anchor])) < anchor:
+                reading.forget(known)
+                self._read(ids[:anchor], reading)
+            out[wanted] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
+        return answer
+
+    def _read(self, ids: Tensor, reading: Reading) -> Tensor:
+        """Logits [m, V] of the target at those of ids [n] that it has not read; it has now."""
+        from transformers import DynamicCache
+
+        past, columns = len(reading.ids), torch.arange(len(reading.ids), len(ids))
+        reading.cache = reading.cache if past else DynamicCache()
+        seen = torch.ones(1, len(ids), dtype=torch.bool)
+        mask = allowed(seen, "causal", None, columns, torch.arange(len(ids)))
+        device = self.net.device
+        out = self.net(
+            # A net without a mask token has no vector for its holes; being causal, it sees none.
+            input_ids=ids[None, past:].clamp(max=self.net.config.vocab_size - 1).to(device),
+            attention_mask=additive(mask).to(device, self.net.dtype),
+            position_ids=columns[None].to(device),
+            past_key_values=reading.cache,
+            use_cache=True,
+            output_hidden_states=True,
+        )
+        fresh = features(out.hidden_states, self.drafter.config.target_layer_ids)[0]
+        kept = [reading.features] if past else []
+        reading.features, reading.ids = torch.cat([*kept, fresh]), ids
+        return out.logits[0]
+
+    def _propose(self, context: Tensor, block: Tensor) -> Tensor:
+        """Logits [W, V] at all but the first of block [1 + W], after context [n, F]."""
+        config, device = self.drafter.config, self.drafter.device
+        # It was trained on whole blocks: those that the window leaves out are masks to it.
+        whole = torch.full((config.block_size,), config.mask_token_id)
+        whole[: len(block)] = block.masked_fill(block == self.card.mask_id, config.mask_token_id)
+        places = torch.arange(len(context) + len(whole))
+        embeds = self.net.get_input_embeddings()(whole[None].to(self.net.device))
+        hidden = self.drafter(
+            noise_embeds=embeds.to(device),
+            context_hidden_states=context[None].to(device),
+            position_ids=places[None].to(device),
+            attention_mask={"full_attention": None},  # one row, no pads: everything is seen
+        ).last_hidden_state[0, 1 : len(block)]
+        head = self.net.get_output_embeddings()
+        return head(hidden.to(head.weight.device))
+
+    def _padded(self, logits: Tensor) -> Tensor:
+        more = self.card.vocab_size - logits.shape[-1]
+        return torch.nn.functional.pad(logits.float().cpu(), (0, more))
+
+
+def features(hidden_states: Sequence[Tensor], layers: Sequence[int]) -> Tensor:
+    """The outputs [B, T, F] of these layers, side by side; the embedding is hidden_states[0]."""
+    return torch.cat([hidden_states[layer + 1] for layer in layers], -1)
+
+
+def drafter_config(
+    target: Any,
+    *,
+    layers: int,
+    block_size: int,
+    mask_token_id: int,
+    intermediate: int | None = None,
+) -> Any:
+    """The config of a drafter for a target with this config (Qwen3, Llama, ...)."""
+    from transformers import MuseGlimmerAssistantConfig
+
+    return MuseGlimmerAssistantConfig(
+        hidden_size=target.hidden_size,
+        intermediate_size=intermediate or target.intermediate_size,
+        num_hidden_layers=layers,
+        num_attention_heads=target.num_attention_heads,
+        num_key_value_heads=target.num_key_value_heads,
+        head_dim=target.head_dim,
+        rms_norm_eps=target.rms_norm_eps,
+        max_position_embeddings=target.max_position_embeddings,
+        rope_parameters=target.rope_parameters,
+        layer_types=["full_attention"] * layers,
+        block_size=block_size,
+        mask_token_id=mask_token_id,
+        target_layer_ids=target_layers(target.num_hidden_layers, layers),
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+    )
+
+
+def open_drafter(folder: Path) -> torch.nn.Module:
+    """The drafter in a folder, as transformers saves it or as the hub's DFlash pairs have it.
+
+    ValueError for pickled weights and for tensors that are missing or of another shape.
+    """
+    from transformers import MuseGlimmerAssistantConfig, MuseGlimmerAssistantModel
+
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(no_safetensors(folder.name))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if own := config.get("dflash_config"):
+        layers = config["num_hidden_layers"]
+        rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]}
+        made = MuseGlimmerAssistantConfig(
+            **{key: config[key] for key in HUB_FIELDS if key in config},
+            rope_parameters={"rope_type": "default", **rope},
+            layer_types=["full_attention"] * layers,
+            mask_token_id=own["mask_token_id"],
+            target_layer_ids=own.get("target_layer_ids")
+            or target_layers(config["num_target_layers"], layers),
+        )
+    else:
+        made = MuseGlimmerAssistantConfig.from_pretrained(folder)
+    with quiet():
+        drafter, report = MuseGlimmerAssistantModel.from_pretrained(
+            folder, config=made, key_mapping=HUB_NAMES if own else None, dtype=torch.float32,
+            use_safetensors=True, attn_implementation="sdpa", output_loading_info=True,
+        )  # fmt: skip
+    lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if lacking:
+        raise ValueError(
+            f"the drafter in {folder.name} lacks {len(lacking)} tensors of its class or has them "
+            f"in another shape, {lacking[0]} among them"
+        )
+    return drafter
+
+
+def load_drafted(folder: Path) -> Drafted:
+    """Open a drafter's folder and the target that its lab.json names, a folder beside it."""
+    target, drafter = load_checkpoint(target_folder(folder)), open_drafter(folder)
+    heard = len(drafter.config.target_layer_ids) * target.net.config.hidden_size
+    deepest = max(drafter.config.target_layer_ids)
+    if drafter.encoder.fc.in_features != heard or deepest >= target.net.config.num_hidden_layers:
+        raise ValueError(
+            f"the drafter in {folder.name} was made for another target than {target.card.name}: "
+            f"it listens to layers {drafter.config.target_layer_ids} with "
+            f"{drafter.encoder.fc.in_features} numbers in all"
+        )
+    return Drafted(target.net, drafter, read_card(folder), target.tokenizer)
