@@ -180,9 +180,10 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "DFlash drafters",
         ("z-lab/Qwen3-4B-DFlash-b16", "z-lab/Qwen3-8B-DFlash-b16"),
-        "none", NAMED, architecture=r"^DFlash", attention="causal", mask_id=151669,
-        sampler="autoregressive",
-        note="a drafter is no model by itself; load the model that it drafts for",
+        "none", NAMED, ("muse_glimmer_assistant",), r"^DFlash", attention="causal",
+        mask_id=151669, sampler="dflash",
+        note="a drafter is no model by itself; load the model that it drafts for, or put both "
+        "folders side by side, each with a lab.json, the drafter's naming its target",
     ),
     Family(
         "DiffusionGemma",
