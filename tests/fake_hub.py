@@ -1,4 +1,4 @@
-"""A hub on 127.0.0.1: the few answers of its HTTP API that fetching a checkpoint asks for."""
+"""A hub on 127.0.0.1: the few answers of its HTTP API that fetching a model or data asks for."""
 
 import hashlib
 import json
@@ -14,7 +14,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Repositories {id: {file: bytes}} at one commit; `asked` lists every request made."""
+    """Repositories {id: {file: bytes}} at one commit; `asked` lists every request made.
+
+    The id of a data set begins with `datasets/`, as its address does.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[str, dict[str, bytes]] = {}
@@ -35,9 +38,11 @@ class Hub:
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of one request."""
-        api = path.startswith("/api/models/")
-        parts = path.removeprefix("/api/models/" if api else "/").split("/")
-        name = "/".join(parts[:2])
+        api = path.startswith("/api/")
+        parts = path.removeprefix("/api" if api else "").removeprefix("/models")[1:].split("/")
+        kind = parts[0] == "datasets"
+        name = "/".join(parts[: 2 + kind])
+        parts = parts[kind:]
         if name in self.gated:
             return 403, {"X-Error-Code": "GatedRepo"}, b""
         if name not in self.repositories:
@@ -46,6 +51,12 @@ class Hub:
         if revision not in ("main", COMMIT):
             return 404, {"X-Error-Code": "RevisionNotFound"}, b""
         files = self.repositories[name]
+        if api and parts[2:3] == ["tree"]:
+            if len(parts) > 4:  # there are no folders
+                return 404, {"X-Error-Code": "EntryNotFound"}, b""
+            within = [{"type": "file", "path": file, "size": len(data), "oid": COMMIT}
+                      for file, data in files.items()]  # fmt: skip
+            return 200, {"Content-Type": "application/json"}, json.dumps(within).encode()
         if api:
             told = {"id": name, "sha": COMMIT, **self.facts[name]}
             told["siblings"] = [{"rfilename": file, "size": len(data)}

@@ -31,15 +31,10 @@ from lab.train.objectives import (
     mdlm,
 )
 from samplers.schedules import Hybrid
+from tests import stories
+from tests.stories import STORIES, command, refused
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("Tom", "Lily", "Ben", "Mia", "Sam")
-THINGS = ("ball", "cat", "tree", "hat", "boat", "cake")
-STORIES = [
-    f"One day, {name} saw a {thing}. {name} said, “I like the {thing}!” Then {name} ran home."
-    for name in NAMES
-    for thing in THINGS
-]
 # The reference chain of the exact tests: V = 3, L = 4, entropy 3.50701 nats (samplers.md 3).
 FIRST = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 NEXT = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]], dtype=torch.float64)
@@ -65,22 +60,7 @@ def learner(tokenizer):
 
 @pytest.fixture
 def data(tmp_path):
-    path = tmp_path / "stories.jsonl"
-    rows = [
-        {"split": "valid_v2" if number % 6 == 0 else "train", "text": story}
-        for number, story in enumerate(STORIES)
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
-
-
-def command(data, work, *more):
-    return [
-        *("--data", str(data), "--work", str(work), "--out", str(work / "nets" / "net")),
-        *("--hidden", "32", "--layers", "1", "--heads", "2", "--intermediate", "32"),
-        *("--vocabulary", "300", "--context", "32", "--lengths", "16,32", "--warmup", "5"),
-        *("--tokens-per-batch", "64", "--precision", "no", "--threads", "1", *more),
-    ]
+    return stories.write(tmp_path / "stories.jsonl")
 
 
 # --- data
@@ -395,11 +375,6 @@ def test_error_bar_is_the_spread_of_independent_chunks():
     chunks = [torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0])]
     assert evaluate.estimate(chunks) == pytest.approx((2.5, 0.5))
     assert evaluate.estimate(chunks[:1]) == pytest.approx((2.0, 1.0))
-
-
-def refused(capsys, arguments):
-    assert main(arguments) == 2
-    return capsys.readouterr().err
 
 
 def test_bad_input_is_refused_and_nothing_overwritten(data, tmp_path, capsys):

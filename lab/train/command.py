@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from lab.train import data as corpora
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
-from lab.train.net import Learner, open_net
+from lab.train.net import Learner, is_masked, open_net
 from lab.train.objectives import NOISY, OBJECTIVES
 from lab.train.options import check, parser, settings_of, shown_command
 from lab.train.report import Reporter
@@ -58,6 +58,11 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         source = open_source(arguments)
     tokenizer = source.tokenizer
     start = open_start(arguments, source)
+    if is_masked(start) and arguments.objective != "mdlm":
+        raise ValueError(
+            f"{arguments.init_from} is a masked language model, which goes on with --objective "
+            f"mdlm, got {arguments.objective}"
+        )
     settings = settings_of(arguments, accelerator.num_processes, source.told["data_tokens"])
     if accelerator.is_main_process:
         check_resume(arguments.work, settings, arguments.resume)
@@ -99,6 +104,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         **source.told,
         "command": launched(command, accelerator),
     }
+    if arguments.tokenizer and accelerator.is_main_process:
+        tokenizer.save_pretrained(arguments.out)  # a suite's own stands beside its nets
     follow(run, arguments, source, fields, stage)
     accelerator.end_training()
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 MASK, PAD, BOS, EOS = "<|mask|>", "<|pad|>", "<|bos|>", "<|eos|>"
 SPECIAL = (MASK, PAD, BOS, EOS)
+TINY_STORIES = "roneneldan/TinyStories"  # arXiv:2305.07759
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Stream:
-    """Packed stories: tokens [N] (bos + story + eos, and so on), starts [S] (where bos stands)."""
+    """Packed stories: tokens [N] int32 (bos + story + eos, and so on), starts [S] of the bos."""
 
     tokens: torch.Tensor
     starts: torch.Tensor
@@ -79,10 +80,20 @@ def _read_hub(name: str, held_out: str, field: str) -> Corpus:
         raise ValueError(
             f"no file '{name}'; to read it as a hub data set run `pip install datasets` first"
         ) from error
-    splits = load_dataset(name)
+    try:
+        splits = load_dataset(name)
+    except Exception as error:  # whatever the network, the hub or a broken file comes up with
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"data must be an existing file or a hub data set, got '{name}', and the hub does not "
+            f"give it: {told}; check the name and the network, or name a .jsonl or .txt file"
+        ) from error
     first = next(iter(splits.values()))
     if field not in first.column_names:
-        raise ValueError(f"'{name}' has no column '{field}'; there are {first.column_names}")
+        raise ValueError(
+            f"'{name}' has no column '{field}'; there are {', '.join(first.column_names)}; "
+            "name one by --field"
+        )
     valid = next((key for key in (held_out, "validation", "test") if key in splits), None)
     train = [text for key, rows in splits.items() if key != valid for text in rows[field] if text]
     return Corpus(train, list(splits[valid][field])) if valid else _every_twentieth(train)
@@ -125,7 +136,12 @@ def train_tokenizer(texts: list[str], vocab_size: int = 4096) -> PreTrainedToken
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Raise ValueError unless mask, pad, bos and eos exist and are four different tokens."""
+    """Raise ValueError unless mask, pad, bos and eos exist and are four different tokens.
+
+    Where text begins and ends by other names (BERT's [CLS] and [SEP]), those are bos and eos.
+    """
+    if tokenizer.bos_token is None and tokenizer.cls_token is not None:
+        tokenizer.bos_token, tokenizer.eos_token = tokenizer.cls_token, tokenizer.sep_token
     ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("mask", "pad", "bos", "eos")}
     missing = [name for name, value in ids.items() if value is None]
     if missing:
@@ -140,10 +156,16 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
 def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Stream:
     """Encode stories as bos + tokens + eos and join them; text is never read as a special token."""
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    stories = [torch.tensor([bos, *story, eos]) for story in encoded]
-    lengths = torch.tensor([len(story) for story in stories])
-    return Stream(torch.cat(stories), lengths.cumsum(0) - lengths)
+    tokens, lengths = [], []
+    for first in range(0, len(texts), 10_000):  # all at once, TinyStories needs tens of gigabytes
+        encoded = tokenizer(
+            texts[first : first + 10_000], add_special_tokens=False, split_special_tokens=True
+        )["input_ids"]
+        stories = [[bos, *story, eos] for story in encoded]
+        tokens.append(torch.tensor([token for story in stories for token in story]).int())
+        lengths.append(torch.tensor([len(story) for story in stories]))
+    length = torch.cat(lengths)
+    return Stream(torch.cat(tokens), length.cumsum(0) - length)
 
 
 def generator(*numbers: int) -> torch.Generator:
@@ -172,4 +194,4 @@ def windows(stream: Stream, rows: int, length: int, random: torch.Generator) -> 
     story = stream.starts[torch.randint(len(stream.starts), (rows,), generator=random)]
     anywhere = torch.randint(last + 1, (rows,), generator=random)
     first = torch.where(torch.rand(rows, generator=random) < 0.5, story, anywhere).clamp(max=last)
-    return stream.tokens[first[:, None] + torch.arange(length)]
+    return stream.tokens[first[:, None] + torch.arange(length)].long()

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lab.train import gidd
 from lab.train.card import write_evaluation
-from lab.train.data import Stream, check_tokenizer, generator, pack, read_corpus
+from lab.train.data import TINY_STORIES, Stream, check_tokenizer, generator, pack, read_corpus
 from lab.train.net import Learner, open_net
 from lab.train.objectives import (
     BLOCK_LENGTHS,
@@ -59,7 +59,7 @@ def held_out_windows(stream: Stream, length: int, most: int | None = None) -> to
             f"the held-out split must hold one window of {length} tokens, got "
             f"{len(stream.tokens)} tokens; give more text or a smaller --length"
         )
-    return stream.tokens[starts[:most, None] + torch.arange(length)]
+    return stream.tokens[starts[:most, None] + torch.arange(length)].long()
 
 
 def estimate(each: list[torch.Tensor]) -> Estimate:
@@ -215,7 +215,7 @@ def main(argv: list[str]) -> int:
     """Evaluate one net; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab evaluate", description=__doc__)
     options.add_argument("net", type=Path, help="a directory written by `python -m lab train`")
-    options.add_argument("--data", required=True, help="as in `python -m lab train`")
+    options.add_argument("--data", default=TINY_STORIES, help="as in `python -m lab train`")
     options.add_argument("--field", default="text")
     options.add_argument("--held-out", default="valid_v2")
     options.add_argument("--tokenizer", type=Path, help="default: NET/../tokenizer")

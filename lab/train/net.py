@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
@@ -147,9 +149,10 @@ def open_net(source: str) -> PreTrainedModel:
         raise ValueError(_refusal(", ".join(sorted(p.name for p in path.iterdir())) or "nothing"))
     logging.disable_progress_bar()
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            source, use_safetensors=True, dtype=torch.float32
-        )
+        config = AutoConfig.from_pretrained(source)
+        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+        loader = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+        return loader.from_pretrained(source, use_safetensors=True, dtype=torch.float32)
     except OSError as error:
         raise ValueError(
             f"a net must be a directory or hub name that from_pretrained opens, got '{source}': "
@@ -170,6 +173,11 @@ def additive(attend: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(attend.shape, dtype=dtype).masked_fill(~attend, -torch.inf)[None, None]
 
 
+def is_masked(net: PreTrainedModel) -> bool:
+    """Whether this is a masked language model (BERT, ...), which looks both ways by itself."""
+    return type(net).__name__.endswith("ForMaskedLM")
+
+
 class Learner(nn.Module):
     """A net and its banned ids; forward gives a Problem's loss, so that any wrapper can sync it."""
 
@@ -180,7 +188,11 @@ class Learner(nn.Module):
 
     def logits(self, problem: Problem) -> torch.Tensor:
         """Logits [n, V] float32 at the wanted positions, -inf at the banned ids (SUBS)."""
-        device = self.net.lm_head.weight.device
+        device = self.net.device
+        if is_masked(self.net):  # every class has a head of its own, and no mask is needed
+            logits = self.net(input_ids=problem.inputs.to(device)).logits
+            logits = logits[problem.wanted.to(device)].float()
+            return logits.index_fill(1, self.banned.to(device), -torch.inf)
         dtype = torch.float32
         if torch.is_autocast_enabled(device.type):
             dtype = torch.get_autocast_dtype(device.type)

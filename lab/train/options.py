@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lab.train.data import TINY_STORIES
 from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES
 from lab.train.trainer import Settings
 
@@ -19,7 +20,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = options.add_argument
-    add("--data", required=True, help="a .jsonl or .txt file, or the name of a hub data set")
+    add("--data", default=TINY_STORIES, help="a .jsonl or .txt file, a puzzle, or a hub data set")
     add("--field", default="text", help="the column that holds the text")
     add("--held-out", default="valid_v2", help="the split that never trains")
     add("--objective", choices=sorted(OBJECTIVES), default="mdlm", help="what is trained")

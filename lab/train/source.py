@@ -47,7 +47,7 @@ def open_source(arguments: argparse.Namespace) -> Source:
     corpora.check_tokenizer(tokenizer)
     stream = corpora.pack(tokenizer, corpus.train)
     told = {
-        "data": Path(arguments.data).name,
+        "data": Path(arguments.data).name if Path(arguments.data).suffix else arguments.data,
         "data_tokens": len(stream.tokens),
         "stories": len(corpus.train),
         "held_out": len(corpus.held_out),
