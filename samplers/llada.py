@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from .core import Canvas, Denoiser, Noise, Step, coin, draw, share, write
+from .core import Canvas, Denoiser, Noise, Step, coin, draw, probability, share, write
 from .core import top_k as first
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, sampler
@@ -15,7 +15,7 @@ RULES = ("low_confidence", "random", "bernoulli", "bernoulli_s")
 Remasking = Annotated[str, Choice(RULES, "Which predictions stay: the surest, a random set of the same size, each with 1 - s/t (the paper's algorithm 4), or each with 1 - s (javiersgjavi/diffusion-llm).")]  # noqa: E501
 Guidance = Annotated[float, Range(0.0, 8.0, 0.1, "Classifier-free guidance: push away from what the net says without the prompt, at two calls for one.")]  # noqa: E501
 ForbidEos = Annotated[bool, Flag("Never predict EOS: always gen_length tokens.")]
-EosLast = Annotated[bool, Flag("An EOS has no confidence: it is committed only when nothing else is left.")]  # noqa: E501
+EosLast = Annotated[bool, Flag("Confidence is taken without EOS: one is committed only when nothing else is left.")]  # noqa: E501
 
 
 @sampler(
@@ -27,7 +27,7 @@ EosLast = Annotated[bool, Flag("An EOS has no confidence: it is committed only w
     presets={
         "random": {"remasking": "random", "temperature": 1.0},
         "bernoulli": {"remasking": "bernoulli", "temperature": 1.0},
-        "bernoulli_s": {"remasking": "bernoulli_s", "steps": 512},
+        "bernoulli_s": {"remasking": "bernoulli_s", "steps": 512, "block_length": 512},
         "chat": {"block_length": 8, "steps": 8, "eos_last": True},
     },
 )
@@ -51,7 +51,9 @@ def llada(
     """Predict every hole of the block, keep this step's share, mask the rest again.
 
     `steps` is for one block. The exact-count rules keep holes // steps (remainder first); the
-    Bernoulli rules keep each prediction by itself and fill what is left in the last step.
+    Bernoulli rules keep each prediction by itself and fill what is left in the last step. The
+    preset bernoulli_s is the generate() of javiersgjavi/diffusion-llm; its ban list and its fixed
+    first and last token are the model's affair (lab.adapters.masked).
     """
     x = canvas.tokens
     eos = torch.tensor(canvas.eos_ids, dtype=torch.int64, device=x.device)
@@ -72,8 +74,9 @@ def llada(
             guess, sure = draw(logits, asked, noise, temperature, top_k, top_p, nucleus_rule)
             score = torch.full_like(sure, -torch.inf)
             if commit is None:
-                if eos_last:
-                    sure = sure.masked_fill(torch.isin(guess, eos), 0.0)
+                if eos_last:  # before the softmax, where the published code comes too late
+                    others = logits.index_fill(-1, eos, -torch.inf)
+                    sure = probability(others, guess, asked).nan_to_num()
                 order = noise.uniform(hole, "order") if remasking == "random" else sure
                 score = order.where(hole, -torch.inf)
                 commit = first(score, share(count, steps, step))

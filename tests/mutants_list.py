@@ -3,7 +3,7 @@
 ALONE = "tests/test_conformance.py::test_a_row_in_a_batch_equals_the_row_alone"
 CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py"
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
-NOISE = "samplers/noise.py"
+NOISE, LLADA, T_LLADA = "samplers/noise.py", "samplers/llada.py", "tests/test_llada.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -200,4 +200,23 @@ MUTANTS = [
     ("grid: blocks out of their columns", CORE, "first -= first % length",
      "first -= first % length - first % 2",
      f"{GRID}::test_any_combination_fills_to_length_within_budget"),
+    ("P15 llada: EOS too sure", LLADA, "sure = probability(others, guess, asked).nan_to_num()",
+     "sure = sure.masked_fill(torch.isin(guess, eos), 0.0)",
+     f"{T_LLADA}::test_eos_last_ranks_by_the_softmax_without_it"),
+    ("P15 llada: EOS is said", LLADA, "            if forbid_eos:", "            if False:",
+     f"{T_LLADA}::test_a_forbidden_eos_is_never_said"),
+    ("P15 llada: guidance of the code, not of w", "lab/adapters/model.py",
+     "logits = free + (1 + guidance) * (logits - free)",
+     "logits = free + guidance * (logits - free)",
+     f"{T_LLADA}::test_guidance_pushes_away_from_the_net_without_its_prompt"),
+    ("P15 llada: s over t for the seed", LLADA, 'stay = s if rule == "bernoulli_s" else s / t',
+     "stay = s / t", f"{T_LLADA}::test_the_seed_s_generate_is_the_preset_bernoulli_s"),
+    ("P15 llada: the seed's pad is banned", "lab/adapters/facts.py",
+     "    if family.framed:  # trained", "    if False:  # trained",
+     f"{T_LLADA}::test_what_the_seed_bans_is_banned_and_no_more"),
+    ("P15 llada: the seed's first token is said", "lab/adapters/masked.py",
+     "self.banned_ids = (*banned_ids, *(frame or ())[:1])", "self.banned_ids = banned_ids",
+     f"{T_LLADA}::test_what_the_seed_bans_is_banned_and_no_more"),
+    ("P15 llada: the remainder is dropped", LLADA, "share(count, steps, step)", "count // steps",
+     f"{T_LLADA}::test_the_exact_count_rules_keep_this_steps_share"),
 ]  # fmt: skip

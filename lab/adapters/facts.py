@@ -85,6 +85,8 @@ def eos_of(
     ]
     if family.adapter == "masked":
         found.append(tokenizer.sep_token_id)
+    if family.framed:  # trained on padded texts, such a net fills with pads what follows the end
+        found.append(tokenizer.pad_token_id)
     fit = [int(i) for i in found if i is not None and 0 <= i < size and i != mask]
     return tuple(dict.fromkeys(fit))
 

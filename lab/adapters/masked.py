@@ -24,8 +24,10 @@ class MaskedLM(Model):
     """Any transformers class `...ForMaskedLM` that takes position ids.
 
     `frame`: the ids before and after all text ([CLS], [SEP]), which the canvas does not hold; the
-    net sees them round each row's visible columns. Attention is a 4-D mask built here, narrower in
-    layers that look only so far (ModernBERT), with distances counted in positions, not columns.
+    net sees them round each row's visible columns, no sampler can write there, and the first is
+    never predicted; the last and the pad may be, and end a text (the ban list of
+    javiersgjavi/diffusion-llm). Attention is a 4-D mask built here, narrower in layers that look
+    only so far (ModernBERT), with distances counted in positions, not columns.
     """
 
     def __init__(

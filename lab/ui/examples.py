@@ -8,6 +8,7 @@ EXAMPLES = {
         "[MASK]*12",
         "The capital of [MASK] is [MASK].",
         "The capital of [MASK] is Paris.",
+        "[MASK]*5 Lima.",
         "The capital of France is",
     ),
     "sudoku4": ("[MASK]*16", "1[MASK]*4 4[MASK]*4 4[MASK]*4 1", "1 2 3 4[MASK]*12"),
@@ -31,6 +32,7 @@ EXAMPLES = {
         "Once upon a time",
         "Tom and his dog went to the park.",
         "Once upon a time[MASK]*40 They were very happy.[MASK]*8",
+        "[MASK]*32 So the dog went home to sleep.",
     ),
 }
 
