@@ -256,6 +256,69 @@ def test_hybrid_noise_has_gidds_shares():
     torch.testing.assert_close(share, expected.float(), atol=0.006, rtol=0)
 
 
+def test_gidd_weights_are_the_papers_closed_forms():
+    time, p_uniform, size = torch.tensor([0.1, 0.5, 0.83]).double(), 0.2, 12
+    curve = gidd.marginal(time, p_uniform, size)
+    others = size - 1
+    c = 2 * p_uniform / (1 - p_uniform) * (time * (1 - time)).sqrt()
+    slope = 0.5 * (1 - 2 * time) / (time * (1 - time)) * c
+    mask, clean, other = (torch.full((3,), token) for token in (MASK, 5, 7))
+    rest = 1 - time
+    expected = {
+        mask: 1 / (time * rest),
+        clean: (c + rest * slope) / others / (rest * (rest + c / others)),
+        other: (c + rest * slope) / (rest * c),
+    }
+    for noisy, value in expected.items():
+        torch.testing.assert_close(gidd.weight(noisy, clean, curve, MASK), value)
+    told = [gidd.dynamic(z, clean, time, p_uniform, size, MASK) for z in (mask, other, clean)]
+    assert told[0].tolist() == [2, 2, 2] and told[1].tolist() == [1, 1, 1]
+    torch.testing.assert_close(told[2], 0.5 / size * (torch.sigmoid(-time) / 2).exp())
+
+
+@pytest.mark.parametrize("weighting", ["elbo", "clip", "dynamic"])
+def test_hybrid_losses_of_the_paper(learner, tokenizer, weighting):
+    rows, size = windows(pack(tokenizer, STORIES), 3, 16, generator(8)), len(tokenizer)
+    mask_id = tokenizer.mask_token_id
+    asked = hybrid(rows, mask_id, generator(6), vocab_size=size, p_uniform=0.3, weighting=weighting)
+    time = asked.divergence.time[:, 1:].flatten()
+    with torch.no_grad():
+        loss, log_loo = learner(asked), learner.logits(asked).double().log_softmax(1)
+    curve = gidd.marginal(time, 0.3, size)
+    clean, noisy = rows[:, 1:].flatten(), asked.inputs[:, 1:].flatten()
+    each = gidd.integrand(log_loo, noisy, clean, curve, mask_id)
+    elbo = gidd.weight(noisy, clean, curve, mask_id)
+    used = {
+        "elbo": elbo,
+        "clip": elbo.clamp(max=2.0),
+        "dynamic": gidd.dynamic(noisy, clean, time, 0.3, size, mask_id),
+    }[weighting]
+    assert (elbo > 2).any() and (noisy != clean)[noisy != mask_id].any()
+    torch.testing.assert_close(loss, (each / elbo * used).mean())
+
+
+def test_full_and_leave_one_out_are_each_others_inverse():
+    log_full = torch.randn(5, 6, generator=generator(1)).double().log_softmax(1)
+    noisy = torch.tensor([0, 1, MASK, 4, 5])
+    curve = gidd.marginal(torch.full((5,), 0.4), 0.2, 6)
+    log_loo = gidd.leave_one_out(log_full, noisy, curve, MASK)
+    assert (log_loo[2] == log_full[2]).all() and (log_loo[0, 0] < log_full[0, 0] - 1).all()
+    torch.testing.assert_close(gidd.full(log_loo, noisy, curve, MASK), log_full)
+
+
+def test_a_noise_range_clips_the_share_of_masks(learner, tokenizer):
+    tokens = torch.zeros(400, 32, dtype=torch.int64)
+    noisy, weight = absorb(tokens, 1, generator(3), block_length=8, noise_range=(0.25, 0.75))
+    count = (noisy == 1).view(400, 4, 8)[:, 1:].sum(2)
+    assert count.min() == 3 and count.max() == 6
+    torch.testing.assert_close(weight[:, 8:].view(400, 3, 8)[..., 0], 8 / count.float())
+    rows = windows(pack(tokenizer, STORIES), 64, 32, generator(8))
+    ranges = evaluate.noise_ranges(learner, rows, tokenizer.mask_token_id, 8)
+    assert [each[2] for each in ranges] == sorted(each[2] for each in ranges)
+    assert len(ranges) == 11 + 9 + 7 + 5 + 3 + 1
+    assert ranges[-1][0] == 0.0 and ranges[0][0] > 0.2, "few masks, weighted high, stray most"
+
+
 @pytest.mark.parametrize("block_length", [4, 8])
 def test_one_pass_equals_one_block_at_a_time(learner, tokenizer, block_length):
     rows = windows(pack(tokenizer, STORIES), 3, 24, generator(8))
@@ -341,6 +404,11 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert printed.strip() in (out / "README.md").read_text()
 
     shared = ("--tokenizer", str(out.parent / "tokenizer"))
+    loo = tmp_path / "loo"
+    more = ("--steps", "2", "--objective", "hybrid", "--weighting", "dynamic", *shared)
+    assert main(command(data, loo, *more)) == 0
+    assert json.loads((loo / "nets" / "net" / "lab.json").read_text())["posterior"] == "loo"
+    assert "--weighting dynamic" in (loo / "nets" / "net" / "README.md").read_text()
     for objective, attention in (("edit", "block_causal"), ("ar", "causal")):
         work = tmp_path / objective
         more = ("--steps", "1", "--objective", objective, "--init-from", str(out))

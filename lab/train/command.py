@@ -74,7 +74,9 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     if settings.objective in NOISY:
         special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
     if settings.objective in ("mdlm", "bd3lm", "edit"):
-        special |= {"masking": settings.masking}
+        special |= {"masking": settings.masking, "noise_range": settings.noise_range}
+    if settings.objective == "hybrid":
+        special |= {"weighting": settings.weighting}
     if source.given != 1:
         special |= {"given": source.given}
     objective = OBJECTIVES[settings.objective]
@@ -93,6 +95,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         settings.objective, name, arguments.suite, start.config.max_position_embeddings,
         arguments.p_uniform,
     )  # fmt: skip
+    if settings.weighting not in (None, "posterior"):
+        fields["posterior"] = "loo"
     if source.canvas is not None:
         fields["length"] = source.canvas.shape[1]
     stage = {

@@ -108,9 +108,14 @@ def bound(
 
 @torch.no_grad()
 def hybrid_bound(
-    learner: Learner, rows: torch.Tensor, mask_id: int, p_uniform: float, seed: int = 0
+    learner: Learner,
+    rows: torch.Tensor,
+    mask_id: int,
+    p_uniform: float,
+    posterior: str = "full",
+    seed: int = 0,
 ) -> Estimate:
-    """GIDD's bound, nats a token, of the net's posterior made leave-one-out by Bayes' rule.
+    """GIDD's bound, nats a token; a net's full posterior is made leave-one-out by Bayes' rule.
 
     The integral from eps = 1e-4 to 1 - eps plus the reconstruction -log p(x | z_eps); the prior's
     term (about 1e-4 in all) is left out. Column 0 is given.
@@ -125,17 +130,53 @@ def hybrid_bound(
             wide = time[:, None].expand(part.shape)
             noisy = hybrid_noise(part, time, mask_id, vocab_size, p_uniform, random)
             asked = everywhere(noisy, part, torch.ones(part.shape))
-            log_full = learner.logits(asked).log_softmax(1)
+            log_net = learner.logits(asked).log_softmax(1)
             clean, seen = part[asked.wanted], noisy[asked.wanted]
+            curve = gidd.marginal(wide[asked.wanted], p_uniform, vocab_size)
             if integral:
-                curve = gidd.marginal(wide[asked.wanted], p_uniform, vocab_size)
-                log_loo = gidd.leave_one_out(log_full, seen, curve, mask_id)
-                value = gidd.integrand(log_loo, seen, clean, curve, mask_id)
+                if posterior == "full":
+                    log_net = gidd.leave_one_out(log_net, seen, curve, mask_id)
+                value = gidd.integrand(log_net.double(), seen, clean, curve, mask_id)
                 total += value.view(len(part), -1).mean(1) * jacobian
             else:
-                total -= log_full.gather(1, clean[:, None]).view(len(part), -1).mean(1)
+                if posterior == "loo":
+                    log_net = gidd.full(log_net, seen, curve, mask_id)
+                total -= log_net.gather(1, clean[:, None]).view(len(part), -1).mean(1)
         each.append(total)
     return estimate(each)
+
+
+@torch.no_grad()
+def noise_ranges(
+    learner: Learner, rows: torch.Tensor, mask_id: int, block_length: int, seed: int = 0
+) -> list[tuple[float, float, float]]:
+    """Limits of t by the variance of a block's weighted loss, least first: (low, high, variance).
+
+    BD3LM's clipped schedules (section 5.3): widths .5 to 1 in steps of .1, limits in steps of .05.
+    """
+    level, loss = [], []
+    for number, part in chunks(rows, 16):
+        asked = bd3lm(part, mask_id, generator(seed, number), block_length=block_length)
+        nats = torch.zeros_like(asked.weight)
+        nats[asked.wanted] = (
+            functional.cross_entropy(
+                learner.logits(asked), asked.target[asked.wanted], reduction="none"
+            )
+            * asked.weight[asked.wanted]
+        )
+        # The first block has one column given, the last may be short: leave both out.
+        half = part.shape[1] // block_length * block_length
+        shape = (len(part), -1, block_length)
+        loss.append(nats[:, block_length:half].reshape(shape).mean(2).flatten())
+        level.append(asked.wanted[:, block_length:half].reshape(shape).double().mean(2).flatten())
+    t, nats = torch.cat(level), torch.cat(loss)
+    found = []
+    for width in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        for step in range(round((1 - width) / 0.05) + 1):
+            low = round(0.05 * step, 2)
+            inside = nats[(t > low) & (t <= low + width + 1e-9)]
+            found.append((low, round(low + width, 2), float(inside.var())))
+    return sorted(found, key=lambda each: each[2])
 
 
 @torch.no_grad()
@@ -183,7 +224,7 @@ def evaluate(
     elif card["corruption"] == "hybrid":
         p_uniform = card["p_uniform"]
         problem = partial(hybrid, mask_id=mask_id, vocab_size=len(tokenizer), p_uniform=p_uniform)
-        bounds = {"GIDD": hybrid_bound(learner, rows, mask_id, p_uniform)}
+        bounds = {"GIDD": hybrid_bound(learner, rows, mask_id, p_uniform, card["posterior"])}
     else:
         problem = partial(mdlm, mask_id=mask_id)
         bounds = {"MDLM": bound(learner, rows, lambda part, random: mdlm(part, mask_id, random))}
@@ -211,6 +252,24 @@ def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
     return "\n".join(lines)
 
 
+def clipped(
+    folder: Path, tokenizer: PreTrainedTokenizerFast, rows: torch.Tensor, block_length: int
+) -> str:
+    """The five --noise-range of least variance, and the whole, as a markdown table."""
+    net = open_net(str(folder))
+    mask_id = tokenizer.mask_token_id
+    learner = Learner(net, (mask_id, tokenizer.pad_token_id)).eval()
+    found = noise_ranges(learner, rows, mask_id, block_length)
+    shown = [*found[:5], *(each for each in found[5:] if each[:2] == (0.0, 1.0))]
+    lines = [
+        f"| --noise-range, block length {block_length} | variance of a block's loss |",
+        "|---|---|",
+    ]
+    return "\n".join(
+        [*lines, *(f"| {low:g},{high:g} | {value:.3f} |" for low, high, value in shown)]
+    )
+
+
 def main(argv: list[str]) -> int:
     """Evaluate one net; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab evaluate", description=__doc__)
@@ -222,6 +281,12 @@ def main(argv: list[str]) -> int:
     options.add_argument("--length", type=int, default=256, help="columns of a window")
     options.add_argument("--windows", type=int, help="at most so many windows (default: all)")
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument(
+        "--noise-ranges",
+        type=int,
+        metavar="BLOCK_LENGTH",
+        help="also find the --noise-range of least variance for this block length",
+    )
     options.add_argument("--card", action="store_true", help="write the numbers into NET/README.md")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
@@ -240,6 +305,8 @@ def main(argv: list[str]) -> int:
             pack(tokenizer, corpus.held_out), arguments.length, arguments.windows
         )
         text = report(*evaluate(arguments.net, tokenizer, rows))
+        if arguments.noise_ranges:
+            text += "\n\n" + clipped(arguments.net, tokenizer, rows, arguments.noise_ranges)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

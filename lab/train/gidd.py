@@ -9,6 +9,8 @@ import torch
 
 from samplers.schedules import Hybrid
 
+CLIP = 2.0  # most weight of one token, where weights are clipped (GIDD's published bound)
+
 
 class Marginal(NamedTuple):
     """q_t and its slopes at time t, float64: alpha, mask share, share of EACH other id."""
@@ -44,11 +46,48 @@ def leave_one_out(
     """Turn log full posterior [n, V] into the leave-one-out one: divide by q_t(z | x), renormalise.
 
     Where z [n] is the mask the two agree; elsewhere only the logit of z changes, by
-    log(1 + alpha / (beta pi(z))) (samplers.md F1).
+    log(1 + alpha / (beta pi(z))).
     """
+    return _multiply(log_full, noisy, curve, mask_id, -1.0)
+
+
+def full(log_loo: torch.Tensor, noisy: torch.Tensor, curve: Marginal, mask_id: int) -> torch.Tensor:
+    """Undo leave_one_out."""
+    return _multiply(log_loo, noisy, curve, mask_id, 1.0)
+
+
+def _multiply(
+    log_posterior: torch.Tensor, noisy: torch.Tensor, curve: Marginal, mask_id: int, power: float
+) -> torch.Tensor:
     gain = torch.log1p(curve.alpha / curve.each).masked_fill(noisy == mask_id, 0.0)
-    lowered = log_full.double().scatter_add(1, noisy[:, None], -gain[:, None])
-    return lowered.log_softmax(1)
+    changed = log_posterior.double().scatter_add(1, noisy[:, None], power * gain[:, None])
+    return changed.log_softmax(1)
+
+
+def weight(noisy: torch.Tensor, clean: torch.Tensor, curve: Marginal, mask_id: int) -> torch.Tensor:
+    """GIDD's ELBO weight w(z) [n] of tokens noisy z where clean ones stood."""
+    is_mask = noisy == mask_id
+    share = torch.where(is_mask, curve.mask, curve.each)
+    slope = torch.where(is_mask, curve.mask_slope, curve.each_slope)
+    chance = share + curve.alpha * (noisy == clean)
+    return (slope - curve.alpha_slope / curve.alpha * share) / chance
+
+
+def dynamic(
+    noisy: torch.Tensor,
+    clean: torch.Tensor,
+    time: torch.Tensor,
+    p_uniform: float,
+    vocab_size: int,
+    mask_id: int,
+) -> torch.Tensor:
+    """GIDD's default training weight [n]: 2 at masks, 1 at random tokens, less at clean ones.
+
+    There B/V exp(sigmoid(-t) / 2), as published code has it (its comment says log-SNR for -t).
+    """
+    odds = 2 * p_uniform / (1 - p_uniform)
+    kept = (odds / vocab_size * torch.exp(torch.sigmoid(-time) / 2)).clamp(max=CLIP)
+    return torch.where(noisy == mask_id, 2.0, torch.where(noisy == clean, kept, 1.0))
 
 
 def integrand(
@@ -57,10 +96,12 @@ def integrand(
     clean: torch.Tensor,
     curve: Marginal,
     mask_id: int,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """GIDD's ELBO integrand [n], nats a token: w(z) [KL(q_t(.|x) || q_t(.|x_th)) + r - log r - 1].
 
-    log_loo [n, V] is the leave-one-out posterior, zero at the mask; r = q_t(z|x) / q_t(z|x_th).
+    log_loo [n, V] is the leave-one-out posterior, zero at the mask; r = q_t(z|x) / q_t(z|x_th);
+    weights [n] stand in for w(z) where a net is trained under others.
     """
     one = torch.arange(len(noisy))
     alpha, each = curve.alpha, curve.each
@@ -71,11 +112,35 @@ def integrand(
     true[:, mask_id] = curve.mask
     divergence = (true * (true / told).log()).sum(1)
     ratio = true[one, noisy] / told[one, noisy]
-    is_mask = noisy == mask_id
-    share = torch.where(is_mask, curve.mask, each)
-    slope = torch.where(is_mask, curve.mask_slope, curve.each_slope)
-    weight = (slope - curve.alpha_slope / alpha * share) / true[one, noisy]
-    return weight * (divergence + ratio - ratio.log() - 1)
+    chosen = weight(noisy, clean, curve, mask_id) if weights is None else weights
+    return chosen * (divergence + ratio - ratio.log() - 1)
+
+
+class Divergence(NamedTuple):
+    """GIDD's own loss for a batch at time [B, C]: the net is read as the leave-one-out posterior.
+
+    weighting: elbo (the bound), clip (its weights, at most CLIP) or dynamic.
+    """
+
+    time: torch.Tensor
+    p_uniform: float
+    vocab_size: int
+    mask_id: int
+    weighting: str
+
+    def __call__(
+        self, logits: torch.Tensor, noisy: torch.Tensor, clean: torch.Tensor, wanted: torch.Tensor
+    ) -> torch.Tensor:
+        """The weighted loss [n] of logits [n, V] at the wanted of noisy and clean [B, C]."""
+        z, x, time = (each[wanted].to(logits.device) for each in (noisy, clean, self.time))
+        curve = marginal(time, self.p_uniform, self.vocab_size)
+        weights = None
+        if self.weighting == "clip":
+            weights = weight(z, x, curve, self.mask_id).clamp(max=CLIP)
+        elif self.weighting == "dynamic":
+            weights = dynamic(z, x, time, self.p_uniform, self.vocab_size, self.mask_id)
+        log_loo = logits.double().log_softmax(1)
+        return integrand(log_loo, z, x, curve, self.mask_id, weights)
 
 
 def stratified_times(

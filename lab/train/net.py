@@ -209,6 +209,9 @@ class Learner(nn.Module):
     def forward(self, problem: Problem) -> torch.Tensor:
         """The weighted loss, nats a token; a bound on the NLL where the weights are the ELBO's."""
         logits = self.logits(problem)
+        if problem.divergence:
+            each = problem.divergence(logits, problem.inputs, problem.target, problem.wanted)
+            return each.sum() / problem.tokens
         target = problem.target[problem.wanted].to(logits.device)
         weight = problem.weight[problem.wanted].to(logits.device)
         each = functional.cross_entropy(logits, target, reduction="none")

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import torch
 
+from lab.train.gidd import Divergence
 from samplers.schedules import Hybrid
 
 T_LOW = 1e-3
+WEIGHTINGS = ("posterior", "elbo", "clip", "dynamic")
 BLOCK_LENGTHS = (4, 8, 16, 32)
 MASKINGS = ("exact", "independent")
+WHOLE = (0.0, 1.0)
 
 
 class Problem(NamedTuple):
@@ -28,6 +31,7 @@ class Problem(NamedTuple):
     target: torch.Tensor
     weight: torch.Tensor
     tokens: int
+    divergence: Divergence | None = None
 
 
 def low_discrepancy(count: int, random: torch.Generator) -> torch.Tensor:
@@ -44,6 +48,7 @@ def absorb(
     block_length: int,
     masking: str = "exact",
     low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
     given: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,7 +57,9 @@ def absorb(
     independent: t ~ U(low, 1) a block, each token masked with chance t, weight 1/t (MDLM eq. 10).
     exact: n ~ U{1..m} of a block's m tokens are masked, weight m/n (LLaDA eq. 6): the same bound in
     expectation, all of (0, 1], and no n/t that strays (in a block of 4 it strays most of the time).
-    `level` fixes t, or n/m. The first `given` columns stay clean, as in sampling: bos or a prompt.
+    noise_range: t, or n/m, is drawn from these limits alone (BD3LM's clipped schedule, section 5.3:
+    less variance in training, no bound any more). `level` fixes t, or n/m. The first `given`
+    columns stay clean, as in sampling: bos or a prompt.
     """
     rows, length = tokens.shape
     block = torch.arange(length) // block_length
@@ -60,7 +67,8 @@ def absorb(
     may = torch.ones(length, dtype=torch.bool)
     may[:given] = False
     size = torch.zeros(blocks).index_add(0, block, may.float())
-    unit = low_discrepancy(rows * blocks, random).view(rows, blocks)
+    least, most = noise_range
+    unit = least + (most - least) * low_discrepancy(rows * blocks, random).view(rows, blocks)
     if level is not None:
         unit = torch.full_like(unit, level)
     key = torch.rand(rows, length, generator=random).masked_fill(~may, 2.0)
@@ -87,6 +95,7 @@ def mdlm(
     *,
     masking: str = "exact",
     low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
     given: int = 1,
 ) -> Problem:
@@ -94,7 +103,8 @@ def mdlm(
     rows, length = tokens.shape
     noisy, weight = absorb(
         tokens, mask_id, random,
-        block_length=length, masking=masking, low=low, level=level, given=given,
+        block_length=length, masking=masking, low=low, noise_range=noise_range, level=level,
+        given=given,
     )  # fmt: skip
     return Problem(
         noisy,
@@ -130,6 +140,7 @@ def bd3lm(
     block_length: int | None = None,
     masking: str = "exact",
     low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
 ) -> Problem:
     """Block diffusion: one noise level a block, x_t (+) x_0 in one pass (BD3LM eq. 8).
@@ -140,8 +151,9 @@ def bd3lm(
     if block_length is None:
         block_length = BLOCK_LENGTHS[int(torch.randint(len(BLOCK_LENGTHS), (1,), generator=random))]
     noisy, weight = absorb(
-        tokens, mask_id, random, block_length=block_length, masking=masking, low=low, level=level
-    )
+        tokens, mask_id, random,
+        block_length=block_length, masking=masking, low=low, noise_range=noise_range, level=level,
+    )  # fmt: skip
     nothing = torch.zeros_like(noisy, dtype=torch.bool)
     return Problem(
         torch.cat([noisy, tokens], 1),
@@ -198,18 +210,26 @@ def hybrid(
     *,
     vocab_size: int,
     p_uniform: float = 0.1,
+    weighting: str = "posterior",
     low: float = T_LOW,
     level: float | None = None,
 ) -> Problem:
-    """Full posterior under GIDD noise: cross-entropy everywhere, 1/t at masks, 1/2 elsewhere.
+    """Noise of masks and random tokens (GIDD's curve, arXiv 2503.04482).
 
-    The weight depends on what the net sees alone. GIDD's dynamic weights tell random tokens from
-    clean ones, which a net cannot: so weighted, the minimum is another than the posterior.
+    posterior: cross-entropy everywhere, 1/t at masks, 1/2 elsewhere: the weight depends on what the
+    net sees alone, so that the minimum is the full posterior. elbo, clip, dynamic: GIDD's losses,
+    from which a net learns the leave-one-out posterior (dynamic and clipped weights tell random
+    tokens from clean ones, which a net cannot, and move the minimum).
     """
     time = low + (1 - 2 * low) * low_discrepancy(len(tokens), random)
     if level is not None:
         time = torch.full_like(time, level)
     noisy = hybrid_noise(tokens, time, mask_id, vocab_size, p_uniform, random)
+    if weighting != "posterior":
+        wide = time[:, None].expand(tokens.shape)
+        asked = everywhere(noisy, tokens, torch.ones(tokens.shape))
+        divergence = Divergence(wide, p_uniform, vocab_size, mask_id, weighting)
+        return asked._replace(divergence=divergence)
     return everywhere(noisy, tokens, torch.where(noisy == mask_id, 1 / time[:, None], 0.5))
 
 
@@ -223,6 +243,7 @@ def edit(
     block_length: int | None = None,
     masking: str = "exact",
     low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
 ) -> Problem:
     """Block diffusion that also learns to correct: LLaDA2.1's masks plus random tokens.
@@ -234,8 +255,9 @@ def edit(
     """
     rows, length = tokens.shape
     clean = bd3lm(
-        tokens, mask_id, random, block_length=block_length, masking=masking, low=low, level=level
-    )
+        tokens, mask_id, random,
+        block_length=block_length, masking=masking, low=low, noise_range=noise_range, level=level,
+    )  # fmt: skip
     own = clean.attend[:length, :length]
     noisy = clean.inputs[:, :length]
     block = own.long().argmax(1)  # the first column of each column's block

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.train.data import TINY_STORIES
-from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES
+from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES, WEIGHTINGS
 from lab.train.trainer import Settings
 
 SHAPE = ("vocabulary", "hidden", "layers", "heads", "intermediate", "context")
@@ -44,12 +44,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--ema", type=float, default=0.998, help="decay of the average that is written")
     add("--masking", choices=MASKINGS, default="exact", help="n masks a block, or each by chance t")
     add("--low", type=float, default=0.02, help="smallest t, where t is drawn")
-    add(
-        "--p-uniform",
-        type=float,
-        default=0.1,
-        help="share of random tokens: hybrid, at t = 1/2; edit, of shown ones",
-    )
+    add("--noise-range", default="0,1", help="limits of t, for less variance (mdlm, bd3lm, edit)")
+    add("--weighting", choices=WEIGHTINGS, default=WEIGHTINGS[0], help="of the hybrid loss")
+    add("--p-uniform", type=float, default=0.1, help="random tokens: share at t = 1/2, or shown")
     add("--precision", choices=("bf16", "no"), default="bf16", help="of activations")
     add("--threads", type=int, help="torch threads a process; torch's own if not given")
     add("--vocabulary", type=int, default=4096, help="size of a tokenizer to train")
@@ -85,6 +82,16 @@ def check(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--lengths must be whole numbers parted by commas, got '{arguments.lengths}'"
         ) from None
+    try:
+        low, high = map(float, arguments.noise_range.split(","))
+    except ValueError:
+        low = high = -1.0
+    if not 0 <= low < high <= 1:
+        raise ValueError(
+            f"--noise-range must be two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1, got "
+            f"'{arguments.noise_range}'"
+        )
+    arguments.noise_range = (low, high)
     if not all(2 <= length <= arguments.context for length in arguments.lengths):
         raise ValueError(
             f"--lengths must be from 2 to the context of {arguments.context}, got "
@@ -120,6 +127,8 @@ def settings_of(arguments: argparse.Namespace, processes: int, data_tokens: int)
         seed=arguments.seed,
         masking=arguments.masking,
         low=arguments.low,
+        noise_range=arguments.noise_range,
+        weighting=arguments.weighting if arguments.objective == "hybrid" else None,
         p_uniform=arguments.p_uniform if arguments.objective in NOISY else None,
         precision=arguments.precision,
         processes=processes,
@@ -140,7 +149,8 @@ def shown_command(options: argparse.ArgumentParser, arguments: argparse.Namespac
             options.get_default(name),
         ):
             continue
-        if name == "lengths" and ",".join(map(str, value)) == options.get_default(name):
+        listed = ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else value
+        if listed == options.get_default(name):
             continue
         told = {
             "data": f"path/to/{data.name}" if data.suffix else arguments.data,
@@ -148,8 +158,6 @@ def shown_command(options: argparse.ArgumentParser, arguments: argparse.Namespac
             "out": f"path/to/{arguments.out.name}",
             "tokenizer": "path/to/tokenizer",
             "init_from": f"path/to/{Path(arguments.init_from or '').name}",
-        }.get(name, value)
-        if name == "lengths":
-            told = ",".join(map(str, value))
+        }.get(name, listed)
         shown.append(f"--{name.replace('_', '-')} {told}")
     return " ".join(shown)

@@ -40,6 +40,8 @@ class Settings:
     seed: int
     masking: str
     low: float
+    noise_range: tuple[float, float]
+    weighting: str | None
     p_uniform: float | None
     precision: str
     processes: int
