@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import lab
-from lab.train import evaluate, gidd, main
+from lab.train import bounds, evaluate, gidd, main
 from lab.train.data import generator, pack, read_corpus, train_tokenizer, window_length, windows
 from lab.train.export import card_fields, export
 from lab.train.net import Learner, build
@@ -313,7 +313,7 @@ def test_a_noise_range_clips_the_share_of_masks(learner, tokenizer):
     assert count.min() == 3 and count.max() == 6
     torch.testing.assert_close(weight[:, 8:].view(400, 3, 8)[..., 0], 8 / count.float())
     rows = windows(pack(tokenizer, STORIES), 64, 32, generator(8))
-    ranges = evaluate.noise_ranges(learner, rows, tokenizer.mask_token_id, 8)
+    ranges = bounds.noise_ranges(learner, rows, tokenizer.mask_token_id, 8)
     assert [each[2] for each in ranges] == sorted(each[2] for each in ranges)
     assert len(ranges) == 11 + 9 + 7 + 5 + 3 + 1
     assert ranges[-1][0] == 0.0 and ranges[0][0] > 0.2, "few masks, weighted high, stray most"
@@ -441,8 +441,8 @@ def test_ar_net_writes_what_its_stock_class_writes(learner, tokenizer, tmp_path)
 
 def test_error_bar_is_the_spread_of_independent_chunks():
     chunks = [torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0])]
-    assert evaluate.estimate(chunks) == pytest.approx((2.5, 0.5))
-    assert evaluate.estimate(chunks[:1]) == pytest.approx((2.0, 1.0))
+    assert bounds.estimate(chunks) == pytest.approx((2.5, 0.5))
+    assert bounds.estimate(chunks[:1]) == pytest.approx((2.0, 1.0))
 
 
 def test_bad_input_is_refused_and_nothing_overwritten(data, tmp_path, capsys):

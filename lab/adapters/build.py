@@ -85,11 +85,11 @@ def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "
 
     A plain causal class alone does not tell how its net was trained: it needs lab.json.
     """
-    own = (folder / "lab.json").exists() or not (folder / "config.json").exists()
-    if own and (folder / "config.json").exists():
-        # A masked language model that `lab train` went on with opens as its family does.
-        own = recognise(read_config(folder), folder.name).adapter != "masked"
-    if own or recognise(read_config(folder), folder.name).name == PLAIN:
+    config = read_config(folder) if (folder / "config.json").exists() else {}
+    # A masked language model that `lab train` went on with opens as its family does.
+    masked = any(name.endswith("ForMaskedLM") for name in config.get("architectures") or ())
+    own = not config or ((folder / "lab.json").exists() and not masked)
+    if own or recognise(config, folder.name).name == PLAIN:
         return load_checkpoint(folder)
     return build(folder, folder.name, trust_remote_code=trust_remote_code, dtype=dtype)
 

@@ -1,0 +1,183 @@
+"""Estimates over held-out windows: bounds on the NLL with error bars, accuracy, loss variance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from lab.train import gidd
+from lab.train.data import Stream, generator
+from lab.train.net import Learner
+from lab.train.objectives import Problem, bd3lm, everywhere, hybrid_noise
+
+
+class Estimate(NamedTuple):
+    """A mean over windows and its standard error."""
+
+    mean: float
+    error: float
+
+
+class Accuracy(NamedTuple):
+    """At one noise level: share of masked tokens whose best guess is right; cross-entropy there.
+
+    level None: the next token, given all text before it.
+    """
+
+    level: float | None
+    right: float
+    nats: float
+
+
+def held_out_windows(stream: Stream, length: int, most: int | None = None) -> torch.Tensor:
+    """Windows [N, length] from each held-out story's start, running on into the next story."""
+    starts = stream.starts[stream.starts + length <= len(stream.tokens)]
+    if not len(starts):
+        raise ValueError(
+            f"the held-out split must hold one window of {length} tokens, got "
+            f"{len(stream.tokens)} tokens; give more text or a smaller --length"
+        )
+    return stream.tokens[starts[:most, None] + torch.arange(length)].long()
+
+
+def estimate(each: list[torch.Tensor]) -> Estimate:
+    """Mean and standard error of values a window, given chunk by chunk.
+
+    Noise levels are stratified within a chunk, so the chunks, not the windows, are independent.
+    Of a single chunk the windows must do: an error bar that is too wide rather than none.
+    """
+    if len(each) == 1:
+        each = list(each[0].split(1))
+    size = torch.tensor([len(part) for part in each]).double()
+    mean = torch.stack([part.double().mean() for part in each])
+    share = size / size.sum()
+    centre = (share * mean).sum()
+    spread = (share**2 * (mean - centre) ** 2).sum() * len(each) / max(1, len(each) - 1)
+    return Estimate(float(centre), float(spread.sqrt()))
+
+
+def chunks(rows: torch.Tensor, size: int) -> Iterator[tuple[int, torch.Tensor]]:
+    """Number the parts of at most `size` rows."""
+    yield from enumerate(rows.split(size))
+
+
+@torch.no_grad()
+def bound(
+    learner: Learner,
+    rows: torch.Tensor,
+    problem: Callable[[torch.Tensor, torch.Generator], Problem],
+    seed: int = 0,
+) -> Estimate:
+    """Bound on the NLL, nats a token, from weighted cross-entropy (mdlm, bd3lm).
+
+    Each of rows [N, T] is one estimate; column 0 is given and not counted.
+    """
+    each = []
+    for number, part in chunks(rows, 16):
+        asked = problem(part, generator(seed, number))
+        loss = functional.cross_entropy(
+            learner.logits(asked), asked.target[asked.wanted], reduction="none"
+        )
+        spread = torch.zeros_like(asked.weight)
+        spread[asked.wanted] = loss * asked.weight[asked.wanted]
+        each.append(spread.sum(1) / (asked.tokens / len(part)))
+    return estimate(each)
+
+
+@torch.no_grad()
+def hybrid_bound(
+    learner: Learner,
+    rows: torch.Tensor,
+    mask_id: int,
+    p_uniform: float,
+    posterior: str = "full",
+    seed: int = 0,
+) -> Estimate:
+    """GIDD's bound, nats a token; a net's full posterior is made leave-one-out by Bayes' rule.
+
+    The integral from eps = 1e-4 to 1 - eps plus the reconstruction -log p(x | z_eps); the prior's
+    term (about 1e-4 in all) is left out. Column 0 is given.
+    """
+    eps, each = 1e-4, []
+    for number, part in chunks(rows, 8):
+        random = generator(seed, number)
+        vocab_size = learner.net.config.vocab_size
+        times, jacobian = gidd.stratified_times(len(part), random, eps)
+        total = torch.zeros(len(part), dtype=torch.float64)
+        for time, integral in ((times, True), (torch.full_like(times, eps), False)):
+            wide = time[:, None].expand(part.shape)
+            noisy = hybrid_noise(part, time, mask_id, vocab_size, p_uniform, random)
+            asked = everywhere(noisy, part, torch.ones(part.shape))
+            log_net = learner.logits(asked).log_softmax(1)
+            clean, seen = part[asked.wanted], noisy[asked.wanted]
+            curve = gidd.marginal(wide[asked.wanted], p_uniform, vocab_size)
+            if integral:
+                if posterior == "full":
+                    log_net = gidd.leave_one_out(log_net, seen, curve, mask_id)
+                value = gidd.integrand(log_net.double(), seen, clean, curve, mask_id)
+                total += value.view(len(part), -1).mean(1) * jacobian
+            else:
+                if posterior == "loo":
+                    log_net = gidd.full(log_net, seen, curve, mask_id)
+                total -= log_net.gather(1, clean[:, None]).view(len(part), -1).mean(1)
+        each.append(total)
+    return estimate(each)
+
+
+@torch.no_grad()
+def noise_ranges(
+    learner: Learner, rows: torch.Tensor, mask_id: int, block_length: int, seed: int = 0
+) -> list[tuple[float, float, float]]:
+    """Limits of t by the variance of a block's weighted loss, least first: (low, high, variance).
+
+    BD3LM's clipped schedules (section 5.3): widths .5 to 1 in steps of .1, limits in steps of .05.
+    """
+    level, loss = [], []
+    for number, part in chunks(rows, 16):
+        asked = bd3lm(part, mask_id, generator(seed, number), block_length=block_length)
+        nats = torch.zeros_like(asked.weight)
+        nats[asked.wanted] = (
+            functional.cross_entropy(
+                learner.logits(asked), asked.target[asked.wanted], reduction="none"
+            )
+            * asked.weight[asked.wanted]
+        )
+        # The first block has one column given, the last may be short: leave both out.
+        half = part.shape[1] // block_length * block_length
+        shape = (len(part), -1, block_length)
+        loss.append(nats[:, block_length:half].reshape(shape).mean(2).flatten())
+        level.append(asked.wanted[:, block_length:half].reshape(shape).double().mean(2).flatten())
+    t, nats = torch.cat(level), torch.cat(loss)
+    found = []
+    for width in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        for step in range(round((1 - width) / 0.05) + 1):
+            low = round(0.05 * step, 2)
+            inside = nats[(t > low) & (t <= low + width + 1e-9)]
+            found.append((low, round(low + width, 2), float(inside.var())))
+    return sorted(found, key=lambda each: each[2])
+
+
+@torch.no_grad()
+def accuracy(
+    learner: Learner,
+    rows: torch.Tensor,
+    problem: Callable[..., Problem],
+    mask_id: int,
+    level: float | None,
+) -> Accuracy:
+    """Guess the masked tokens of rows [N, T] at noise level t = level, or each next token."""
+    right, nats, count = 0, 0.0, 0
+    for number, part in chunks(rows, 16):
+        if level is None:
+            asked = problem(part, random=generator(1, number))
+        else:
+            asked = problem(part, random=generator(1, number), level=level)
+            asked = asked._replace(wanted=asked.wanted & (asked.inputs == mask_id))
+        logits, target = learner.logits(asked), asked.target[asked.wanted]
+        right += int((logits.argmax(1) == target).sum())
+        nats += float(functional.cross_entropy(logits, target, reduction="sum"))
+        count += len(target)
+    return Accuracy(level, right / max(1, count), nats / max(1, count))
