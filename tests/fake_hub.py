@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -67,6 +71,20 @@ class Hub:
             return 404, {"X-Error-Code": "EntryNotFound"}, b""
         etag = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         return 200, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}, data
+
+
+@contextmanager
+def reached(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
+    """Run a hub, make it the one that the lab asks, and keep what is fetched in `cache`."""
+    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    patch.setenv("NO_PROXY", "127.0.0.1")
+    patch.delenv("SPACE_ID", raising=False)
+    huggingface_hub.close_session()
+    with serve() as hub:
+        patch.setenv("HF_ENDPOINT", hub.address)
+        yield hub
+    huggingface_hub.close_session()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 import lab
 from lab import export, limits
+from lab.suites import _LOADING
 from lab.ui import build, compute
 from lab.ui.app import _load, asked_for, chosen_from
 from lab.ui.lane import Lane, Request, explain, fits, notes
@@ -111,11 +112,15 @@ def test_a_closed_run_gives_the_lock_back():
 
 
 @pytest.mark.parametrize(
-    "load", [lambda: _load("capitals"), lambda: Lane(ASKED, FOUR[0]).open(10**9)]
+    "load",
+    [
+        lambda: _load("sudoku6"),
+        lambda: Lane(Request("sudoku6", template="[MASK]*36"), FOUR[1]).open(10**9),
+    ],
 )
-def test_models_are_loaded_one_at_a_time(load):
+def test_nets_are_loaded_one_at_a_time(load):
     thread = threading.Thread(target=load)
-    with compute.LOADING:
+    with _LOADING:
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()
@@ -329,10 +334,10 @@ def _env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
-def test_only_compare_and_samplers_are_public():
+def test_four_actions_are_public():
     calls = build().get_config_file()["dependencies"]
     public = {one["api_name"] for one in calls if one["api_visibility"] == "public"}
-    assert public == {"compare", "samplers"}
+    assert public == {"compare", "samplers", "look_up", "load"}
 
 
 def test_another_suite_brings_samplers_that_fit_and_the_way_back_their_own():
@@ -345,4 +350,5 @@ def test_another_suite_brings_samplers_that_fit_and_the_way_back_their_own():
     mine = {**opened, "panels": [{"sampler": "mdlm", "preset": None, "params": {"steps": 3}}, None,
                                  *opened["panels"][2:]]}  # fmt: skip
     kept = for_suite(mine, fits("sudoku9"))["panels"]
+    assert for_suite(for_suite(mine, fits("sudoku9")), fits("stories")) == mine
     assert kept[0] == mine["panels"][0] and kept[1] is None and kept[2]["sampler"] != "hybrid"

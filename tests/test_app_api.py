@@ -12,6 +12,7 @@ import lab
 from lab import export
 from lab.ui import build
 from samplers import SAMPLERS
+from tests import fake_hub, tiny
 from tests.serving import served
 
 
@@ -152,9 +153,24 @@ def test_two_visitors_take_turns_and_are_told_so(client: Client, url: str):
     assert long.done() and long.result()["results"][0]["text"]
 
 
+def test_another_model_is_looked_up_loaded_and_run(client: Client, tmp_path, monkeypatch):
+    with fake_hub.reached(monkeypatch, tmp_path / "cache") as hub:
+        hub.add("me/mine", tiny.write(tmp_path / "mine", "block-absorbing"))
+        told = client.predict("me/mine", api_name="/look_up")
+        assert "bd3lm" in told["samplers"] and "mdlm" not in told["samplers"]
+        assert not hub.fetched(".safetensors")
+        name = client.predict("me/mine", api_name="/load")["model"]
+        assert name == told["model"]
+        answer = client.predict(name, "bd3lm", "One day", None, 8, api_name="/compare")
+        (alone,) = lab.run("bd3lm", lab.load("me/mine"), "One day", gen_length=8)
+        assert answer["results"][0]["text"] == alone.text
+        with pytest.raises(AppError, match="there is no me/none on the hub"):
+            client.predict("me/none", api_name="/load")
+
+
 def test_every_endpoint_says_what_it_does(client: Client):
     described = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {"/compare", "/samplers"}
+    assert set(described) == {"/compare", "/samplers", "/look_up", "/load"}
     names = [one["parameter_name"] for one in described["/compare"]["parameters"]]
     assert names == ["suite", "samplers", "prompt", "template", "gen_length", "seed", "params",
                      "trajectories"]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -178,6 +179,18 @@ def free_memory() -> int:
     except (OSError, ValueError):
         pass
     return sum(free.values())
+
+
+def parameters(folder: Path) -> int:
+    """How many numbers a folder's weights hold, read from the files' headers."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            names = weights.keys()
+            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+    return count
 
 
 def _allowed(

@@ -9,18 +9,23 @@ import gradio as gr
 
 import lab
 
-from . import compute, endpoints, results
+from . import compute, endpoints, field, other, results
 from .examples import TEMPLATE, examples, kind_of
 from .lane import Request, fits
 from .layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from .panel import ASSETS
 from .press import Told, press
-from .settings import PANELS, choices, for_suite
+from .settings import PANELS, Choice, choices, for_suite
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(
         primary_hue="indigo", neutral_hue="slate",
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
+    ).set(  # a shade darker than Gradio's own, for text that WCAG wants at 4.5 to 1
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_600", color_accent="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
     ),
     "css_paths": [ASSETS / "style.css"],
     "footer_links": ["api", "settings"],
@@ -47,6 +52,7 @@ def build() -> gr.Blocks:
             inputs = sidebar()
         outputs = stage(inputs)
         _wire_settings(inputs)
+        field.attach(inputs.other, inputs.suite)
         _wire_run(inputs, outputs)
         endpoints.attach()
         demo.load(None, js=NARROW)
@@ -72,15 +78,21 @@ def _wire_settings(inputs: Inputs) -> None:
 def _load(suite: str) -> None:
     """Load a suite's models and the plotting library while the visitor still reads the page."""
     for model in lab.suites().get(suite, {}).values():
-        with compute.LOADING:
-            lab.load(model)
+        lab.load(model)
     results.warm()
 
 
 def _suite(suite: str, settings: Any) -> list[Any]:
     texts = examples(suite)
     dataset = gr.Dataset(samples=[[text] for text in texts])
-    return [kind_of(texts[0]), texts[0], dataset, for_suite(settings, fits(suite))]
+    return [kind_of(texts[0]), texts[0], dataset, settings_for(suite, settings)]
+
+
+def settings_for(suite: str, settings: Any) -> dict[str, Any]:
+    """The settings once this suite, or another model, is chosen."""
+    found = other.known().get(suite)
+    usual = Choice(found.sampler, found.preset) if found and found.sampler else None
+    return {**for_suite(settings, fits(suite), usual), "suite": suite}
 
 
 def _example(sample: list[str]) -> list[str]:
@@ -99,8 +111,7 @@ def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
         suite: str, kind: str, text: str, gen_length: float, seed: float, settings: Any,
         request: gr.Request,
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
-        asked = asked_for(suite, kind, text, gen_length, seed)
-        chosen = chosen_from(settings)
+        asked, chosen = pressed_with(suite, kind, text, gen_length, seed, settings)
         session = request.session_hash or ""
         with compute.stoppable(session) as stop, closing(press(asked, chosen, stop)) as items:
             for told in items:
@@ -118,6 +129,17 @@ def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
     outputs.stop.click(
         _stop, None, outputs.status, queue=False, show_progress="hidden", api_visibility="private"
     )
+
+
+def pressed_with(
+    suite: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any
+) -> tuple[Request, list[Any]]:
+    """What Run shall do; pressed before a change of the suite came back, what it will bring."""
+    chosen = chosen_from(settings)
+    if settings.get("suite") != suite:
+        text = examples(suite)[0]
+        kind, chosen = kind_of(text), chosen_from(settings_for(suite, settings))
+    return asked_for(suite, kind, text, gen_length, seed), chosen
 
 
 def asked_for(suite: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> Request:

@@ -12,8 +12,6 @@ WAIT = 0.2  # between two looks at whether the wait for the lock was given up
 # A cancelled event gives its queue slot back while its last step still computes, so the queue
 # alone would let two runs share the cores.
 LOCK = threading.Lock()
-# transformers patches torch while it loads: two loads at once leave weights uninitialised.
-LOADING = threading.Lock()
 _RUNNING: dict[str, threading.Event] = {}
 
 

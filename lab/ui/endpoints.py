@@ -1,4 +1,4 @@
-"""The named API: `compare` and `samplers`, typed and documented for gradio_client and MCP."""
+"""The named API, typed and documented for gradio_client and MCP."""
 
 import json
 import math
@@ -16,18 +16,19 @@ from lab.metrics import metrics
 from lab.trajectory import Trajectory
 from samplers import SAMPLERS, get
 
-from . import compute
-from .lane import Request
+from . import compute, other
+from .field import described
+from .lane import Request, explain
 from .press import Told, press, write
 from .settings import PANELS, Choice, describe
 
 
 def attach() -> None:
     """Add the endpoints to the Blocks being built. They wait in the same queue as the page."""
-    gr.api(
-        compare, api_name="compare", concurrency_id="model", concurrency_limit=compute.WAITING
-    )
+    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=compute.WAITING)
     gr.api(samplers, api_name="samplers", queue=False)
+    gr.api(look_up, api_name="look_up", concurrency_limit=4)
+    gr.api(load, api_name="load", concurrency_id="load")
 
 
 def samplers() -> list[dict[str, Any]]:
@@ -48,7 +49,8 @@ def compare(
     """Run up to four samplers side by side on one prompt or template, and return what they wrote.
 
     Args:
-        suite: Models of one vocabulary and corpus; each sampler gets the one that fits it.
+        suite: Models of one vocabulary and corpus, each sampler gets the one that fits it; or a
+            model that `load` has loaded.
         samplers: One to four sampler names, as a list or separated by commas.
         prompt: Text to go on from. Leave it empty where a template is given.
         template: Text with [MASK] or [MASK]*8 as holes to fill.
@@ -71,6 +73,43 @@ def compare(
     with closing(press(request, chosen, threading.Event())) as items:
         for told in items:
             yield _answer(chosen, told, trajectories)
+
+
+def look_up(model: str, dtype: str = "float32") -> dict[str, Any]:
+    """Say what a checkpoint of the Hugging Face hub (or a local folder) is and what it would cost.
+
+    Args:
+        model: owner/name or owner/name@revision, or a folder on the machine that the app runs on.
+        dtype: float32 or bfloat16.
+
+    Returns:
+        model, family, tested, download, memory, attention, corruption, samplers, usual_sampler.
+    """
+    return described(_found(model, dtype))
+
+
+def load(model: str, dtype: str = "float32") -> dict[str, Any]:
+    """Fetch and open a checkpoint; what is returned as `model` is then a suite for `compare`.
+
+    Args:
+        model: owner/name or owner/name@revision, or a folder on the machine that the app runs on.
+        dtype: float32 or bfloat16.
+
+    Returns:
+        As look_up, the samplers being those that fit the model as it was loaded.
+    """
+    found = _found(model, dtype)
+    try:
+        return described(other.load(found, lambda words, share: None, threading.Event()))
+    except Exception as error:
+        raise gr.Error(explain(error), print_exception=False) from None
+
+
+def _found(model: Any, dtype: Any) -> other.Found:
+    try:
+        return other.look_up(model, dtype)
+    except Exception as error:
+        raise gr.Error(explain(error), print_exception=False) from None
 
 
 def _asked(
@@ -127,9 +166,7 @@ def _answer(chosen: Sequence[Choice], told: Told, trajectories: str) -> dict[str
     }
 
 
-def _result(
-    choice: Choice, value: dict[str, Any], trajectory: Trajectory | None
-) -> dict[str, Any]:
+def _result(choice: Choice, value: dict[str, Any], trajectory: Trajectory | None) -> dict[str, Any]:
     numbers = metrics(trajectory)._asdict() if trajectory else {}
     return {
         "sampler": choice.sampler,

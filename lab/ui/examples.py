@@ -37,9 +37,13 @@ EXAMPLES = {
 }
 
 
+# For a model that does not ship with the lab, whatever it was trained on.
+OTHER = ("The capital of France is", "Once upon a time", "The capital of [MASK] is Paris.")
+
+
 def examples(suite: str) -> tuple[str, ...]:
-    """Texts to try in a suite; one that always works for an unknown one."""
-    return EXAMPLES.get(suite, ("[MASK]*32",))
+    """Texts to try in a suite, or with another model."""
+    return EXAMPLES.get(suite, OTHER)
 
 
 def kind_of(text: str) -> str:

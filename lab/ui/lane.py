@@ -15,7 +15,7 @@ from lab.trajectory import Frame, Trajectory
 from samplers import SAMPLERS, get
 from samplers.core import Canvas
 
-from . import compute
+from . import other
 from .panel import strip
 from .settings import Choice
 from .visible import visible
@@ -23,7 +23,10 @@ from .visible import visible
 
 @dataclass(frozen=True)
 class Request:
-    """What all panels share: a suite, a prompt or a template, a length and a seed."""
+    """What all panels share: a suite, a prompt or a template, a length and a seed.
+
+    suite: one of the lab's, or the name of another model that was loaded (lab.ui.other).
+    """
 
     suite: str
     prompt: str = ""
@@ -58,11 +61,10 @@ class Lane:
         choice, request = self.choice, self.request
         try:
             known_suite(request.suite)
-            with compute.LOADING:
-                run = record.start(
-                    choice.sampler, request.suite, preset=choice.preset, **request.given,
-                    **choice.params,
-                )  # fmt: skip
+            model = other.model(request.suite) or request.suite
+            run = record.start(
+                choice.sampler, model, preset=choice.preset, **request.given, **choice.params
+            )
             left = _afford(run.plan.work, budget)
         except Exception as error:
             self._fail(error)
@@ -142,10 +144,13 @@ def notes(canvas: Canvas, attention: str) -> list[str]:
 
 
 def known_suite(name: Any) -> None:
-    """A suite by its name alone: lab.run would also take a folder, a visitor may not."""
+    """A suite by its name alone: lab.run would also take any folder, unseen."""
     known = lab.suites()
-    if not isinstance(name, str) or name not in known:
-        raise ValueError(f"suite must be one of {', '.join(known)}, got {str(name)[:60]!r}")
+    if not isinstance(name, str) or (name not in known and name not in other.known()):
+        raise ValueError(
+            f"suite must be one of {', '.join(known)}, or a model that was loaded under this "
+            f"name, got {str(name)[:60]!r}"
+        )
 
 
 def _afford(work: int, budget: int) -> int:
@@ -162,10 +167,10 @@ def explain(error: Exception) -> str:
     """An error in words for the page: ours as they are, any other by its kind alone."""
     if isinstance(error, ValueError):
         return str(error)
-    logging.getLogger(__name__).error("a panel's run failed", exc_info=error)
+    logging.getLogger(__name__).error("a run or a load failed", exc_info=error)
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
         return "too large for this machine's memory: lower gen_length or block_length"
-    return f"this run failed ({type(error).__name__}); the log of the app says where"
+    return f"this failed ({type(error).__name__}); the log of the app says where"
 
 
 def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
@@ -195,6 +200,8 @@ def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
 
 def fits(suite: str) -> dict[str, str | None]:
     """Why a sampler cannot run in this suite, or None where it can: {sampler: reason}."""
+    if found := other.known().get(suite):
+        return found.fits
     known = lab.suites().get(suite, {})
     return {name: _misfit(name, known) for name in SAMPLERS}
 

@@ -8,6 +8,7 @@ import lab
 from samplers import get
 
 from .examples import PROMPT, TEMPLATE, examples, kind_of
+from .field import Field, field
 from .lane import fits
 from .panel import ASSETS, TokenPanel
 from .settings import PANELS, SettingsForm, start_value
@@ -28,6 +29,7 @@ class Inputs(NamedTuple):
     """What a visitor sets."""
 
     suite: gr.Dropdown
+    other: Field
     kind: gr.Radio
     text: gr.Textbox
     examples: gr.Dataset
@@ -66,6 +68,7 @@ def sidebar() -> Inputs:
         list(lab.suites()), value=suite, label="suite", elem_id="suite",
         info="Models of one vocabulary and one corpus; every sampler gets the one it fits.",
     )  # fmt: skip
+    other = field()
     kind = gr.Radio(
         [PROMPT, TEMPLATE], value=kind_of(first), label="go on from a prompt, or fill a template",
     )  # fmt: skip
@@ -83,13 +86,16 @@ def sidebar() -> Inputs:
     )  # fmt: skip
     seed = gr.Number(0, label="seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("another seed", size="sm")
-    settings = SettingsForm(start_value(fits(suite)), elem_id="settings")
-    return Inputs(chosen, kind, text, dataset, length, seed, dice, settings)
+    settings = SettingsForm({**start_value(fits(suite)), "suite": suite}, elem_id="settings")
+    return Inputs(chosen, other, kind, text, dataset, length, seed, dice, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:
     """The title, Run and Stop, and what a run fills."""
     gr.Markdown(ABOUT, elem_classes="lab-about")
+    gr.Button("Prompt and settings", size="md", elem_classes="lab-narrow").click(
+        None, js="() => document.querySelector('.toggle-button').click()"
+    )
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=90, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=60, scale=1, interactive=False)
@@ -115,9 +121,7 @@ def stage(inputs: Inputs) -> Outputs:
         with gr.Tab("Python"):
             gr.Markdown("The same run without this page; the tokens will be the same.")
             python = gr.Code(language="python", interactive=False, elem_id="python")
-    return Outputs(
-        run, stop, status, csv, json, panels, heatmaps, orders, metrics, table, python
-    )
+    return Outputs(run, stop, status, csv, json, panels, heatmaps, orders, metrics, table, python)
 
 
 def idle(panel: dict[str, Any] | None) -> dict[str, Any]:

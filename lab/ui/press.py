@@ -1,5 +1,6 @@
 """What happens when Run is pressed, as a plain generator: no component, no browser."""
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,7 +75,9 @@ def _run(lanes: list[Lane], request: Request, stop: threading.Event) -> Iterator
 
 def write(folder: Path, trajectories: list[Trajectory]) -> tuple[str, str]:
     """Write all panels into one CSV and one JSON file; named by suite and seed, never by text."""
-    name = f"trajectories-{trajectories[0].suite}-seed{trajectories[0].seed}"
+    first = trajectories[0]
+    source = re.sub(r"[^\w.-]", "-", first.suite or first.model)
+    name = f"trajectories-{source}-seed{first.seed}"
     paths = [folder / f"{name}{suffix}" for suffix in (".csv", ".json")]
     for path in paths:
         export.save(trajectories, path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from . import other
 from .lane import Request
 from .settings import Choice
 
@@ -9,14 +10,20 @@ from .settings import Choice
 def snippet(request: Request, chosen: Sequence[Choice]) -> str:
     """Source code that repeats the run with lab.run and saves it."""
     given = ", ".join(f"{name}={x!r}" for name, x in request.given.items() if x is not None)
-    calls = [_call(request.suite, choice) for choice in chosen]
-    lines = ["import lab", "", f"given = dict({given})", "runs = [", *calls, "]"]
+    lines = ["import lab", ""]
+    model = repr(request.suite)
+    if found := other.known().get(request.suite):
+        how = "".join(f", {name}={x!r}" for name, x in found.given.items())
+        lines.append(f"model = lab.load({found.offer.name!r}{how})")
+        model = "model"
+    calls = [_call(model, choice) for choice in chosen]
+    lines += [f"given = dict({given})", "runs = [", *calls, "]"]
     lines += ["for trajectory in runs:", "    print(trajectory.sampler, trajectory.text)"]
     lines += ['lab.save(runs, "trajectories.csv")']
     return "\n".join(lines)
 
 
-def _call(suite: str, choice: Choice) -> str:
+def _call(model: str, choice: Choice) -> str:
     preset = {"preset": choice.preset} if choice.preset else {}
     settings = "".join(f", {name}={x!r}" for name, x in {**preset, **choice.params}.items())
-    return f"    *lab.run({choice.sampler!r}, {suite!r}, **given{settings}),"
+    return f"    *lab.run({choice.sampler!r}, {model}, **given{settings}),"

@@ -51,30 +51,43 @@ class SettingsForm(gr.HTML):
 
 
 def start_value(fits: dict[str, str | None]) -> dict[str, Any]:
-    """The form as it opens: every shared control at "each sampler's own"."""
-    names = [name for name in FIRST if name in SAMPLERS] or list(SAMPLERS)
-    panels = [{"sampler": name, "preset": None, "params": {}} for name in names[:PANELS]]
-    return {"shared": {}, "panels": panels + [None] * (PANELS - len(panels)), "fits": fits}
+    """The form as it opens: every shared control at "each sampler's own".
 
-
-def for_suite(value: dict[str, Any], fits: dict[str, str | None]) -> dict[str, Any]:
-    """The form for another suite: a panel whose sampler cannot run there gets one that can.
-
-    fits: why each sampler does not fit, or None. Panels nobody set anything in begin anew, so
-    that the way back to a suite brings its own samplers back.
+    fits: why each sampler does not fit, or None; made: the panels as they were made here, so that
+    it can be told what a visitor has changed.
     """
-    panels = value["panels"]
-    if not any(panel and (panel["preset"] or panel["params"]) for panel in panels):
-        fresh = start_value(fits)["panels"]
-        panels = [new if panel else None for panel, new in zip(panels, fresh, strict=True)]
-    taken = {panel["sampler"] for panel in panels if panel and not fits.get(panel["sampler"])}
+    names = [name for name in FIRST if name in SAMPLERS] or list(SAMPLERS)
+    panels = [asdict(Choice(name)) for name in names[:PANELS]]
+    panels += [None] * (PANELS - len(panels))
+    return {"shared": {}, "panels": panels, "fits": fits, "made": panels}
+
+
+def for_suite(
+    value: dict[str, Any], fits: dict[str, str | None], usual: Choice | None = None
+) -> dict[str, Any]:
+    """The form for another suite: what a visitor chose stays, where it can run there.
+
+    Other panels begin anew, so that the way back to a suite brings its own samplers back; one
+    whose sampler does not fit gets one that does, or is closed where none is left. usual: what
+    the model is published with, for the first panel.
+    """
+    panels, made, fresh = value["panels"], value["made"], start_value(fits)["panels"]
+    if usual:
+        fresh[0] = asdict(usual)
+    wanted = [
+        new if panel == old else panel for panel, old, new in zip(panels, made, fresh, strict=True)
+    ]
+    taken = {panel["sampler"] for panel in wanted if panel and not fits.get(panel["sampler"])}
     free = [name for name in dict.fromkeys(INSTEAD) if not fits.get(name) and name not in taken]
     settled = []
-    for panel in panels:
-        if panel and fits.get(panel["sampler"]) and free:
-            panel = {"sampler": free.pop(0), "preset": None, "params": {}}
+    for panel in wanted:
+        if panel and fits.get(panel["sampler"]):
+            panel = asdict(Choice(free.pop(0))) if free else None
         settled.append(panel)
-    return {**value, "panels": settled, "fits": fits}
+    made = [
+        old if now == panel else now for now, panel, old in zip(settled, panels, made, strict=True)
+    ]
+    return {**value, "panels": settled, "fits": fits, "made": made}
 
 
 def catalog() -> dict[str, Any]:

@@ -1,0 +1,195 @@
+"""A model that does not ship with the lab: looked up, loaded, and then known by its name."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lab
+from lab import limits
+from lab.adapters.card import read_card
+from lab.adapters.model import Model, ModelCard
+from samplers import SAMPLERS
+from samplers.registry import shown
+
+from . import compute
+
+if TYPE_CHECKING:  # its imports take seconds, which the first page need not wait for
+    from lab.adapters.families import Family
+    from lab.adapters.hub import Offer
+
+MOST = 32  # names that are kept; the weights are kept, and let go, by lab.load
+LONGEST = 300  # characters of an id, an address or a folder
+SITE = "https://huggingface.co/"
+STOPPED = "stopped; what was fetched is kept"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a visitor asked for and what there is, known before any weights are read.
+
+    asked: the visitor's words (text, dtype, trust_remote_code); card: what samplers ask of it (its
+    family's, until it is loaded); tested: how far nets of this family have been run by this
+    project; sampler, preset: what it is published with, where known; offer.files: empty for a
+    folder; dtype: the one it is opened in.
+    """
+
+    asked: tuple[str, str, bool]
+    offer: "Offer"
+    card: ModelCard
+    family: str
+    tested: str
+    dtype: str = "float32"
+    sampler: str | None = None
+    preset: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How the page and the API call it: the id at its commit, or the folder."""
+        commit = f"@{self.offer.revision[:12]}" if self.offer.revision else ""
+        return self.offer.name + commit + ("" if self.dtype == "float32" else f" in {self.dtype}")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What lab.load is given beside the id, as far as it differs from the defaults."""
+        given: dict[str, Any] = {}
+        if self.offer.revision:
+            given["revision"] = self.offer.revision
+        if self.dtype != "float32":
+            given["dtype"] = self.dtype
+        if self.asked[2]:
+            given["trust_remote_code"] = True
+        return given
+
+    @property
+    def fits(self) -> dict[str, str | None]:
+        """Why a sampler cannot run it, or None where it can: {sampler: reason}."""
+        return {name: sampler.misfit(self.card) for name, sampler in SAMPLERS.items()}
+
+
+_KNOWN: dict[str, Found] = {}
+
+
+def known() -> dict[str, Found]:
+    """Every model that was loaded by its name, the one loaded last at the end."""
+    return dict(_KNOWN)
+
+
+def model(name: str) -> Model | None:
+    """The model behind a name that was loaded; None for any other name, a suite's too."""
+    found = _KNOWN.get(name)
+    return None if found is None else lab.load(found.offer.name, **found.given)
+
+
+def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) -> Found:
+    """Say what an id `owner/name[@revision]`, its address or a folder holds; no weights are read.
+
+    ValueError with the reason, and the numbers, for what cannot be loaded here.
+    """
+    from lab.adapters import hub
+    from lab.adapters.reach import on_space
+
+    asked = limits.text("the model", text, LONGEST).strip()
+    if not isinstance(dtype, str) or dtype not in hub.DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(hub.DTYPES)}, got {shown(dtype)}")
+    whole = (text, dtype, trust_remote_code)
+    if os.path.isdir(asked) and not on_space():
+        found = _folder(Path(asked), whole)
+    else:
+        name, revision = _id(asked)
+        if not hub.is_id(name):
+            folder = "" if on_space() else "; or a folder on this machine"
+            raise ValueError(f"a model is owner/name or owner/name@revision of the hub{folder}; "
+                             f"got {shown(asked)}")  # fmt: skip
+        offer = hub.look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype)
+        found = _found(whole, offer, lambda: read_card(_texts(offer)))
+    hub.fits(found.offer)
+    return found
+
+
+def load(found: Found, tell: Callable[[str, float | None], None], stop: threading.Event) -> Found:
+    """Fetch it, open it, and know it by its name from now on.
+
+    tell(words, share): how far it is; share in [0, 1], None where that cannot be known. ValueError
+    once `stop` is set, and for what is damaged or no longer fits.
+    """
+    from lab.adapters import hub
+
+    def report(done: int, total: int) -> None:
+        if stop.is_set():
+            raise ValueError(STOPPED)
+        tell(f"{hub.gb(done)} of {hub.gb(total)}", done / total if total else None)
+
+    if found.offer.files:
+        hub.fetch(found.offer, report)
+    mine = False
+    for mine in compute.turn(stop):  # a net that opens and a run would share the cores
+        tell("opening …" if mine else "waiting for a run to end …", None)
+    if not mine:
+        raise ValueError(STOPPED)
+    try:
+        made = lab.load(found.offer.name, **found.given)
+    finally:
+        compute.done()
+    found = replace(found, card=made.card)
+    _KNOWN.pop(found.name, None)
+    _KNOWN[found.name] = found
+    for oldest in list(_KNOWN)[:-MOST]:
+        del _KNOWN[oldest]
+    return found
+
+
+def _id(text: str) -> tuple[str, str | None]:
+    """Name and revision of owner/name@revision, or of the address of its page."""
+    name, _, revision = text.removeprefix(SITE).rstrip("/").partition("@")
+    if "/tree/" in name:
+        name, _, revision = name.partition("/tree/")
+    return name, revision or None
+
+
+def _texts(offer: "Offer") -> Path:
+    """Fetch all of an offer but its weights."""
+    from lab.adapters import hub
+
+    small = {file: size for file, size in offer.files.items() if not file.endswith(".safetensors")}
+    return hub.fetch(replace(offer, files=small))
+
+
+def _folder(folder: Path, asked: tuple[str, str, bool]) -> Found:
+    from lab.adapters import build, hub
+
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(build.no_safetensors(folder.name))
+    config, family = build.read_config(folder), None
+    if not (folder / "lab.json").exists():
+        family = build.recognise(config, folder.name)
+        build.openable(family, folder.name, config, asked[2])
+    # A plain causal class does not tell how its net was trained; read_card says what is missing.
+    own = family is None or family.name == build.PLAIN
+    family = None if own else family
+    width = hub.DTYPES[_dtype(family, asked)].itemsize
+    memory = int(hub.parameters(folder) * width * hub.SPARE)
+    offer = hub.Offer(str(folder), "", {}, family, memory, hub.free_memory())
+    return _found(asked, offer, lambda: read_card(folder))
+
+
+def _found(
+    asked: tuple[str, str, bool], offer: "Offer", own_card: Callable[[], ModelCard]
+) -> Found:
+    family = offer.family
+    if family is None:
+        return Found(asked, offer, own_card(), "a checkpoint of this lab", "as its lab.json says")
+    told = ModelCard(
+        offer.name, vocab_size=0, attention=family.attention, corruption=family.corruption,
+        posterior=family.posterior, time_conditioned=family.time_conditioned,
+        block_lengths=family.block_lengths,
+    )  # fmt: skip
+    return Found(asked, offer, told, family.name, family.status, _dtype(family, asked),
+                 family.sampler, family.preset)  # fmt: skip
+
+
+def _dtype(family: "Family | None", asked: tuple[str, str, bool]) -> str:
+    """The dtype it is opened in: nets of our own classes are small and always kept whole."""
+    return "float32" if family is None or family.adapter == "dit" else asked[1]

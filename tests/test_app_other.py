@@ -1,0 +1,238 @@
+"""The field for another model, against a local fake of the hub and tiny nets of real classes."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import lab
+from lab.adapters import hub as hub_of_lab
+from lab.ui import compute, other
+from lab.ui.app import pressed_with, settings_for
+from lab.ui.examples import examples
+from lab.ui.field import _load, described, facts, fitting, refusal
+from lab.ui.lane import Request, fits
+from lab.ui.press import press
+from lab.ui.python import snippet
+from lab.ui.settings import Choice, start_value
+from samplers import SAMPLERS
+from tests import fake_hub, published, tiny
+from tests.fake_hub import COMMIT
+
+ROOT = Path(__file__).parents[1]
+BERT, MINE = "google-bert/bert-base-uncased", "me/mine"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with a published net, one of this lab's, and one that says it is large."""
+    monkeypatch.setattr(other, "_KNOWN", {})
+    with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
+        running.add(BERT, published.write(tmp_path / "bert", "bert"))
+        running.add(MINE, tiny.write(tmp_path / "mine", "block-absorbing"))
+        yield running
+
+
+def load(found, stop=None):
+    """Load what was looked up; what was told on the way comes back beside it."""
+    told = []
+    found = other.load(found, lambda *now: told.append(now), stop or threading.Event())
+    return found, told
+
+
+def test_what_it_is_and_costs_is_told_before_any_weights_move(hub):
+    told = described(other.look_up(BERT))
+    assert told["model"] == f"{BERT}@{COMMIT[:12]}" and told["family"] == "Masked language models"
+    assert told["attention"] == "full" and told["usual_sampler"] == "max_prob"
+    assert "MB, " in told["download"] and "GB free" in told["memory"]
+    known = published.load("bert").card
+    assert told["samplers"] == [
+        name for name, sampler in SAMPLERS.items() if sampler.misfit(known) is None
+    ]
+    assert not hub.fetched(".safetensors")
+
+
+def test_a_net_of_this_lab_is_told_by_its_own_card(hub):
+    found = other.look_up(MINE)
+    assert found.card.attention == "block_causal" and "bd3lm" in fitting(found)
+    assert "mdlm" not in fitting(found) and not hub.fetched(".safetensors")
+
+
+@pytest.mark.parametrize(
+    "text", [f"{BERT}@main", f" {BERT} ", f"https://huggingface.co/{BERT}/tree/main",
+             f"https://huggingface.co/{BERT}/", f"{BERT}@{COMMIT}"],
+)  # fmt: skip
+def test_an_id_comes_with_a_revision_or_as_the_address_of_its_page(hub, text):
+    assert other.look_up(text).name == f"{BERT}@{COMMIT[:12]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "owner/name"), ("owner", "owner/name@revision of the hub; or a folder"),
+        ("/no/such/folder", "or a folder"), ("nobody/none", "there is no nobody/none on the hub"),
+        (f"{BERT}@v9", "has no revision 'v9'"), ("a\0b", "NUL"), (7, "must be text"),
+        ("x" * 400, "at most 300 characters"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_in_the_field(hub, text, words):
+    with pytest.raises(ValueError, match=words):
+        other.look_up(text)
+
+
+def test_a_dtype_is_one_that_it_can_be_opened_in(hub):
+    with pytest.raises(ValueError, match=r"dtype must be one of .*got \['int3'\]"):
+        other.look_up(BERT, ["int3"])
+    half, whole = other.look_up(BERT, "bfloat16"), other.look_up(BERT)
+    assert half.offer.memory == pytest.approx(whole.offer.memory / 2, rel=0.01)
+    assert half.name != whole.name
+    assert other.look_up(MINE, "bfloat16").name == other.look_up(MINE).name
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers(hub, monkeypatch):
+    hub.facts[BERT] = {"safetensors": {"parameters": {"BF16": 8 * 10**9}, "total": 8 * 10**9}}
+    monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 16_000_000_000)
+    with pytest.raises(ValueError, match=r"needs about 38\.40 GB of memory, 16\.00 GB are free"):
+        other.look_up(BERT)
+    assert not hub.fetched(".safetensors")
+
+
+def test_a_folder_is_told_and_loaded_like_an_id(hub, tmp_path, monkeypatch):
+    found = other.look_up(str(tmp_path / "mine"))
+    weights = (tmp_path / "mine" / "model.safetensors").stat().st_size
+    assert found.offer.memory == pytest.approx(weights * hub_of_lab.SPARE, rel=0.1)
+    assert described(found)["download"] is None
+    found, _ = load(found)
+    assert other.model(str(tmp_path / "mine")).card.attention == "block_causal"
+    plain = published.write(tmp_path / "plain", "llama")
+    with pytest.raises(ValueError, match=r"plain has no lab\.json"):
+        other.look_up(str(plain))
+    (plain / "model.safetensors").rename(plain / "model.bin")
+    with pytest.raises(ValueError, match="no safetensors weights"):
+        other.look_up(str(plain))
+    monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 10)
+    with pytest.raises(ValueError, match=r"of memory, 0\.00 MB are free"):
+        other.look_up(str(tmp_path / "bert"))
+
+
+def test_on_a_public_page_neither_folders_nor_unlisted_ids_nor_code(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    for text in (str(tmp_path / "mine"), f"{MINE}@{COMMIT}", BERT):
+        with pytest.raises(ValueError) as caught:
+            other.look_up(text)
+        assert "folder" not in str(caught.value)
+    with pytest.raises(ValueError, match="no code from the hub is run"):
+        other.look_up(f"{BERT}@{COMMIT}", "float32", bool(hub))
+    assert not hub.asked
+    assert other.look_up(f"{BERT}@{COMMIT}").family == "Masked language models"
+
+
+def test_code_beside_the_weights_is_run_only_where_it_is_switched_on(hub, tmp_path):
+    folder = published.write(tmp_path / "remote", "qwen3")
+    (folder / "modeling_llada2_moe.py").write_text("raise SystemExit('it ran')")
+    published.change(folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"])
+    hub.add("inclusionAI/LLaDA2.0-mini", folder)
+    with pytest.raises(ValueError, match="runs only with the Python code"):
+        other.look_up("inclusionAI/LLaDA2.0-mini")
+    found = other.look_up("inclusionAI/LLaDA2.0-mini", "float32", bool(hub))
+    assert found.given["trust_remote_code"] and found.sampler == "llada2"
+
+
+def test_a_loaded_model_runs_as_a_suite_does(hub, tmp_path):
+    found, told = load(other.look_up(BERT))
+    shares = [share for _, share in told if share is not None]
+    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
+    assert told[-1] == ("opening …", None)
+    asked = Request(found.name, "Once upon", gen_length=5, seed=3)
+    last = list(press(asked, [Choice("max_prob"), Choice("hybrid")], threading.Event()))[-1]
+    assert [value["kind"] for value in last.values] == ["done", "error"]
+    assert "hybrid needs corruption" in last.values[1]["message"]
+    (alone,) = lab.run("max_prob", lab.load(BERT), "Once upon", gen_length=5, seed=3)
+    assert last.result.trajectories[0].same_tokens(alone)
+    assert "trajectories-google-bert-bert-base-uncased-seed3.csv" in last.result.csv
+    here = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
+    source = snippet(asked, [Choice("max_prob")])
+    subprocess.run(
+        [sys.executable, "-c", source], cwd=tmp_path, env={**os.environ, **here}, check=True
+    )
+    assert lab.read(tmp_path / "trajectories.csv")[0].same_tokens(alone)
+
+
+def test_a_name_that_was_not_loaded_is_no_suite(hub):
+    asked = Request(f"{BERT}@{COMMIT[:12]}", "Once upon")
+    last = list(press(asked, [Choice("max_prob")], threading.Event()))[-1]
+    assert "suite must be one of" in last.values[0]["message"]
+    assert not hub.asked
+
+
+def test_a_load_that_is_stopped_leaves_nothing_known(hub):
+    found, stop = other.look_up(BERT), threading.Event()
+    stop.set()
+    with pytest.raises(ValueError, match="stopped"):
+        load(found, stop)
+    assert not other.known() and not hub.fetched(".safetensors")
+
+
+def test_a_load_waits_for_a_run_to_end(hub):
+    found, told, stop = other.look_up(MINE), [], threading.Event()
+
+    def tell(words, share):
+        told.append(words)
+        if "waiting" in words:
+            stop.set()
+
+    with compute.LOCK, pytest.raises(ValueError, match="stopped"):
+        other.load(found, tell, stop)
+    assert "waiting for a run to end …" in told and not other.known()
+    load(found)
+    assert not compute.LOCK.locked() and found.name in other.known()
+
+
+def test_load_takes_only_what_was_looked_up(hub):
+    found, request = other.look_up(BERT), SimpleNamespace(session_hash="a")
+    for words in ((MINE, "float32", False), (BERT, "bfloat16", False), (BERT, "float32", True)):
+        assert "look it up first" in _load(*words, found, [], request)[0]
+    assert "look it up first" in _load(BERT, "float32", False, None, [], request)[0]
+    told, suite, loaded = _load(BERT, "float32", False, found, [], request, lambda *_, **__: None)
+    assert "loaded" in told and suite.value == found.name and loaded == [found.name]
+
+
+def test_the_form_follows_the_model_and_finds_its_way_back(hub, tmp_path):
+    opened = {**start_value(fits("stories")), "suite": "stories"}
+    hub.add("Qwen/Qwen3-0.6B", published.write(tmp_path / "net", "qwen3"))
+    found, _ = load(other.look_up("Qwen/Qwen3-0.6B"))
+    form = settings_for(found.name, opened)
+    assert [panel and panel["sampler"] for panel in form["panels"]] == [
+        "autoregressive", None, None, None
+    ]  # fmt: skip
+    assert settings_for("stories", form) == opened
+    form["panels"][0] = None  # the visitor closes the one that is left
+    form["panels"][1] = {"sampler": "autoregressive", "preset": None, "params": {"top_k": 3}}
+    back = settings_for("stories", form)["panels"]
+    assert back[0] is None and back[1]["sampler"] not in ("autoregressive", None)
+    assert back[2:] == opened["panels"][2:]
+
+
+def test_run_pressed_before_the_suite_came_back_takes_the_new_one():
+    opened = {**start_value(fits("stories")), "suite": "stories"}
+    asked, chosen = pressed_with("sudoku9", "prompt", "Once upon a time", 0, 5, opened)
+    assert asked == Request("sudoku9", template=examples("sudoku9")[0], seed=5)
+    assert [one.sampler for one in chosen] == [
+        panel["sampler"] for panel in settings_for("sudoku9", opened)["panels"]
+    ]
+    arrived = settings_for("sudoku9", opened)
+    asked, _ = pressed_with("sudoku9", "template", "[MASK]*81", 0, 5, arrived)
+    assert asked.template == "[MASK]*81"
+
+
+def test_text_from_elsewhere_is_only_ever_text(hub):
+    assert "<img" not in refusal(ValueError("<img src=x onerror=alert(1)>"))
+    found = other.look_up(BERT)
+    hostile = other.Found(found.asked, found.offer, found.card, "<script>", "&", preset="<b>",
+                          sampler="mdlm")  # fmt: skip
+    assert not any(tag in facts(hostile, "<i>") for tag in ("<script>", "<b>", "<i>"))
+    assert "&lt;script&gt;" in facts(hostile)
