@@ -18,11 +18,14 @@ class Metrics(NamedTuple):
     mean over those tokens of the probability each had in the step that wrote it. entropy (nats)
     of the ids of the text, as if drawn from their own histogram, and the share of its 1-, 2- and
     3-grams that are distinct (1 = no repetition); masks and EOS are no part of the text.
+    acceptance_length: the mean number of tokens that a call kept where it had a draft to check,
+    its own next token counted (DFlash's tau).
     """
 
     calls: int
     tokens: int
     tokens_per_call: float
+    acceptance_length: float
     seconds: float
     model_seconds: float
     other_seconds: float
@@ -48,6 +51,7 @@ def metrics(run: Trajectory) -> Metrics:
         calls=calls,
         tokens=tokens,
         tokens_per_call=_ratio(tokens, calls),
+        acceptance_length=acceptance_length(run),
         seconds=seconds,
         model_seconds=model_seconds,
         other_seconds=seconds - model_seconds,
@@ -58,6 +62,15 @@ def metrics(run: Trajectory) -> Metrics:
         entropy=entropy(ids),
         **{f"distinct_{n}": distinct(ids, n) for n in (1, 2, 3)},
     )
+
+
+def acceptance_length(run: Trajectory) -> float:
+    """The mean number of tokens kept in the steps that checked a draft; NaN where none did.
+
+    A step checks one where the model has a drafter and the window is wider than one position.
+    """
+    checked = (run.stop - run.start > 1) & bool(run.card.get("draft_length"))
+    return _mean(run.commits.sum(-1)[checked].astype(float))
 
 
 def written_confidence(run: Trajectory) -> np.ndarray:
@@ -89,10 +102,12 @@ def distinct(ids: list[int], n: int) -> float:
     return _ratio(len(set(grams)), len(grams))
 
 
+ACCEPTED = "acceptance_length"
 HEADINGS = {
     "calls": "Model calls",
     "tokens": "Tokens",
     "tokens_per_call": "Tokens per call",
+    ACCEPTED: "Tokens kept per draft",
     "model_seconds": "Seconds in the model",
     "other_seconds": "Seconds outside it",
     "tokens_per_second": "Tokens per second",
@@ -107,14 +122,19 @@ HEADINGS = {
 
 
 def table(runs: Iterable[Trajectory]) -> pd.DataFrame:
-    """One line a run: sampler, model, seed, row, then the numbers, rounded for reading."""
+    """One line a run: sampler, model, seed, row, then the numbers, rounded for reading.
+
+    Without a run that checked drafts there is no column of kept ones.
+    """
     names = {"Sampler": "sampler", "Model": "model", "Seed": "seed", "Row": "row"}
     lines = []
     for run in runs:
         numbers = metrics(run)._asdict()
         line = {heading: getattr(run, name) for heading, name in names.items()}
         lines.append(line | {text: _short(numbers[name]) for name, text in HEADINGS.items()})
-    return pd.DataFrame(lines, columns=[*names, *HEADINGS.values()])
+    found = pd.DataFrame(lines, columns=[*names, *HEADINGS.values()])
+    drafted = found[HEADINGS[ACCEPTED]].notna().any()
+    return found if drafted else found.drop(columns=HEADINGS[ACCEPTED])
 
 
 def _short(value: float) -> float:

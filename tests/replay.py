@@ -56,6 +56,9 @@ class Counted:
         self.calls += 1 if rows is None else rows.long()
         return self.denoise(tokens, **options)
 
+    def draft(self, tokens, **options):
+        return self.denoise.draft(tokens, **options)
+
 
 class Law(NamedTuple):
     """probability [N] of final canvases tokens [N, T], and how many calls [N] each took."""
