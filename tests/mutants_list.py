@@ -4,6 +4,7 @@ ALONE = "tests/test_conformance.py::test_a_row_in_a_batch_equals_the_row_alone"
 CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py"
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
 NOISE, LLADA, T_LLADA = "samplers/noise.py", "samplers/llada.py", "tests/test_llada.py"
+DIFFUSERS = "tests/test_llada2_diffusers.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -219,4 +220,22 @@ MUTANTS = [
      f"{T_LLADA}::test_what_the_seed_bans_is_banned_and_no_more"),
     ("P15 llada: the remainder is dropped", LLADA, "share(count, steps, step)", "count // steps",
      f"{T_LLADA}::test_the_exact_count_rules_keep_this_steps_share"),
+    ("diffusers: fewer than the share", LLADA2, "few = fast.sum(-1) < quota",
+     "few = fast.sum(-1) < 1", f"{DIFFUSERS}::test_the_same_logits_give_the_same_commits"),
+    ("diffusers: edits of the unsure", LLADA2, "logits.softmax(-1).amax(-1) > editing_threshold",
+     "logits.softmax(-1).amax(-1) > 0", f"{DIFFUSERS}::test_the_same_logits_give_the_same_edits"),
+    ("diffusers: the share of a whole block", LLADA2, "share(count, steps, step)",
+     "share(count * 0 + block_length, steps, step)",
+     f"{DIFFUSERS}::test_l2_a_block_that_is_partly_prompt_is_shared_out_over_its_holes"),
+    ("diffusers: filtered confidence", CORE, "return guess, probability(logits, guess, where)",
+     "return guess, probability(token_weights(logits, 1.0, top_k, top_p).log(), guess, where)",
+     f"{DIFFUSERS}::test_p4_a_filter_makes_everything_certain_there"),
+    ("diffusers: passes with masks count", LLADA2, "posts = posts + (~masked & rows)",
+     "posts = posts + rows", f"{DIFFUSERS}::test_p3_an_endless_edit_gets_one_pass_more_there"),
+    ("diffusers: 0.0 is off", LLADA2, "editing = editing_threshold is not None",
+     "editing = bool(editing_threshold)",
+     f"{DIFFUSERS}::test_p9_none_and_zero_mean_something_else_there"),
+    ("diffusers: passes of the batch", LLADA2, "rows = masked | (~settled & editing & (posts",
+     "rows = masked | ((~settled | True) & editing & (posts",
+     f"{DIFFUSERS}::test_the_same_logits_give_the_same_edits"),
 ]  # fmt: skip
