@@ -170,6 +170,30 @@ def test_a_puzzle_trains_resumes_and_is_measured(tmp_path, capsys):
     assert "--lengths 36" in capsys.readouterr().err
 
 
+def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
+    out = tmp_path / "sudoku4" / "ar"
+    shape = "--lengths 16 --hidden 24 --layers 1 --heads 3 --intermediate 24 --objective ar"
+    tail = f"{shape} --steps 2 --tokens-per-batch 64 --warmup 1 --precision no".split()
+    told = ["--data", "sudoku4", "--suite", "sudoku4", "--work", str(tmp_path / "run")]
+    told += ["--out", str(out)]
+    assert train.main([*told, *tail, "--context", "16"]) == 2
+    assert "--context must be at least 17" in capsys.readouterr().err
+    assert train.main([*told, *tail, "--context", "17"]) == 0
+    model = lab.load(str(out))
+    assert (model.card.length, model.card.context, model.card.attention) == (16, 16, "causal")
+    (run,) = lab.run("autoregressive", model, template="[MASK]*2 3[MASK]*13", temperature=0)
+    begun = torch.tensor([[4, *run.tokens[-1].tolist()]])
+    with torch.no_grad():
+        stock = model.net(input_ids=begun).logits[0, :-1]
+    stock[:, 4] = -torch.inf
+    best = stock.argmax(1)
+    assert best[:2].tolist() == run.tokens[-1][:2].tolist() and run.tokens[-1][2] == 2
+    assert best[3:].tolist() == run.tokens[-1][3:].tolist()
+    assert puzzle_rates.main([str(out), "--cases", "12,0", "--puzzles", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("| left to right, temperature ") == 2
+
+
 def test_a_net_too_narrow_for_its_board_is_refused():
     words = word_tokenizer(PUZZLES["sudoku9"].words, 9)
     with pytest.raises(ValueError, match="--hidden from 27"):

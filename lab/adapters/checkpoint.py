@@ -1,5 +1,6 @@
 """A trained net of a stock transformers class, run with the attention that its card states."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class Checkpoint(Model):
     Only the window's hidden states go through the output head. For block_causal and causal nets
     everything left of the window is computed once a block (equal to uncached to 1e-5). `shifted`:
     a full-attention net that was made from a causal one and kept its habit (Dream): output j - 1
-    speaks of column j, and a row's first output of its first column.
+    speaks of column j, and a row's first output of its first column. `start_id`: what stands before
+    the first column of a causal net whose canvas has no start token.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Checkpoint(Model):
         tokenizer: Any = None,
         shifted: bool = False,
         banned_ids: tuple[int, ...] = (),
+        start_id: int | None = None,
     ):
         self.net, self.card, self.tokenizer = net.eval(), card, tokenizer
-        self.shifted, self.banned_ids = shifted, banned_ids
+        self.shifted, self.banned_ids, self.start_id = shifted, banned_ids, start_id
 
     def new_cache(self) -> PrefixCache | None:
         return PrefixCache() if self.card.attention != "full" else None
@@ -71,13 +74,18 @@ class Checkpoint(Model):
     ) -> Tensor:
         from transformers import DynamicCache
 
+        context = self.card.context
+        if self.start_id is not None:
+            tokens = torch.nn.functional.pad(tokens, (1, 0), value=self.start_id)
+            visible = torch.nn.functional.pad(visible, (1, 0), value=True)
+            window, context = slice(window.start + 1, window.stop + 1), context + 1
         start, stop = window.start, window.stop
         if self.card.attention == "full":
             first, stop, cache = 0, tokens.shape[1], None
         else:
             # The last whole block boundary at or left of the window: what is final.
             start = start - start % block_length if block_length else start
-            first = max(0, stop - self.card.context)  # official presets slide past the context
+            first = max(0, stop - context)  # official presets slide past the context
             cache = None if first else cache
         shift = int(self.card.attention == "causal")  # output j - 1 speaks of column j
         if shift and start == 0:
@@ -172,4 +180,5 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         net = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
         )
-    return Checkpoint(net, card, tokenizer)
+    start_id = json.loads((folder / "lab.json").read_text()).get("start_id")
+    return Checkpoint(net, card, tokenizer, start_id=start_id)

@@ -99,6 +99,12 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         fields["posterior"] = "loo"
     if source.canvas is not None:
         fields["length"] = source.canvas.shape[1]
+    if source.start_id is not None:
+        fields |= {
+            "start_id": source.start_id,
+            "length": fields["length"] - 1,
+            "context": fields["context"] - 1,
+        }
     stage = {
         "objective": settings.objective,
         "start": Path(settings.init_from).name if settings.init_from else "random",

@@ -139,7 +139,8 @@ def shown(model: Model, suite: str, case: str, count: int = 5) -> str:
     truth, hole = asked(puzzle, case, count, seed=1)
     told = ("random order, temperature 1", "largest probability, temperature 0",
             "LLaDA, 4 a call, temperature 0")  # fmt: skip
-    for way in [way for way in ways(puzzle.length) if way.told in told]:
+    every = ways(puzzle.length, model.card.attention)
+    for way in [way for way in every if way.told in told] or every:
         lines += [f"{way.told[0].upper()}{way.told[1:]}:", "", "```"]
         for ids, hidden in zip(answer(model, way, truth, hole)[0], hole, strict=True):
             words = [puzzle.words[i] for i in ids.tolist()]
@@ -165,7 +166,7 @@ def table(
     kind = "digits:chain" if puzzle.board is None else "givens"
     yield f"| {kind} | {' | '.join(cases)} | calls |"
     yield "|---" * (len(cases) + 2) + "|"
-    for way in ways(puzzle.length):
+    for way in ways(puzzle.length, model.card.attention):
         if not any(part in way.told for part in only):
             continue
         rates = [measure(model, way, puzzle, *question) for question in questions]

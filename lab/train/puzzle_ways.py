@@ -17,8 +17,18 @@ class Way(NamedTuple):
     a_call: int | None = None
 
 
-def ways(length: int) -> list[Way]:
-    """Every order at temperature 1 and 0, then the samplers that fill several holes a call."""
+def ways(length: int, attention: str = "full") -> list[Way]:
+    """Every order at temperature 1 and 0, then the samplers that fill several holes a call.
+
+    A causal net has one order.
+    """
+    if attention == "causal":
+        return [
+            Way(
+                f"left to right, temperature {warm}", "autoregressive", {"temperature": float(warm)}
+            )
+            for warm in (1, 0)
+        ]
     whole, one = {"block_length": length}, {"block_length": 1, "steps": 1}
     orders = {
         "random order": ("first_hitting", {}),

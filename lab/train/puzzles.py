@@ -33,6 +33,11 @@ class Layout(NamedTuple):
     units: tuple[tuple[int, ...], ...]
     looks: tuple[tuple[int, int], ...]
 
+    def begun(self) -> Layout:
+        """The layout with a start column before it, in units of its own."""
+        own = tuple(max(kind) + 1 for kind in zip(*self.units, strict=True))
+        return Layout((own, *self.units), self.looks)
+
 
 class Puzzle(NamedTuple):
     """One kind of fixed-length sequence; token id i is words[i].

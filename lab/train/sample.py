@@ -37,7 +37,7 @@ def sample(
         attend = causal(length)
     else:
         attend = everything(length) if attention == "full" else block_causal(length, size)
-    for first in range(0, length, size):
+    for first in range(shift, length, size):
         block = tokens[0, first : first + size]
         while (hole := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
             place = first + hole[torch.randint(len(hole), (1,), generator=random)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from lab.adapters.words import word_tokenizer
@@ -22,7 +23,8 @@ class Source(NamedTuple):
     """windows(rows, length, random) -> ids [rows, length]; the first `given` columns stay clean.
 
     build(tokenizer, shape...) -> a random net; canvas [1, T]: what a shown sample starts from
-    (None: bos and masks); told: what training.json says of the data.
+    (None: bos and masks); told: what training.json says of the data; start_id: the token that
+    stands before the first column of a puzzle whose columns are all asked for, from left to right.
     """
 
     tokenizer: PreTrainedTokenizerFast
@@ -31,6 +33,7 @@ class Source(NamedTuple):
     build: Callable[..., PreTrainedModel]
     canvas: torch.Tensor | None
     told: dict[str, Any]
+    start_id: int | None = None
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
@@ -56,10 +59,16 @@ def open_source(arguments: argparse.Namespace) -> Source:
 
 
 def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
-    if arguments.lengths != (puzzle.length,) or arguments.objective != "mdlm":
+    if arguments.lengths != (puzzle.length,) or arguments.objective not in ("mdlm", "ar"):
         raise ValueError(
-            f"{arguments.data} takes --objective mdlm and --lengths {puzzle.length}, its one "
+            f"{arguments.data} takes --objective mdlm or ar and --lengths {puzzle.length}, its one "
             f"length, got {arguments.objective} and {','.join(map(str, arguments.lengths))}"
+        )
+    started = arguments.objective == "ar" and puzzle.given == 0
+    if started and arguments.context <= puzzle.length:
+        raise ValueError(
+            f"--context must be at least {puzzle.length + 1} for ar, one for the start before "
+            f"{arguments.data}, got {arguments.context}"
         )
     tokenizer = word_tokenizer(puzzle.words, mask_id=len(puzzle.words))
     folder = tokenizer_folder(arguments)
@@ -72,13 +81,22 @@ def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     canvas = puzzle.draw(1, corpora.generator(arguments.seed), True)
     canvas[:, puzzle.given :] = tokenizer.mask_token_id
+    start_id = tokenizer.mask_token_id if started else None
+    canvas = begun(canvas, start_id)
 
     def windows(rows: int, length: int, random: torch.Generator) -> torch.Tensor:
-        return puzzle.draw(rows, random, False)
+        return begun(puzzle.draw(rows, random, False), start_id)
 
     told = {"data": arguments.data, "data_tokens": 0}
-    net = partial(build_puzzle, layout=puzzle.layout)
-    return Source(tokenizer, windows, puzzle.given, net, canvas, told)
+    layout = puzzle.layout.begun() if started else puzzle.layout
+    net = partial(build_puzzle, layout=layout)
+    given = 1 if started else puzzle.given
+    return Source(tokenizer, windows, given, net, canvas, told, start_id)
+
+
+def begun(tokens: torch.Tensor, start_id: int | None) -> torch.Tensor:
+    """Put a column of start tokens before tokens [B, T]; None: leave them."""
+    return tokens if start_id is None else functional.pad(tokens, (1, 0), value=start_id)
 
 
 def tokenizer_folder(arguments: argparse.Namespace) -> Path:
