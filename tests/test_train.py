@@ -418,9 +418,13 @@ def test_files_and_evaluation(data, tmp_path, capsys):
         assert [stage["objective"] for stage in stages] == ["hybrid", objective]
         assert json.loads((made / "lab.json").read_text())["attention"] == attention
     told = ("--data", str(data), "--length", "16", "--tokenizer", str(out.parent / "tokenizer"))
-    assert evaluate.main([str(made), *told]) == 0
+    assert evaluate.main([str(made), str(out), *told]) == 0
     printed = capsys.readouterr().out
-    assert "| exact | " in printed and "| next token | " in printed
+    assert "| next token | " in printed and "\nnet:\n" in printed
+    both = printed.split("| net | bound | nats a token | perplexity at most |")[1]
+    assert "| exact | " in both and "| GIDD | " in both
+    nats = [float(line.split("|")[3].split("±")[0]) for line in both.splitlines()[2:]]
+    assert len(nats) == 2 and nats == sorted(nats)
 
 
 def test_ar_net_writes_what_its_stock_class_writes(learner, tokenizer, tmp_path):

@@ -104,55 +104,73 @@ def clipped(
     )
 
 
-def main(argv: list[str]) -> int:
-    """Evaluate one net; return the exit status."""
+def together(nets: list[tuple[str, dict[str, Estimate]]]) -> str:
+    """Every bound of every net in one markdown table, the least first."""
+    each = [(value, net, name) for net, bounds in nets for name, value in bounds.items()]
+    lines = ["| net | bound | nats a token | perplexity at most |", "|---|---|---|---|"]
+    for value, net, name in sorted(each):
+        nats = f"{value.mean:.3f} ± {value.error:.3f}"
+        lines.append(f"| {net} | {name} | {nats} | {math.exp(value.mean):.1f} |")
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every option, with its default."""
     options = argparse.ArgumentParser(prog="python -m lab evaluate", description=__doc__)
-    options.add_argument("net", type=Path, help="a directory written by `python -m lab train`")
-    options.add_argument("--data", default=TINY_STORIES, help="as in `python -m lab train`")
-    options.add_argument("--field", default="text")
-    options.add_argument("--held-out", default="valid_v2")
-    options.add_argument("--tokenizer", type=Path, help="default: NET/../tokenizer")
-    options.add_argument("--length", type=int, default=256, help="columns of a window")
-    options.add_argument("--windows", type=int, help="at most so many windows (default: all)")
-    options.add_argument("--threads", type=int, default=1)
-    options.add_argument(
-        "--noise-ranges",
-        type=int,
-        metavar="BLOCK_LENGTH",
-        help="also find the --noise-range of least variance for this block length",
-    )
-    options.add_argument("--card", action="store_true", help="write the numbers into NET/README.md")
-    arguments = options.parse_args(argv)
+    add = options.add_argument
+    add("nets", nargs="+", type=Path, help="directories written by `python -m lab train`")
+    add("--data", default=TINY_STORIES, help="as in `python -m lab train`")
+    add("--field", default="text", help="the column that holds the text")
+    add("--held-out", default="valid_v2", help="the split that never trains")
+    add("--tokenizer", type=Path, help="default: NET/../tokenizer of the first net")
+    add("--length", type=int, default=256, help="columns of a window")
+    add("--windows", type=int, help="at most so many windows (default: all)")
+    add("--threads", type=int, default=1, help="torch threads")
+    add("--noise-ranges", type=int, metavar="BLOCK_LENGTH",
+        help="also find the --noise-range of least variance for this block length")  # fmt: skip
+    add("--card", action="store_true", help="write the numbers into each NET/README.md")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Evaluate nets on the same windows; return the exit status."""
+    arguments = parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
     try:
-        if not (arguments.net / "lab.json").is_file():
-            raise ValueError(
-                f"{arguments.net} must be a directory written by `python -m lab train`; "
-                "it has no lab.json"
-            )
-        tokenizer = AutoTokenizer.from_pretrained(
-            arguments.tokenizer or arguments.net.parent / "tokenizer"
-        )
+        for net in arguments.nets:
+            if not (net / "lab.json").is_file():
+                raise ValueError(
+                    f"{net} must be a directory written by `python -m lab train`; it has no "
+                    "lab.json"
+                )
+        words = arguments.tokenizer or arguments.nets[0].parent / "tokenizer"
+        tokenizer = AutoTokenizer.from_pretrained(words)
         check_tokenizer(tokenizer)
         corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
         rows = held_out_windows(
             pack(tokenizer, corpus.held_out), arguments.length, arguments.windows
         )
-        text = report(*evaluate(arguments.net, tokenizer, rows))
-        if arguments.noise_ranges:
-            text += "\n\n" + clipped(arguments.net, tokenizer, rows, arguments.noise_ranges)
+        shown = f"{len(rows)} windows of {arguments.length} tokens, each from the start of a "
+        shown += "held-out story; the first column (bos) is given."
+        sys.stdout.write(shown + "\n")
+        flags = f"--length {arguments.length}"
+        flags += f" --windows {arguments.windows}" if arguments.windows else ""
+        nets = []
+        for net in arguments.nets:
+            bounds, accuracies = evaluate(net, tokenizer, rows)
+            nets.append((net.name, bounds))
+            text = report(bounds, accuracies)
+            if arguments.noise_ranges:
+                text += "\n\n" + clipped(net, tokenizer, rows, arguments.noise_ranges)
+            title = f"\n{net.name}:\n" if len(arguments.nets) > 1 else ""
+            sys.stdout.write(f"{title}\n{text}\n")
+            sys.stdout.flush()
+            if arguments.card:
+                command = f"python -m lab evaluate {{net}} --data {{data}} {flags}"
+                write_evaluation(net / "README.md", f"{shown}\n\n{text}", command)
+        if len(nets) > 1:
+            sys.stdout.write(f"\n{together(nets)}\n")
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    told = (
-        f"{len(rows)} windows of {arguments.length} tokens, each from the start of a held-out "
-        f"story; the first column (bos) is given.\n\n{text}"
-    )
-    sys.stdout.write(told + "\n")
-    if arguments.card:
-        flags = f" --windows {arguments.windows}" if arguments.windows else ""
-        command = (
-            f"python -m lab evaluate {{net}} --data {{data}} --length {arguments.length}{flags}"
-        )
-        write_evaluation(arguments.net / "README.md", told, command)
     return 0
