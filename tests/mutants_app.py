@@ -12,9 +12,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 APP, API = "tests/test_app.py", "tests/test_app_api.py"
+OTHERS, ACCESS = "tests/test_app_other.py", "tests/browser/test_access.py"
 PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
+LOADED = "tests/browser/test_other.py"
 RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
 STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
+OTHER, FIELD, PAGES = (f"lab/ui/{name}.py" for name in ("other", "field", "app"))
+SUITES, STYLE = "lab/suites.py", "assets/style.css"
 
 # (file, what stands there, what replaces it, the test that must fail)
 MUTANTS = [
@@ -33,7 +37,7 @@ MUTANTS = [
     (LANE, "except Exception as error:\n            self._fail(error)\n        return False",
      "except OSError as error:\n            self._fail(error)\n        return False",
      f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
-    (LANE, "this run failed ({type(error).__name__})", "this run failed ({error})",
+    (LANE, "this failed ({type(error).__name__})", "this failed ({error})",
      f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
     (LANE, "            known_suite(request.suite)\n", "",
      f"{APP}::test_bad_input_names_the_field_and_the_rule"),
@@ -43,8 +47,8 @@ MUTANTS = [
      f"{APP}::test_a_closed_run_gives_the_lock_back"),
     (COMPUTE, "if LOCK.acquire(timeout=WAIT):", "if True:",
      f"{APP}::test_a_second_run_waits_for_the_first_and_may_give_up"),
-    (LANE, "with compute.LOADING:", "if True:",
-     f"{APP}::test_models_are_loaded_one_at_a_time"),
+    (SUITES, "with _LOADING:\n        return _net(name)", "if 1:\n        return _net(name)",
+     f"{APP}::test_nets_are_loaded_one_at_a_time"),
     (STRIP, "fresh = [_step(trajectory, s) for s in range(len(sent), count)]",
      "fresh = [_step(trajectory, s) for s in range(count)]",
      f"{APP}::test_the_stream_only_appends_and_ends_with_the_last_state"),
@@ -88,6 +92,60 @@ MUTANTS = [
     ("lab/ui/results.py", "figures.plot_confidence, figures.confidence_info, trajectory)",
      "figures.plot_confidence, figures.confidence_info, None)",
      f"{PAGE}::test_the_figures_are_drawn"),
+    (OTHER, "    hub.fits(found.offer)\n", "",
+     f"{OTHERS}::test_what_does_not_fit_is_refused_with_the_numbers"),
+    (OTHER, "os.path.isdir(asked) and not on_space()", "os.path.isdir(asked)",
+     f"{OTHERS}::test_on_a_public_page_neither_folders_nor_unlisted_ids_nor_code"),
+    (OTHER, "        if stop.is_set():", "        if False:",
+     f"{OTHERS}::test_a_load_that_is_stopped_leaves_nothing_known"),
+    (OTHER, "for mine in compute.turn(stop):", "for mine in (True,):",
+     f"{OTHERS}::test_a_load_waits_for_a_run_to_end"),
+    (OTHER, "    found = replace(found, card=made.card)\n", "",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+    (OTHER, 'family.adapter == "dit" else asked[1]', 'family.adapter == "dit" else "float32"',
+     f"{OTHERS}::test_a_dtype_is_one_that_it_can_be_opened_in"),
+    (OTHER, 'if "/tree/" in name:', "if False:",
+     f"{OTHERS}::test_an_id_comes_with_a_revision_or_as_the_address_of_its_page"),
+    ("lab/adapters/hub.py", "math.prod(weights", "max(weights",
+     f"{OTHERS}::test_a_folder_is_told_and_loaded_like_an_id"),
+    (FIELD, "found.asked != (text, dtype, trust is True)", "False",
+     f"{OTHERS}::test_load_takes_only_what_was_looked_up"),
+    (FIELD, "{escape(explain(error))}", "{explain(error)}",
+     f"{OTHERS}::test_text_from_elsewhere_is_only_ever_text"),
+    (FIELD, 'js="() => false"', 'js="() => true"',
+     f"{LOADED}::test_trust_in_one_models_code_is_not_trust_in_the_next"),
+    (FIELD, "({ interactive: false,", "({ interactive: true,",
+     f"{LOADED}::test_another_model_is_looked_up_loaded_and_run"),
+    (FIELD, "    compute.stop(_session(request))", "    pass",
+     f"{LOADED}::test_a_load_is_stopped_and_may_go_on"),
+    (LANE, "model = other.model(request.suite) or request.suite", "model = request.suite",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+    (PRESS, 're.sub(r"[^\\w.-]", "-", first.suite or first.model)', "first.suite or first.model",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+    ("lab/ui/python.py", '        model = "model"\n', "",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+    (FORM, "new if panel == old else panel", "new",
+     f"{APP}::test_another_suite_brings_samplers_that_fit_and_the_way_back_their_own"),
+    (FORM, "(Choice(free.pop(0))) if free else None", "(Choice(free.pop(0))) if free else panel",
+     f"{OTHERS}::test_the_form_follows_the_model_and_finds_its_way_back"),
+    (FORM, "old if now == panel else now", "now",
+     f"{OTHERS}::test_the_form_follows_the_model_and_finds_its_way_back"),
+    (PAGES, 'settings.get("suite") != suite', "False",
+     f"{LOADED}::test_run_pressed_before_the_suite_came_back_runs_the_new_suite"),
+    ("lab/ui/layout.py", '{**start_value(fits(suite)), "suite": suite}', "start_value(fits(suite))",
+     f"{ACCESS}::test_panels_begin_at_one_height_whatever_they_count"),
+    (PAGES, 'body_text_color_subdued="*neutral_600"', 'body_text_color_subdued="*neutral_400"',
+     f"{ACCESS}::test_axe_finds_nothing_wrong"),
+    (STYLE, ".lab-panel .grid > .wrong {", ".lab-panel .wrong {",
+     f"{ACCESS}::test_a_wrong_cell_is_told_by_more_than_colour"),
+    (STYLE, ".sidebar:not(.open) .sidebar-content { visibility: hidden; }", "",
+     f"{ACCESS}::test_a_board_fits_a_phone"),
+    (STYLE, ":focus-visible:focus-visible:focus-visible", "",
+     f"{ACCESS}::test_whatever_has_the_focus_shows_it"),
+    (STYLE, "min-height: 80px", "min-height: 36px",
+     f"{ACCESS}::test_panels_begin_at_one_height_whatever_they_count"),
+    (ENDPOINTS, "other.load(found, lambda words, share: None, threading.Event())", "found",
+     f"{API}::test_another_model_is_looked_up_loaded_and_run"),
 ]  # fmt: skip
 
 

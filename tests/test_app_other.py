@@ -144,6 +144,7 @@ def test_code_beside_the_weights_is_run_only_where_it_is_switched_on(hub, tmp_pa
 
 def test_a_loaded_model_runs_as_a_suite_does(hub, tmp_path):
     found, told = load(other.look_up(BERT))
+    assert other.known()[found.name].card == lab.load(BERT).card
     shares = [share for _, share in told if share is not None]
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
     assert told[-1] == ("opening …", None)

@@ -1,0 +1,120 @@
+"""The field for another model in the page: looked up, loaded, run; refused without any loss."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from lab.ui import other
+from tests import fake_hub, published
+
+BERT, LARGE = "google-bert/bert-base-uncased", "GSAI-ML/LLaDA-8B-Instruct"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub that is slow to give weights away, with a small net and one that says it is large."""
+    monkeypatch.setattr(other, "_KNOWN", {})
+    with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
+        running.add(BERT, published.write(tmp_path / "bert", "bert"))
+        running.add(LARGE, published.write(tmp_path / "large", "qwen3-mdlm"),
+                    safetensors={"parameters": {"BF16": 10**13}, "total": 10**13})  # fmt: skip
+        answer = running.answer
+
+        def slow(path):
+            if path.endswith(".safetensors"):
+                time.sleep(0.5)
+            return answer(path)
+
+        running.answer = slow
+        yield running
+
+
+def test_another_model_is_looked_up_loaded_and_run(visit, hub):
+    shown = visit()
+    told = shown.page.locator("#other-told")
+    load = shown.page.get_by_role("button", name="Load", exact=True)
+    shown.page.get_by_role("button", name="Other model").click()
+    field = shown.page.get_by_label("hub id")
+    field.fill(LARGE)
+    field.press("Enter")
+    expect(told).to_contain_text("GB are free", timeout=30_000)
+    expect(load).to_be_disabled()
+    field.fill(BERT)
+    shown.page.get_by_role("button", name="Look up").click()
+    expect(told).to_contain_text("Masked language models", timeout=30_000)
+    expect(told).to_contain_text("max_prob")
+    assert not hub.fetched(".safetensors")
+    field.fill(BERT + "x")
+    expect(load).to_be_disabled()
+    field.fill(BERT)
+    field.press("Enter")
+    load.click()
+    expect(shown.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
+    expect(told).to_contain_text("loaded, and chosen above", timeout=30_000)
+    expect(shown.page.locator("#suite input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
+    expect(shown.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
+    shown.run()
+    for number in (1, 2, 3, 4):
+        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
+        expect(shown.panel(number).locator(".subtitle")).to_contain_text(BERT)
+    field.fill("nobody/none")
+    field.press("Enter")
+    expect(told.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
+    expect(shown.panel(1)).to_have_attribute("data-kind", "done")
+    assert shown.page.locator("#suite input").input_value().startswith(BERT)
+    shown.suite("capitals")
+    expect(shown.panel(1).locator(".title")).to_have_text("Largest probability")
+    shown.run()
+    expect(shown.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
+
+
+def test_trust_in_one_models_code_is_not_trust_in_the_next(visit, hub):
+    shown = visit()
+    shown.page.get_by_role("button", name="Other model").click()
+    shown.page.get_by_role("button", name="how it is opened").click()
+    field, trust = shown.page.get_by_label("hub id"), shown.page.get_by_label("trust_remote_code")
+    field.fill("a/b")
+    trust.check()
+    field.fill("a/c")
+    expect(trust).not_to_be_checked()
+
+
+def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
+    shown, answer = visit(), hub.answer
+
+    def slower(path):
+        if path.endswith(".json"):
+            time.sleep(1)
+        return answer(path)
+
+    shown.page.get_by_role("button", name="Other model").click()
+    field, told = shown.page.get_by_label("hub id"), shown.page.locator("#other-told")
+    load = shown.page.get_by_role("button", name="Load", exact=True)
+    field.fill(BERT)
+    field.press("Enter")
+    expect(load).to_be_enabled(timeout=30_000)
+    hub.answer = slower
+    load.click()
+    shown.page.get_by_role("button", name="Stop loading").click()
+    expect(told).to_contain_text("stopped", timeout=30_000)
+    assert not hub.fetched(".safetensors") and not other.known()
+    hub.answer = answer
+    load.click()
+    expect(told).to_contain_text("loaded", timeout=30_000)
+
+
+def test_run_pressed_before_the_suite_came_back_runs_the_new_suite(visit):
+    shown, held = visit(), []
+    shown.page.route("**/gradio_api/run/**", lambda route: held.append(route))
+    shown.page.locator("#suite input").click()
+    shown.page.get_by_role("option", name="sudoku4", exact=True).click()
+    shown.page.get_by_role("button", name="Run", exact=True).click()
+    expect(shown.panel(1).locator(".subtitle")).to_contain_text("sudoku4 ·", timeout=30_000)
+    expect(shown.panel(4)).to_have_attribute("data-kind", "done", timeout=30_000)
+    assert held
+    for route in held:
+        route.continue_()
+    shown.page.unroute("**/gradio_api/run/**")
+    expect(shown.text).to_have_value("[MASK]*16", timeout=15_000)
+    expect(shown.panel(4)).to_have_attribute("data-kind", "done")
