@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lab import cli
+from lab.train import evaluate, options
 from tests.readme_table import README, updated
 from tests.test_layout import ROOT, requirements, tracked
 
@@ -60,7 +61,13 @@ def test_shell_examples_are_understood():
     for example in examples:
         python, flag, module, *arguments = shlex.split(example)
         assert (python, flag, module) == ("python", "-m", "lab")
-        cli.parser().parse_args(arguments)
+        command, *rest = arguments
+        if command == "train":
+            options.check(options.parser("").parse_args(rest))
+        elif command == "evaluate":
+            evaluate.parser().parse_args(rest)
+        else:
+            cli.parser().parse_args(arguments)
 
 
 def test_python_examples_run_as_they_stand(tmp_path: Path):
