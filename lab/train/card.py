@@ -15,6 +15,9 @@ KINDS = {
     "of random tokens among the shown ones; block-causal attention; block lengths 4, 8, 16 and 32 "
     "in one net); it gives the full posterior at every position of a block",
     "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
+    "dflash": "a drafter (DFlash, arXiv 2602.06036): a block diffusion net that fills blocks of "
+    "{draft_length} tokens in one step for the net `{target}` beside it, from that net's hidden "
+    "states; embedding and output head are that net's, and so is every text that the pair writes",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
 }
@@ -101,7 +104,7 @@ def write_card(
     for name in sections:
         sections[name] = _section(old, name) or sections[name]
     objective = stages[-1]["objective"]
-    kind = KINDS[objective].format(p_uniform=fields["p_uniform"])
+    kind = KINDS[objective].format(**fields)
     subject = SUBJECTS.get(stages[-1]["data"], STORIES)
     measure = "`python -m lab evaluate`" if subject is STORIES else "`lab.train.puzzle_rates`"
     sections["held-out"] = sections["held-out"].replace("`python -m lab evaluate`", measure)

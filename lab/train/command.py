@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from lab.train import data as corpora
+from lab.train import drafter
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
 from lab.train.net import Learner, is_masked, open_net
@@ -57,7 +59,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     with accelerator.main_process_first():
         source = open_source(arguments)
     tokenizer = source.tokenizer
-    start = open_start(arguments, source)
+    learner = open_learner(arguments, source)
+    start = learner.net
     if is_masked(start) and arguments.objective != "mdlm":
         raise ValueError(
             f"{arguments.init_from} is a masked language model, which goes on with --objective "
@@ -69,7 +72,9 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     accelerator.wait_for_everyone()
 
     special: dict[str, Any] = {"mask_id": tokenizer.mask_token_id}
-    if settings.objective != "ar":
+    if settings.objective == "dflash":
+        special |= {"block_length": arguments.draft_length}
+    elif settings.objective != "ar":
         special |= {"low": settings.low}
     if settings.objective in NOISY:
         special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
@@ -83,7 +88,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     run = Run(
         arguments.work,
         settings,
-        Learner(start, (tokenizer.mask_token_id, tokenizer.pad_token_id)),
+        learner,
         source.windows,
         lambda tokens, random: objective(tokens, random=random, **special),
         accelerator,
@@ -95,6 +100,14 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         settings.objective, name, arguments.suite, start.config.max_position_embeddings,
         arguments.p_uniform,
     )  # fmt: skip
+    if settings.objective == "dflash":
+        target = Path(settings.init_from)
+        fields |= {"target": target.name, "draft_length": arguments.draft_length}
+        show = partial(drafter.show, learner, tokenizer, target)
+    else:
+        show = partial(
+            sample, learner, tokenizer, attention=fields["attention"], canvas=source.canvas
+        )
     if settings.weighting not in (None, "posterior"):
         fields["posterior"] = "loo"
     if source.canvas is not None:
@@ -116,8 +129,21 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     }
     if arguments.tokenizer and accelerator.is_main_process:
         tokenizer.save_pretrained(arguments.out)  # a suite's own stands beside its nets
-    follow(run, arguments, source, fields, stage)
+    follow(run, arguments, fields, stage, show)
     accelerator.end_training()
+
+
+def open_learner(arguments: argparse.Namespace, source: Source) -> Learner | drafter.DrafterLearner:
+    """The net that trains, as it starts, and what it needs to tell its loss."""
+    tokenizer, net = source.tokenizer, open_start(arguments, source)
+    banned = (tokenizer.mask_token_id, tokenizer.pad_token_id)
+    if arguments.objective != "dflash":
+        return Learner(net, banned)
+    made = drafter.build_drafter(
+        net, tokenizer, layers=arguments.layers, draft_length=arguments.draft_length,
+        seed=arguments.seed,
+    )  # fmt: skip
+    return drafter.DrafterLearner(made, net, banned)
 
 
 def open_start(arguments: argparse.Namespace, source: Source) -> PreTrainedModel:
@@ -158,18 +184,13 @@ def hardware(accelerator: Accelerator) -> str:
 def follow(
     run: Run,
     arguments: argparse.Namespace,
-    source: Source,
     fields: dict,
     stage: dict,
+    show: Callable[[torch.Generator], str],
 ) -> None:
     """Train to the end: log, save a state and the net every few minutes, show a sample of it."""
-    tokenizer = source.tokenizer
     main_process = run.accelerator.is_main_process
     reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
-    show = partial(
-        sample, Learner(run.net, (tokenizer.mask_token_id, tokenizer.pad_token_id)), tokenizer,
-        attention=fields["attention"], canvas=source.canvas,
-    )  # fmt: skip
 
     def keep() -> None:
         run.save()

@@ -18,13 +18,13 @@ def card_fields(
     objective: str, name: str, suite: str, context: int, p_uniform: float
 ) -> dict[str, Any]:
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
-    attention = {"bd3lm": "block_causal", "edit": "block_causal", "ar": "causal"}
+    causal = objective in ("ar", "dflash")  # a drafter is shown as its target with it
     block = objective in ("bd3lm", "edit")
     hybrid = objective in NOISY
     return {
         "name": name,
         "suite": suite,
-        "attention": attention.get(objective, "full"),
+        "attention": "block_causal" if block else "causal" if causal else "full",
         "corruption": "hybrid" if hybrid else "absorbing",
         "posterior": "full",
         "schedule": "hybrid" if objective == "hybrid" else "loglinear",

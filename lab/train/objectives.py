@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from lab.train.drafter import Blocks, dflash
 from lab.train.gidd import Divergence
 from samplers.schedules import Hybrid
 
@@ -310,11 +311,12 @@ def ar(
     )
 
 
-OBJECTIVES: dict[str, Callable[..., Problem]] = {
+OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
     "mdlm": mdlm,
     "bd3lm": bd3lm,
     "hybrid": hybrid,
     "edit": edit,
     "ar": ar,
+    "dflash": dflash,
 }
 NOISY = ("hybrid", "edit")  # objectives that also replace tokens by random ones

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.train.data import TINY_STORIES
+from lab.train.drafter import check_target
 from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES, WEIGHTINGS
 from lab.train.trainer import Settings
 
@@ -55,6 +56,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--heads", type=int, default=4, help="its attention heads")
     add("--intermediate", type=int, default=768, help="width of its feed-forward part")
     add("--context", type=int, default=256, help="most columns it reads")
+    add("--draft-length", type=int, default=8, help="dflash: tokens of a block, its anchor counted")
     add("--seed", type=int, default=0, help="of weights, data order and noise")
     add("--save-every", type=float, default=3.0, help="minutes between saved states")
     return options
@@ -66,7 +68,7 @@ def check(arguments: argparse.Namespace) -> None:
         raise ValueError("give the budget as --steps or as --minutes, one of the two")
     positive = (
         *SHAPE, "steps", "minutes", "tokens_per_batch", "accumulate", "learning_rate", "clip",
-        "low", "threads",
+        "low", "threads", "draft_length",
     )  # fmt: skip
     for name in positive:
         value = getattr(arguments, name)
@@ -103,6 +105,8 @@ def check(arguments: argparse.Namespace) -> None:
             f"{arguments.heads}"
         )
     arguments.out = arguments.out or arguments.work / "net"
+    if arguments.objective == "dflash":
+        check_target(arguments)
     if not arguments.resume and (arguments.out / "config.json").exists():
         raise ValueError(
             f"{arguments.out} already holds a net; choose another --out, or --resume its run"
@@ -111,6 +115,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def settings_of(arguments: argparse.Namespace, processes: int, data_tokens: int) -> Settings:
     """What of the arguments decides the weights that come out."""
+    shape = (*SHAPE, "draft_length") if arguments.objective == "dflash" else SHAPE
     return Settings(
         objective=arguments.objective,
         steps=arguments.steps,
@@ -134,7 +139,7 @@ def settings_of(arguments: argparse.Namespace, processes: int, data_tokens: int)
         processes=processes,
         data=Path(arguments.data).name,
         data_tokens=data_tokens,
-        shape={name: getattr(arguments, name) for name in SHAPE},
+        shape={name: getattr(arguments, name) for name in shape},
         init_from=arguments.init_from,
     )
 
