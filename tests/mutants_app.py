@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 APP, API = "tests/test_app.py", "tests/test_app_api.py"
 OTHERS, ACCESS = "tests/test_app_other.py", "tests/browser/test_access.py"
 PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
-LOADED = "tests/browser/test_other.py"
+SAVED, LOADED = "tests/test_app_opened.py", "tests/browser/test_other.py"
 RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
 STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
 OTHER, FIELD, PAGES = (f"lab/ui/{name}.py" for name in ("other", "field", "app"))
@@ -144,6 +144,20 @@ MUTANTS = [
      f"{ACCESS}::test_whatever_has_the_focus_shows_it"),
     (STYLE, "min-height: 80px", "min-height: 36px",
      f"{ACCESS}::test_panels_begin_at_one_height_whatever_they_count"),
+    ("lab/ui/opened.py", "first = runs[:PANELS]", "first = runs[-PANELS:]",
+     f"{SAVED}::test_four_of_many_runs_are_shown"),
+    ("lab/ui/opened.py", "    if not runs:\n", "    if False:\n",
+     f"{SAVED}::test_any_other_file_is_one_sentence"),
+    ("lab/ui/opened.py", "visible(trajectory.sampler)", "trajectory.sampler",
+     f"{SAVED}::test_what_a_strangers_file_says_is_only_text_and_numbers"),
+    ("lab/ui/view.py", "BOARDS.get(trajectory.suite, ())", "()",
+     f"{SAVED}::test_a_file_of_the_app_shows_the_panels_that_wrote_it"),
+    (STRIP, "if math.isfinite(number) else None", "if number == number else None",
+     f"{SAVED}::test_what_a_strangers_file_says_is_only_text_and_numbers"),
+    (PAGES, "write(Path(folder), runs)", "(path, path)",
+     "tests/browser/test_opened.py::test_a_saved_run_is_opened_scrubbed_and_saved_again"),
+    (PAGES, "except Exception as error:\n            yield", "except OSError as error:\n            yield",
+     "tests/browser/test_opened.py::test_a_file_that_is_no_run_says_so_and_leaves_the_panels"),
     (ENDPOINTS, "other.load(found, lambda words, share: None, threading.Event())", "found",
      f"{API}::test_another_model_is_looked_up_loaded_and_run"),
 ]  # fmt: skip

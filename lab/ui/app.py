@@ -3,19 +3,25 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 
 import lab
+from lab.export import LARGEST
 
 from . import compute, endpoints, field, other, results
 from .examples import TEMPLATE, examples, kind_of
-from .lane import Request, fits
+from .lane import Request, explain, fits
 from .layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
+from .opened import open_file
 from .panel import ASSETS
-from .press import Told, press
+from .press import Told, press, write
+from .python import reading, snippet
 from .settings import PANELS, Choice, choices, for_suite
+from .visible import visible
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(
@@ -33,7 +39,7 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "share": False,
     "show_error": False,
-    "max_file_size": "1mb",
+    "max_file_size": LARGEST,
     "allowed_paths": [],
     "state_session_capacity": 200,
 }  # fmt: skip
@@ -54,6 +60,7 @@ def build() -> gr.Blocks:
         _wire_settings(inputs)
         field.attach(inputs.other, inputs.suite)
         _wire_run(inputs, outputs)
+        _wire_open(outputs)
         endpoints.attach()
         demo.load(None, js=NARROW)
         demo.load(
@@ -123,8 +130,8 @@ def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
     )  # fmt: skip
     # A second event, so that Run comes back also where the first one failed.
     pressed.then(
-        _ready, None, [outputs.run, outputs.stop], queue=False, show_progress="hidden",
-        api_visibility="private",
+        _ready, None, [outputs.run, outputs.stop, outputs.open], queue=False,
+        show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     outputs.stop.click(
         _stop, None, outputs.status, queue=False, show_progress="hidden", api_visibility="private"
@@ -163,7 +170,33 @@ def _stop(request: gr.Request) -> str:
 
 
 def _ready() -> list[Any]:
-    return [gr.Button(interactive=True), gr.Button(interactive=False)]
+    return [
+        gr.Button(interactive=True),
+        gr.Button(interactive=False),
+        gr.UploadButton(interactive=True),
+    ]
+
+
+def _wire_open(outputs: Outputs) -> None:
+    def opened(path: str) -> Iterator[dict[Any, Any]]:
+        try:
+            found = open_file(Path(path))
+        except Exception as error:
+            yield {outputs.status: f"✕ {visible(explain(error))}"}
+            return
+        with TemporaryDirectory(prefix="sampler-lab-") as folder:
+            runs = [run for run in found.trajectories if run]
+            files, source = write(Path(folder), runs), reading(Path(path).name)
+            yield {
+                outputs.status: visible(found.status),
+                **dict(zip(outputs.panels, found.values, strict=True)),
+                **results.update(outputs, found.trajectories, files, source),
+            }
+
+    outputs.open.upload(
+        opened, outputs.open, _flat(outputs), concurrency_id="open", show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
 
 
 def _flat(outputs: Outputs) -> list[Any]:
@@ -176,6 +209,9 @@ def _told(outputs: Outputs, told: Told, asked: Request, chosen: list[Any]) -> di
     update[outputs.status] = told.status
     update[outputs.run] = gr.Button(interactive=False)
     update[outputs.stop] = gr.Button(interactive=True)
+    update[outputs.open] = gr.UploadButton(interactive=False)
     if told.result is not None:
-        update |= results.update(outputs, told.result, asked, chosen)
+        source = snippet(asked, [one for one in chosen if one])
+        files = (told.result.csv, told.result.json)
+        update |= results.update(outputs, told.result.trajectories, files, source)
     return update

@@ -7,17 +7,15 @@ from typing import Any
 from uuid import uuid4
 
 import lab
-from lab import checks, limits, record
-from lab.metrics import metrics
+from lab import limits, record
 from lab.suites import card
-from lab.tables import BOARDS
 from lab.trajectory import Frame, Trajectory
 from samplers import SAMPLERS, get
 from samplers.core import Canvas
 
 from . import other
-from .panel import strip
 from .settings import Choice
+from .view import view
 from .visible import visible
 
 
@@ -52,7 +50,7 @@ class Lane:
         self.name = uuid4().hex
         self.run: record.Run | None = None
         self.frames: Iterator[Frame] = iter(())
-        self.strip: dict[str, Any] = {}
+        self.sent: list[str] = []
 
     def open(self, budget: int) -> int:
         """Check everything, make no call yet; returns what is left of the budget of work."""
@@ -112,15 +110,10 @@ class Lane:
         trajectory = self.trajectory()
         if trajectory is None:
             return {**head, "steps": [], "columns": 0, "pieces": {}}
-        self.strip = strip(trajectory, self.strip.get("steps", []))
-        return {
-            **head,
-            **self.strip,
-            "board": list(BOARDS.get(self.request.suite, ())),  # side, height and width of a box
-            "metrics": shown_metrics(trajectory),
-            "verdict": verdict(trajectory) if self.kind == "done" else None,
-            "notes": notes(self.run.plan.canvas, self.run.plan.model.card.attention),
-        }
+        shown = view(trajectory, self.sent, self.kind == "done")
+        self.sent = shown["steps"]
+        told = notes(self.run.plan.canvas, self.run.plan.model.card.attention)
+        return {**head, **shown, "notes": told}
 
     def _subtitle(self) -> str:
         if self.run is None:
@@ -171,31 +164,6 @@ def explain(error: Exception) -> str:
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
         return "too large for this machine's memory: lower gen_length or block_length"
     return f"this failed ({type(error).__name__}); the log of the app says where"
-
-
-def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
-    """The panel's few numbers: name, value, and what it means."""
-    numbers = metrics(trajectory)
-    per_call = f"{numbers.tokens_per_call:.2f}" if numbers.calls else "–"
-    shown = [
-        ["calls", str(numbers.calls), "forward passes of the model"],
-        ["tokens / call", per_call, "tokens that stand at the end, per call"],
-        ["model time", f"{numbers.model_seconds:.2f} s", "seconds inside the model, nothing else"],
-    ]
-    if numbers.edits:
-        shown.append(["edits", str(numbers.edits), "written tokens replaced by others"])
-    if numbers.remasks:
-        shown.append(["remasks", str(numbers.remasks), "written tokens masked again"])
-    return shown
-
-
-def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
-    """What the suite's checker says of the finished row, where it has one."""
-    last = trajectory.tokens[-1].tolist()
-    judged = checks.check(trajectory.suite, [trajectory.piece(i) for i in last])
-    if judged is None:
-        return None
-    return {"ok": judged.right, "text": judged.message, "wrong": list(judged.wrong)}
 
 
 def fits(suite: str) -> dict[str, str | None]:

@@ -47,6 +47,7 @@ class Outputs(NamedTuple):
     status: gr.Markdown
     csv: gr.DownloadButton
     json: gr.DownloadButton
+    open: gr.UploadButton
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
     orders: list[gr.Plot]
@@ -101,6 +102,9 @@ def stage(inputs: Inputs) -> Outputs:
         stop = gr.Button("Stop", variant="stop", min_width=60, scale=1, interactive=False)
         csv = gr.DownloadButton("CSV", min_width=60, scale=1, interactive=False, elem_id="csv")
         json = gr.DownloadButton("JSON", min_width=60, scale=1, interactive=False, elem_id="json")
+        open_file = gr.UploadButton(
+            "Open", min_width=60, scale=1, elem_id="open", file_types=[".csv", ".json"]
+        )
     status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
     with gr.Tabs():
         with gr.Tab("Tokens"):
@@ -119,9 +123,11 @@ def stage(inputs: Inputs) -> Outputs:
             gr.Markdown("Every change of every panel. CSV and JSON hold all steps and positions.")
             table = gr.Dataframe(interactive=False, elem_id="trajectory", max_height=560)
         with gr.Tab("Python"):
-            gr.Markdown("The same run without this page; the tokens will be the same.")
+            gr.Markdown("The same without this page.")
             python = gr.Code(language="python", interactive=False, elem_id="python")
-    return Outputs(run, stop, status, csv, json, panels, heatmaps, orders, metrics, table, python)
+    return Outputs(
+        run, stop, status, csv, json, open_file, panels, heatmaps, orders, metrics, table, python
+    )
 
 
 def idle(panel: dict[str, Any] | None) -> dict[str, Any]:

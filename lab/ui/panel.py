@@ -1,6 +1,7 @@
 """The token panel: a Trajectory as small JSON, drawn, played and scrubbed in the browser."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def _alternatives(trajectory: Trajectory, s: int, window: slice) -> list[list[An
 
 
 def _plain(number: float) -> float | int | None:
-    """A number JSON can hold: NaN becomes null, probabilities keep three places."""
+    """A number JSON can hold: NaN and infinity become null, others keep three places."""
     if isinstance(number, int):
         return number
-    return None if number != number else round(number, 3)
+    return round(number, 3) if math.isfinite(number) else None

@@ -23,6 +23,12 @@ def snippet(request: Request, chosen: Sequence[Choice]) -> str:
     return "\n".join(lines)
 
 
+def reading(file: str) -> str:
+    """Source code that opens a file of saved runs."""
+    lines = ["import lab", "", f"runs = lab.read({file!r})", "for trajectory in runs:"]
+    return "\n".join([*lines, "    print(trajectory.sampler, trajectory.text)"])
+
+
 def _call(model: str, choice: Choice) -> str:
     preset = {"preset": choice.preset} if choice.preset else {}
     settings = "".join(f", {name}={x!r}" for name, x in {**preset, **choice.params}.items())

@@ -12,32 +12,32 @@ from lab import metrics
 from lab.history import STATES
 from lab.trajectory import Trajectory
 
-from .lane import Request
 from .layout import Outputs
-from .press import Result
-from .python import snippet
-from .settings import Choice
 from .visible import visible
 
 LINES = 5000  # most lines of the trajectory table
 
 
 def update(
-    outputs: Outputs, result: Result, request: Request, chosen: Sequence[Choice | None]
+    outputs: Outputs, trajectories: Sequence[Trajectory | None], files: tuple[str, str], source: str
 ) -> dict[Any, Any]:
-    """Every component below the panels with what the run left in it."""
+    """Every component below the panels with what the runs left in it.
+
+    trajectories: one a panel, None where there is none; files: their CSV and JSON; source: the
+    Python that gets the same.
+    """
     from lab import figures  # plotly takes a second to import, which the first page need not wait
 
-    runs = [one for one in result.trajectories if one]
+    runs = [one for one in trajectories if one]
     change: dict[Any, Any] = {
-        outputs.csv: gr.DownloadButton(value=result.csv, interactive=True),
-        outputs.json: gr.DownloadButton(value=result.json, interactive=True),
+        outputs.csv: gr.DownloadButton(value=files[0], interactive=True),
+        outputs.json: gr.DownloadButton(value=files[1], interactive=True),
         outputs.metrics: measured(runs),
-        outputs.table: changes(result.trajectories),
-        outputs.python: snippet(request, [c for c in chosen if c]),
+        outputs.table: changes(trajectories),
+        outputs.python: source,
     }
     for trajectory, heatmap, order in zip(
-        result.trajectories, outputs.heatmaps, outputs.orders, strict=True
+        trajectories, outputs.heatmaps, outputs.orders, strict=True
     ):
         change[heatmap] = _plot(figures.plot_confidence, figures.confidence_info, trajectory)
         change[order] = _plot(figures.plot_order, figures.order_info, trajectory)

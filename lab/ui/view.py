@@ -1,0 +1,48 @@
+"""A Trajectory as its panel shows it: steps, numbers and verdict; no run and no model needed."""
+
+from typing import Any
+
+from lab import checks
+from lab.metrics import metrics
+from lab.tables import BOARDS
+from lab.trajectory import Trajectory
+
+from .panel import strip
+
+
+def view(trajectory: Trajectory, sent: list[str], ended: bool) -> dict[str, Any]:
+    """The part of a panel's JSON that follows from the record alone.
+
+    sent: the steps encoded before, kept as they are; ended: whether there is a verdict to give.
+    """
+    return {
+        **strip(trajectory, sent),
+        "board": list(BOARDS.get(trajectory.suite, ())),  # side, height and width of a box
+        "metrics": shown_metrics(trajectory),
+        "verdict": verdict(trajectory) if ended else None,
+    }
+
+
+def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
+    """The panel's few numbers: name, value, and what it means."""
+    numbers = metrics(trajectory)
+    per_call = f"{numbers.tokens_per_call:.2f}" if numbers.calls else "–"
+    shown = [
+        ["calls", str(numbers.calls), "forward passes of the model"],
+        ["tokens / call", per_call, "tokens that stand at the end, per call"],
+        ["model time", f"{numbers.model_seconds:.2f} s", "seconds inside the model, nothing else"],
+    ]
+    if numbers.edits:
+        shown.append(["edits", str(numbers.edits), "written tokens replaced by others"])
+    if numbers.remasks:
+        shown.append(["remasks", str(numbers.remasks), "written tokens masked again"])
+    return shown
+
+
+def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
+    """What the suite's checker says of the finished row, where it has one."""
+    last = trajectory.tokens[-1].tolist()
+    judged = checks.check(trajectory.suite, [trajectory.piece(i) for i in last])
+    if judged is None:
+        return None
+    return {"ok": judged.right, "text": judged.message, "wrong": list(judged.wrong)}
