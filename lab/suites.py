@@ -17,12 +17,19 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 # The members of each suite; a sampler gets the first that fits what it needs.
 MEMBERS = {
-    "stories": ("stories-mdlm", "stories-block", "stories-hybrid", "stories-drafter"),
+    "stories": (
+        "stories-mdlm",
+        "stories-block",
+        "stories-hybrid",
+        "stories-edit",
+        "stories-ar",
+        "stories-drafter",
+    ),
     "capitals": ("capitals", "capitals-hybrid", "capitals-uniform", "capitals-causal"),
     "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform", "sudoku4-causal"),
-    "sudoku6": ("sudoku6-mdlm",),
-    "sudoku9": ("sudoku9-mdlm",),
-    "addition": ("addition-mdlm",),
+    "sudoku6": ("sudoku6-mdlm", "sudoku6-ar"),
+    "sudoku9": ("sudoku9-mdlm", "sudoku9-ar"),
+    "addition": ("addition-mdlm", "addition-ar"),
 }
 TRAINED = ("stories", "sudoku6", "sudoku9", "addition")  # nets in assets; the others are built
 
