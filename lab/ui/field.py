@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import lab
-from lab.adapters.families import ALLOWED
 from lab.adapters.reach import on_space
 
 from . import compute, other
@@ -41,7 +40,7 @@ def field() -> Field:
     public = on_space()
     info = "owner/name or owner/name@revision on the Hugging Face hub, or a folder here."
     if public:
-        info = "owner/name@commit, one of: " + ", ".join(sorted(ALLOWED))
+        info = "owner/name@commit; this public page allows small ones that need no code of theirs."
     with gr.Accordion("Other model", open=False, elem_id="other"):
         text = gr.Textbox(
             label="hub id", info=info, elem_id="other-text", max_lines=1,

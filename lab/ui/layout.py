@@ -18,7 +18,7 @@ ABOUT = (
     "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
     "one sampler on the same suite of models with the same seed, and shows every step: what was "
     "written, how sure the model was, what was changed again. All of it is measured from outside "
-    "the sampler, and can be taken home as CSV or JSON."
+    "the sampler, and can be taken home as CSV or JSON, and opened again."
 )
 
 
@@ -98,12 +98,12 @@ def stage(inputs: Inputs) -> Outputs:
         None, js="() => document.querySelector('.toggle-button').click()"
     )
     with gr.Row(elem_classes="lab-actions"):
-        run = gr.Button("Run", variant="primary", min_width=90, scale=2)
-        stop = gr.Button("Stop", variant="stop", min_width=60, scale=1, interactive=False)
-        csv = gr.DownloadButton("CSV", min_width=60, scale=1, interactive=False, elem_id="csv")
-        json = gr.DownloadButton("JSON", min_width=60, scale=1, interactive=False, elem_id="json")
+        run = gr.Button("Run", variant="primary", min_width=70, scale=2)
+        stop = gr.Button("Stop", variant="stop", min_width=52, scale=1, interactive=False)
+        csv = gr.DownloadButton("CSV", min_width=52, scale=1, interactive=False, elem_id="csv")
+        json = gr.DownloadButton("JSON", min_width=52, scale=1, interactive=False, elem_id="json")
         open_file = gr.UploadButton(
-            "Open", min_width=60, scale=1, elem_id="open", file_types=[".csv", ".json"]
+            "Open", min_width=52, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
     status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
     with gr.Tabs():
