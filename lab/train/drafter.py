@@ -57,7 +57,7 @@ class DrafterLearner(nn.Module):
         super().__init__()
         self.net = net
         # Not a submodule: nobody trains, averages, synchronises or saves it.
-        self._target = (target.requires_grad_(False).eval(),)
+        self._target = (target,)
         self.register_buffer("banned", torch.tensor(banned, dtype=torch.int64), persistent=False)
 
     @property
@@ -82,18 +82,20 @@ class DrafterLearner(nn.Module):
                 use_cache=False,
                 output_hidden_states=True,
             )
-        given = own * problem.block_length == torch.arange(len(own), device=device)
-        noisy = tokens[:, place].where(given, problem.mask_id)
+            given = own * problem.block_length == torch.arange(len(own), device=device)
+            noisy = tokens[:, place].where(given, problem.mask_id)
+            embeds = target.get_input_embeddings()(noisy)
         before = context[None] < anchors[own][:, None]
         attend = torch.cat([before, own[None] == own[:, None]], 1)
         hidden = self.net(
-            noise_embeds=target.get_input_embeddings()(noisy),
+            noise_embeds=embeds,
             context_hidden_states=features(read.hidden_states, self.net.config.target_layer_ids),
             position_ids=torch.cat([context, place])[None],
             attention_mask={"full_attention": self._mask(attend)},
         ).last_hidden_state
         wanted = hidden.view(rows, len(anchors), problem.block_length, -1)[:, :, 1:]
-        logits = target.get_output_embeddings()(wanted).float()
+        head = target.get_output_embeddings()
+        logits = functional.linear(wanted, head.weight.detach(), head.bias).float()
         return logits.index_fill(-1, self.banned.to(device), -torch.inf)
 
     def answers(self, problem: Blocks) -> torch.Tensor:
@@ -185,5 +187,6 @@ def show(learner: DrafterLearner, tokenizer: Any, target: Path, random: torch.Ge
     card = replace(read_card(target), name=f"drafter of {target.name}", draft_length=length)
     model = Drafted(learner.target, learner.net, card, tokenizer)
     seed = int(torch.randint(2**31, (1,), generator=random))
-    (one,) = run("dflash", model, "", gen_length=48, seed=seed, temperature=0.8)
+    length = min(48, card.context - 1)
+    (one,) = run("dflash", model, "", gen_length=length, seed=seed, temperature=0.8)
     return f"[{metrics(one).acceptance_length:.2f} tokens kept per draft] {one.text.strip()}"

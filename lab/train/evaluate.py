@@ -1,4 +1,7 @@
-"""`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level."""
+"""`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
+
+Of a drafter: how many tokens of a draft are kept, and its accuracy by place in the draft.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from lab.adapters.card import target_folder
+from lab.train import acceptance
 from lab.train.bounds import (
     Accuracy,
     Estimate,
@@ -157,9 +162,12 @@ def main(argv: list[str]) -> int:
         flags += f" --windows {arguments.windows}" if arguments.windows else ""
         nets = []
         for net in arguments.nets:
-            bounds, accuracies = evaluate(net, tokenizer, rows)
-            nets.append((net.name, bounds))
-            text = report(bounds, accuracies)
+            if target_folder(net) is not None:
+                text = acceptance.report(net, rows)
+            else:
+                bounds, accuracies = evaluate(net, tokenizer, rows)
+                nets.append((net.name, bounds))
+                text = report(bounds, accuracies)
             if arguments.noise_ranges:
                 text += "\n\n" + clipped(net, tokenizer, rows, arguments.noise_ranges)
             title = f"\n{net.name}:\n" if len(arguments.nets) > 1 else ""

@@ -1,0 +1,315 @@
+"""A causal net with a drafter: its folder, its caches, and transformers' own decoding beside it."""
+
+import json
+from copy import deepcopy
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import GenerationConfig
+
+import lab
+from lab.adapters.drafter import Drafted, open_drafter, target_layers
+from lab.adapters.model import Opened
+from lab.train.drafter import DrafterLearner, dflash
+from samplers.core import Canvas
+from tests import tiny
+from tests.laws import check, record
+
+NET = tiny.DRAFTED
+BLOCK = tiny.DRAFT_LENGTH
+# What z-lab/Qwen3-4B-DFlash-b16 has in its config.json, but for the sizes.
+HUB = {
+    "architectures": ["DFlashDraftModel"],
+    "model_type": "qwen3",
+    "hidden_act": "silu",
+}
+
+
+class Cheating(Drafted):
+    """A drafter that knows the text, and errs at every fifth column or so."""
+
+    def __init__(self, model, text, every):
+        super().__init__(model.net, model.drafter, model.card, model.tokenizer)
+        self.text, self.every = torch.tensor(text), every
+
+    def _propose(self, context, block):
+        columns = len(context) + torch.arange(1, len(block))
+        wanted = self.text[columns] + (columns % self.every == 0)
+        return 9.0 * torch.nn.functional.one_hot(wanted, self.card.vocab_size).float()
+
+
+def generate(model, prompt, length, **more):
+    """What transformers' own greedy decoding writes; ids that nobody may say are left out."""
+    config = GenerationConfig(
+        max_new_tokens=length, do_sample=False, eos_token_id=list(model.card.eos_ids),
+        pad_token_id=model.card.pad_id, suppress_tokens=[model.card.mask_id, model.card.pad_id],
+        speculation_type="dflash" if more else None,
+    )  # fmt: skip
+    with torch.no_grad():
+        out = model.net.generate(torch.tensor([prompt]), config, **more)
+    return out[0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("prompt", tiny.prompts([1, 5, 30]))
+def test_greedy_output_is_transformers_own_and_plain_greedy(prompt):
+    model = tiny.nets()[NET]
+    wanted = generate(model, prompt, 24)
+    run = record("dflash", model, [prompt], gen_length=24, temperature=0.0)
+    check(run)
+    plain = record("autoregressive", model, [prompt], gen_length=24, temperature=0.0)
+    assert run.trajectories()[0].output == wanted == plain.trajectories()[0].output
+    for every in (2, 5, 99):
+        cheat = Cheating(model, [*prompt, *wanted, *[9] * BLOCK], every)
+        fast = record("dflash", cheat, [prompt], gen_length=24, temperature=0.0)
+        check(fast)
+        assert fast.trajectories()[0].output == wanted
+        assert fast.frames[-1].calls[0] < run.frames[-1].calls[0]
+
+
+def test_sampled_output_is_what_autoregressive_draws():
+    model = tiny.nets()[NET]
+    text = record("autoregressive", model, "One day", gen_length=30, seed=3).trajectories()[0]
+    cheat = Cheating(model, [*text.tokens[-1].tolist(), *[9] * BLOCK], 7)
+    for drafter in (model, cheat):
+        run = record("dflash", drafter, "One day", gen_length=30, seed=3)
+        check(run)
+        assert run.trajectories()[0].output == text.output
+    assert run.frames[-1].calls[0] < 16
+
+
+@pytest.fixture(scope="module")
+def agreeing():
+    """A pair whose drafter was fitted to half of one text, and that text's prompt."""
+    model = tiny.nets()[NET]
+    prompt = tiny.prompts([9])[0]
+    text = torch.tensor([[*prompt, *generate(model, prompt, 40)]])
+    drafter = open_drafter_of(model)
+    learner = DrafterLearner(drafter, model.net, (model.card.mask_id, model.card.pad_id))
+    optimizer = torch.optim.Adam(drafter.parameters(), lr=3e-3)
+    random = torch.Generator().manual_seed(1)
+    for _ in range(60):
+        loss = learner(dflash(text[:, :30], 0, random, block_length=BLOCK))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert float(loss.detach()) < 2.0, "the drafter did not learn the text"
+    return Drafted(model.net, drafter, model.card, model.tokenizer), prompt
+
+
+def open_drafter_of(model):
+    """A copy of its drafter, whose weights may change."""
+    return deepcopy(model.drafter).train()
+
+
+class Watching(Drafted):
+    """Keeps what it drafts."""
+
+    drafts: list
+
+    def _propose(self, context, block):
+        logits = super()._propose(context, block)
+        self.drafts.append(logits)
+        return logits
+
+
+def test_every_round_drafts_and_keeps_what_transformers_dflash_does(agreeing):
+    pair, prompt = agreeing
+    model = Watching(pair.net, pair.drafter, pair.card, pair.tokenizer)
+    model.drafts = []
+    run = record("dflash", model, [prompt], gen_length=40, temperature=0.0)
+    check(run)
+    (one,) = run.trajectories()
+    seen, theirs = [], []
+    plain = pair.drafter.forward
+
+    def watched(**named):
+        seen.append(named["context_hidden_states"].shape[1])
+        out = plain(**named)
+        theirs.append(pair.net.lm_head(out.last_hidden_state[0, 1:]))
+        return out
+
+    pair.drafter.forward = watched
+    try:
+        text = generate(model, prompt, 40, assistant_model=pair.drafter)
+    finally:
+        del pair.drafter.forward
+    assert one.output == text == generate(model, prompt, 40)
+    kept = one.commits.sum(-1).tolist()
+    # A round there reads the features of what the round before kept; the first, of the prompt.
+    assert kept[0] == 1 and seen[0] == len(prompt) and kept[1 : len(seen)] == seen[1:]
+    assert set(seen[1:]) >= {1, BLOCK}, "the drafter agrees always or never: nothing is compared"
+    assert len(theirs) == len(model.drafts)
+    for ours, other in zip(model.drafts, theirs, strict=True):
+        assert torch.allclose(ours, other[: len(ours)], atol=1e-4)
+
+
+def test_a_draft_is_what_the_learner_trains(agreeing):
+    pair, _ = agreeing
+    learner = DrafterLearner(pair.drafter, pair.net, (pair.card.mask_id, pair.card.pad_id))
+    tokens = torch.tensor(tiny.prompts([20, 20]))
+    asked = dflash(tokens, pair.drafter.config.mask_token_id, torch.Generator().manual_seed(0),
+                   block_length=BLOCK)  # fmt: skip
+    with torch.no_grad():
+        wanted = learner.logits(asked)
+    for place, anchor in enumerate(asked.anchors.tolist()):
+        window = slice(anchor + 1, anchor + BLOCK)
+        canvas_tokens = tokens.clone()
+        canvas_tokens[:, window] = pair.card.mask_id
+        seen = torch.ones_like(tokens, dtype=torch.bool)
+        opened = pair.open(Canvas(canvas_tokens, ~seen, seen, pair.card.mask_id))
+        found = opened.draft(canvas_tokens, window=window)
+        assert torch.allclose(found, wanted[:, place], atol=1e-4)
+        junk = canvas_tokens.clone()
+        junk[:, window.stop :] = 77
+        assert torch.equal(opened.draft(junk, window=window), found), "it looked ahead"
+
+
+def test_what_is_kept_between_calls_is_what_a_fresh_call_computes(agreeing):
+    pair, prompt = agreeing
+    compared = {"calls": 0, "drafts": 0}
+
+    class Compared(Opened):
+        def __call__(self, tokens, **options):
+            answer = super().__call__(tokens, **options)
+            fresh = Opened(self.model, self.canvas, caches=False)(tokens, **options)
+            assert torch.allclose(answer, fresh, atol=1e-4)
+            compared["calls"] += 1
+            return answer
+
+        def draft(self, tokens, **options):
+            answer = super().draft(tokens, **options)
+            fresh = Opened(self.model, self.canvas, caches=False).draft(tokens, **options)
+            assert torch.allclose(answer, fresh, atol=1e-4)
+            compared["drafts"] += 1
+            return answer
+
+    class Model(Drafted):
+        def open(self, canvas, block_length=None):
+            return Compared(self, canvas, block_length)
+
+    model = Model(pair.net, pair.drafter, pair.card, pair.tokenizer)
+    mask = model.card.mask_id
+    template = [*prompt, *[mask] * 9, 60, 61, *[mask] * 7]
+    for many in ([template, prompt + [mask] * 5], [prompt[:3] + [mask] * 20]):
+        record("dflash", model, template=many, temperature=0.0)
+    assert compared["calls"] > 12 and compared["drafts"] > 8
+
+
+def test_an_accepted_draft_is_not_read_again(agreeing):
+    pair, prompt = agreeing
+    read = []
+    plain = pair.net.forward
+
+    def watched(*arguments, input_ids, **named):
+        read.append(input_ids.shape[1])
+        return plain(*arguments, input_ids=input_ids, **named)
+
+    pair.net.forward = watched
+    try:
+        run = record("dflash", pair, [prompt], gen_length=30, temperature=0.0)
+    finally:
+        del pair.net.forward
+    calls = run.frames[-1].calls[0]
+    assert len(read) == calls and read[0] == len(prompt) and max(read[1:]) <= BLOCK
+
+
+def test_the_layers_that_a_drafter_hears_are_the_paper_s():
+    assert target_layers(36, 5) == [1, 9, 17, 25, 33]  # Qwen3-4B and -8B
+    assert target_layers(28, 3) == [1, 13, 25]
+    assert target_layers(36, 1) == [18] and target_layers(5, 1) == [2]
+    assert target_layers(4, 2) == [0, 1, 2, 3] and target_layers(6, 5) == list(range(6))
+
+
+# --- folders
+
+
+def test_a_folder_names_its_target_and_has_its_card(tmp_path):
+    folder = tiny.write(tmp_path / "pair", NET)
+    model = lab.load(str(folder))
+    assert isinstance(model, Drafted) and model.card.name == NET
+    assert (model.card.draft_length, model.card.attention) == (BLOCK, "causal")
+    target = lab.load(str(tmp_path / "target"))
+    assert target.card.draft_length is None and target.card.eos_ids == model.card.eos_ids
+    tokens = torch.tensor(tiny.prompts([6]))
+    window = slice(1, 6)
+    ours, theirs = model.denoise(tokens, window=window), target.denoise(tokens, window=window)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_drafter_without_its_target_or_for_another_is_refused(tmp_path):
+    folder = tiny.write(tmp_path / "pair", NET)
+    facts = json.loads((folder / "lab.json").read_text())
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in folder.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / "lab.json").write_text(json.dumps({**facts, "target": "gone"}))
+    with pytest.raises(ValueError, match=r"drafts for gone, which is not beside it; put that net"):
+        lab.load(str(other))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "target_layer_ids": [0, 7]}))
+    (other / "lab.json").write_text(json.dumps(facts))
+    lab.adapters.card.read_card.cache_clear()
+    with pytest.raises(ValueError, match=r"was made for another target than target: it listens to"):
+        lab.load(str(other))
+    (other / "model.safetensors").rename(other / "model.bin")
+    with pytest.raises(ValueError, match=r"no safetensors weights in other"):
+        lab.load(str(other))
+
+
+def test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes(tmp_path):
+    folder = tiny.write(tmp_path / "pair", NET)
+    mine = lab.load(str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    ours = {"encoder.fc.": "fc.", "encoder.output_norm_enc.": "hidden_norm."}
+    state = load_file(folder / "model.safetensors")
+    for own, named in ours.items():
+        state = {name.replace(own, named): value for name, value in state.items()}
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    sizes = {key: config[key] for key in (
+        "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "block_size",
+    )}  # fmt: skip
+    sizes["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    own = {"mask_token_id": 0, "target_layer_ids": config["target_layer_ids"]}
+    (hub / "config.json").write_text(
+        json.dumps({**HUB, **sizes, "num_target_layers": 2, "dflash_config": own})
+    )
+    (hub / "lab.json").write_text(json.dumps({"target": "target"}))
+    save_file(state, hub / "model.safetensors", {"format": "pt"})
+    # DFlashDraftModel's own names (z-lab/dflash, model/dflash.py).
+    hidden, heads, width = 32, 4, len(own["target_layer_ids"])
+    assert state["fc.weight"].shape == (hidden, width * hidden)
+    assert state["hidden_norm.weight"].shape == state["norm.weight"].shape == (hidden,)
+    layer = {name.split(".", 2)[2]: list(value.shape) for name, value in state.items()
+             if name.startswith("layers.0.")}  # fmt: skip
+    assert layer == {
+        "self_attn.q_proj.weight": [heads * 8, hidden],
+        "self_attn.k_proj.weight": [2 * 8, hidden],
+        "self_attn.v_proj.weight": [2 * 8, hidden],
+        "self_attn.o_proj.weight": [hidden, heads * 8],
+        "self_attn.q_norm.weight": [8],
+        "self_attn.k_norm.weight": [8],
+        "mlp.gate_proj.weight": [48, hidden],
+        "mlp.up_proj.weight": [48, hidden],
+        "mlp.down_proj.weight": [hidden, 48],
+        "input_layernorm.weight": [hidden],
+        "post_attention_layernorm.weight": [hidden],
+    }
+    theirs = lab.load(str(hub))
+    runs = [record("dflash", one, [[50, 51]], gen_length=20, seed=2) for one in (mine, theirs)]
+    assert (runs[0].frames[-1].guess == runs[1].frames[-1].guess).all()
+    for name, value in mine.drafter.state_dict().items():
+        assert torch.equal(value, theirs.drafter.state_dict()[name])
+    del state["hidden_norm.weight"]
+    save_file(state, hub / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"in hub lacks 1 tensors .* encoder\.output_norm_enc"):
+        open_drafter(hub)
+
+
+def test_the_suites_of_tables_serve_dflash():
+    assert lab.suites()["capitals"]["dflash"] == "capitals-causal"
+    assert lab.suites()["sudoku4"]["dflash"] == "sudoku4-causal"
+    assert lab.suites()["capitals"]["autoregressive"] == "capitals"
