@@ -7,7 +7,17 @@ from typing import Annotated
 import torch
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, coin, model_time, token_weights, write
+from .core import (
+    Canvas,
+    Denoiser,
+    Noise,
+    Step,
+    coin,
+    model_time,
+    probability,
+    token_weights,
+    write,
+)
 from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
 from .registry import Choice, Needs, Range, sampler
 
@@ -64,7 +74,7 @@ def remdm(
     times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
     for window in canvas.blocks():
         free = canvas.writable[:, window]
-        stale, weights = torch.ones(len(x), dtype=torch.bool, device=x.device), None
+        stale, logits = torch.ones(len(x), dtype=torch.bool, device=x.device), None
         recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
         for t, s in pairwise(times):
             hole = free & (x[:, window] == canvas.mask_id)
@@ -79,9 +89,9 @@ def remdm(
             rows = hole.any(-1) & stale
             if asked := bool(rows.any()):
                 time = model_time(denoise.card, torch.tensor(1 - move_t), x)
-                logits = denoise(x, window=window, rows=rows, t=time)
-                fresh = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
-                weights = fresh if weights is None else fresh.where(rows[:, None, None], weights)
+                fresh = denoise(x, window=window, rows=rows, t=time)
+                logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
+                weights = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
             stay = max(0.0, (move_s - sigma * (1 - move_t)) / move_t)
             mixed = weights * (1 - stay)
             mixed[..., canvas.mask_id] = stay
@@ -92,8 +102,7 @@ def remdm(
                 doubt = (-recorded).masked_fill(~written, -torch.inf)
                 chance = chance * doubt.softmax(-1).nan_to_num()
             again = coin(chance, written, noise, "remask")
-            held = weights.gather(-1, ids.clamp(min=0)[..., None])[..., 0].double()
-            recorded = held.where(commit, recorded)
+            recorded = probability(logits, ids, commit).where(commit, recorded)
             changed = (commit | again).any(-1)
             stale = (stale & ~rows) | changed | denoise.card.time_conditioned
             if asked or changed.any():

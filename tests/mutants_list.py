@@ -4,7 +4,7 @@ ALONE = "tests/test_conformance.py::test_a_row_in_a_batch_equals_the_row_alone"
 CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py"
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
 NOISE, LLADA, T_LLADA = "samplers/noise.py", "samplers/llada.py", "tests/test_llada.py"
-DIFFUSERS = "tests/test_llada2_diffusers.py"
+DIFFUSERS, GOLDEN = "tests/test_llada2_diffusers.py", "tests/test_golden.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -238,4 +238,22 @@ MUTANTS = [
     ("diffusers: passes of the batch", LLADA2, "rows = masked | (~settled & editing & (posts",
      "rows = masked | ((~settled | True) & editing & (posts",
      f"{DIFFUSERS}::test_the_same_logits_give_the_same_edits"),
+    ("golden: threshold takes two", "samplers/threshold.py", "commit = surest(sure, 1)",
+     "commit = surest(sure, 2)", f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: dream takes one more", "samplers/dream.py",
+     "first(ranked.where(asked, -torch.inf), quota)",
+     "first(ranked.where(asked, -torch.inf), quota + 1)",
+     f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: another sum of entropies", "samplers/entropy_bound.py",
+     "before = ranked.cumsum(-1) - ranked ", "before = ranked.cumsum(-1) - ranked[..., :1] ",
+     f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: margin is max_prob", "samplers/orders.py", "return best[..., 0] - best[..., -1]",
+     "return best[..., 0]", f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: other noise for a seed", NOISE, "key = torch.tensor([self.seed]) + _GOLDEN",
+     "key = torch.tensor([self.seed])", f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: the sure go first", "samplers/remdm.py", "doubt = (-recorded).masked_fill(",
+     "doubt = recorded.masked_fill(", f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("golden: a drafter that is believed", "samplers/dflash.py",
+     "agreed = agreed & (~mine | (token == guess[:, place]))", "",
+     f"{GOLDEN}::test_a_trace_is_what_it_was"),
 ]  # fmt: skip
