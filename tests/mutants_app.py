@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 APP, API = "tests/test_app.py", "tests/test_app_api.py"
 OTHERS, ACCESS = "tests/test_app_other.py", "tests/browser/test_access.py"
 PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
+ALONE, HTML = "lab/ui/standalone.py", "tests/test_app_standalone.py"
 SAVED, LOADED = "tests/test_app_opened.py", "tests/browser/test_other.py"
 RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
 STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
@@ -159,6 +160,17 @@ MUTANTS = [
     (PAGES, "except Exception as error:\n            yield",
      "except OSError as error:\n            yield",
      "tests/browser/test_opened.py::test_a_file_that_is_no_run_says_so_and_leaves_the_panels"),
+    (ALONE, '.replace("<", "\\\\u003c")', "",
+     f"{HTML}::test_what_a_model_wrote_cannot_end_the_script"),
+    (ALONE, "source=escape(source)", "source=source",
+     f"{HTML}::test_what_a_model_wrote_cannot_end_the_script"),
+    (ALONE, 'if value["kind"] != "empty"', "",
+     f"{HTML}::test_the_file_holds_the_panels_and_asks_nobody"),
+    ("assets/standalone/page.js", "mountPlayback(", "void (",
+     "tests/browser/test_standalone.py::test_the_downloaded_comparison_plays_by_itself"),
+    ("lab/ui/results.py", "standalone.save(page, title(runs), values, source)",
+     "standalone.save(page, title(runs), values[1:], source)",
+     "tests/browser/test_standalone.py::test_the_downloaded_comparison_plays_by_itself"),
     (ENDPOINTS, "other.load(found, lambda words, share: None, threading.Event())", "found",
      f"{API}::test_another_model_is_looked_up_loaded_and_run"),
 ]  # fmt: skip
@@ -172,7 +184,7 @@ def copy_tree(folder: Path) -> None:
         shutil.copy(ROOT / part, folder)
     (folder / "assets").mkdir()
     for asset in (ROOT / "assets").iterdir():
-        if asset.name in ("panel", "settings", "playback"):
+        if asset.name in ("panel", "settings", "playback", "standalone"):
             shutil.copytree(asset, folder / "assets" / asset.name)
         elif asset.is_dir():
             (folder / "assets" / asset.name).symlink_to(asset)

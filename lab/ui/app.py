@@ -190,7 +190,7 @@ def _wire_open(outputs: Outputs) -> None:
             yield {
                 outputs.status: visible(found.status),
                 **dict(zip(outputs.panels, found.values, strict=True)),
-                **results.update(outputs, found.trajectories, files, source),
+                **results.update(outputs, found.trajectories, found.values, files, source),
             }
 
     outputs.open.upload(
@@ -213,5 +213,5 @@ def _told(outputs: Outputs, told: Told, asked: Request, chosen: list[Any]) -> di
     if told.result is not None:
         source = snippet(asked, [one for one in chosen if one])
         files = (told.result.csv, told.result.json)
-        update |= results.update(outputs, told.result.trajectories, files, source)
+        update |= results.update(outputs, told.result.trajectories, told.values, files, source)
     return update

@@ -18,7 +18,7 @@ ABOUT = (
     "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
     "one sampler on the same suite of models with the same seed, and shows every step: what was "
     "written, how sure the model was, what was changed again. All of it is measured from outside "
-    "the sampler, and can be taken home as CSV or JSON, and opened again."
+    "the sampler, and can be taken home: CSV and JSON open again here, the HTML plays anywhere."
 )
 
 
@@ -47,6 +47,7 @@ class Outputs(NamedTuple):
     status: gr.Markdown
     csv: gr.DownloadButton
     json: gr.DownloadButton
+    html: gr.DownloadButton
     open: gr.UploadButton
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
@@ -98,12 +99,13 @@ def stage(inputs: Inputs) -> Outputs:
         None, js="() => document.querySelector('.toggle-button').click()"
     )
     with gr.Row(elem_classes="lab-actions"):
-        run = gr.Button("Run", variant="primary", min_width=70, scale=2)
-        stop = gr.Button("Stop", variant="stop", min_width=52, scale=1, interactive=False)
-        csv = gr.DownloadButton("CSV", min_width=52, scale=1, interactive=False, elem_id="csv")
-        json = gr.DownloadButton("JSON", min_width=52, scale=1, interactive=False, elem_id="json")
+        run = gr.Button("Run", variant="primary", min_width=60, scale=2)
+        stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
+        csv = gr.DownloadButton("CSV", min_width=44, scale=1, interactive=False, elem_id="csv")
+        json = gr.DownloadButton("JSON", min_width=44, scale=1, interactive=False, elem_id="json")
+        html = gr.DownloadButton("HTML", min_width=44, scale=1, interactive=False, elem_id="html")
         open_file = gr.UploadButton(
-            "Open", min_width=52, scale=1, elem_id="open", file_types=[".csv", ".json"]
+            "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
     status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
     with gr.Tabs():
@@ -126,7 +128,19 @@ def stage(inputs: Inputs) -> Outputs:
             gr.Markdown("The same without this page.")
             python = gr.Code(language="python", interactive=False, elem_id="python")
     return Outputs(
-        run, stop, status, csv, json, open_file, panels, heatmaps, orders, metrics, table, python
+        run,
+        stop,
+        status,
+        csv,
+        json,
+        html,
+        open_file,
+        panels,
+        heatmaps,
+        orders,
+        metrics,
+        table,
+        python,
     )
 
 

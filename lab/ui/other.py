@@ -166,9 +166,6 @@ def _folder(folder: Path, asked: tuple[str, str, bool]) -> Found:
     if not (folder / "lab.json").exists():
         family = build.recognise(config, folder.name)
         build.openable(family, folder.name, config, asked[2])
-    # A plain causal class does not tell how its net was trained; read_card says what is missing.
-    own = family is None or family.name == build.PLAIN
-    family = None if own else family
     width = hub.DTYPES[_dtype(family, asked)].itemsize
     memory = int(hub.parameters(folder) * width * hub.SPARE)
     offer = hub.Offer(str(folder), "", {}, family, memory, hub.free_memory())

@@ -15,6 +15,7 @@ from lab.trajectory import Trajectory
 from .visible import visible
 
 ASSETS = Path(__file__).parents[2] / "assets"
+PANEL_SCRIPTS = ("film.js", "grid.js", "inspect.js", "panel.js")
 LEAST = 0.003  # alternatives less likely than this are not sent
 
 
@@ -25,11 +26,10 @@ class TokenPanel(gr.HTML):
 
     def __init__(self, value: dict[str, Any] | None = None, number: int = 1, **layout: Any):
         folder = ASSETS / "panel"
-        parts = ("film", "grid", "inspect", "panel")
         super().__init__(
             value,
             html_template=(folder / "panel.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((folder / f"{p}.js").read_text(encoding="utf-8") for p in parts),
+            js_on_load="\n".join((folder / p).read_text(encoding="utf-8") for p in PANEL_SCRIPTS),
             number=number,
             **layout,
         )

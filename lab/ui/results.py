@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from lab import metrics
 from lab.history import STATES
 from lab.trajectory import Trajectory
 
+from . import standalone
 from .layout import Outputs
 from .visible import visible
 
@@ -19,19 +21,26 @@ LINES = 5000  # most lines of the trajectory table
 
 
 def update(
-    outputs: Outputs, trajectories: Sequence[Trajectory | None], files: tuple[str, str], source: str
+    outputs: Outputs,
+    trajectories: Sequence[Trajectory | None],
+    values: Sequence[dict[str, Any]],
+    files: tuple[str, str],
+    source: str,
 ) -> dict[Any, Any]:
     """Every component below the panels with what the runs left in it.
 
-    trajectories: one a panel, None where there is none; files: their CSV and JSON; source: the
-    Python that gets the same.
+    trajectories, values: one a panel, the first None where there is none; files: their CSV and
+    JSON, beside which the HTML is written; source: the Python that gets the same.
     """
     from lab import figures  # plotly takes a second to import, which the first page need not wait
 
     runs = [one for one in trajectories if one]
+    page = Path(files[0]).with_suffix(".html")
+    standalone.save(page, title(runs), values, source)
     change: dict[Any, Any] = {
         outputs.csv: gr.DownloadButton(value=files[0], interactive=True),
         outputs.json: gr.DownloadButton(value=files[1], interactive=True),
+        outputs.html: gr.DownloadButton(value=str(page), interactive=True),
         outputs.metrics: measured(runs),
         outputs.table: changes(trajectories),
         outputs.python: source,
@@ -42,6 +51,12 @@ def update(
         change[heatmap] = _plot(figures.plot_confidence, figures.confidence_info, trajectory)
         change[order] = _plot(figures.plot_order, figures.order_info, trajectory)
     return change
+
+
+def title(runs: Sequence[Trajectory]) -> str:
+    """What was compared, in one line."""
+    names = ", ".join(dict.fromkeys(visible(run.sampler) for run in runs))
+    return f"{names} on {visible(runs[0].suite or runs[0].model)}, seed {runs[0].seed}"
 
 
 def warm() -> None:
