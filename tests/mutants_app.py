@@ -160,6 +160,8 @@ MUTANTS = [
     (PAGES, "except Exception as error:\n            yield",
      "except OSError as error:\n            yield",
      "tests/browser/test_opened.py::test_a_file_that_is_no_run_says_so_and_leaves_the_panels"),
+    (STRIP, "[] if (np.diff(first) == 1).all() else first", "first",
+     f"{APP}::test_block_borders_are_where_windows_begin"),
     (ALONE, '.replace("<", "\\\\u003c")', "",
      f"{HTML}::test_what_a_model_wrote_cannot_end_the_script"),
     (ALONE, "source=escape(source)", "source=source",

@@ -62,8 +62,9 @@ def strip(trajectory: Trajectory, sent: list[str]) -> dict[str, Any]:
 
 
 def edges(trajectory: Trajectory) -> list[int]:
-    """Positions at which a block begins, all but the first."""
-    return np.unique(trajectory.start).tolist()[1:]
+    """Positions at which a block begins, all but the first; single positions are no blocks."""
+    first = np.unique(trajectory.start)
+    return [] if (np.diff(first) == 1).all() else first.tolist()[1:]
 
 
 def _step(trajectory: Trajectory, s: int) -> str:
