@@ -1,7 +1,8 @@
 """Which models there are, which of them belong together, and how to load one by name."""
 
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from functools import cache
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import samplers
 from samplers import SAMPLERS
 from samplers.registry import shown
 
-from .adapters.card import read_card
+from .adapters.card import read_card, target_folder, tokenizer_folder
+from .adapters.model import LOADING as _LOADING
 from .adapters.model import Model, ModelCard
 
-_LOADING = threading.RLock()
+KEPT = 3  # checkpoints from elsewhere that stay open, those used last
+_OPEN: OrderedDict[Hashable, Model] = OrderedDict()
+_TURNS: dict[Hashable, threading.Lock] = {}
 ASSETS = Path(__file__).parent.parent / "assets"
 
 # The members of each suite; a sampler gets the first that fits what it needs.
@@ -69,7 +73,9 @@ def load(
     """A shipped model by name, a checkpoint by its folder, or one of the hub by its id owner/name.
 
     The rest is for the hub (lab.adapters.hub.load_hub): revision, the commit to pin; progress,
-    called with the bytes done and the bytes in all. ValueError names the known ones.
+    called with the bytes done and the bytes in all. The last few stay open: the same call again
+    gives the same model, at the commit it was taken at, until others have taken its place, memory
+    is short, or its folder's files have changed. ValueError names the known ones.
     """
     if not isinstance(name, str):
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
@@ -78,18 +84,56 @@ def load(
     if _is_folder(name):
         from .adapters.build import load_folder
 
-        return load_folder(Path(name), trust_remote_code=trust_remote_code, dtype=dtype)
-    from .adapters.hub import is_id, load_hub
+        def read() -> Model:
+            read_card.cache_clear()  # its files may have changed since
+            return load_folder(Path(name), trust_remote_code=trust_remote_code, dtype=dtype)
+
+        return _kept((_stamp(Path(name)), trust_remote_code, dtype), read)
+    from .adapters.hub import NoRoom, allowed, is_id, load_hub
 
     if is_id(name):
-        return load_hub(
-            name, revision, trust_remote_code=trust_remote_code, dtype=dtype, eight_bit=eight_bit,
-            progress=progress,
-        )  # fmt: skip
+        allowed(name, revision, trust_remote_code, dtype, eight_bit)
+
+        def fetched() -> Model:
+            return load_hub(
+                name, revision, trust_remote_code=trust_remote_code, dtype=dtype,
+                eight_bit=eight_bit, progress=progress,
+            )  # fmt: skip
+
+        def opened() -> Model:
+            try:
+                return fetched()
+            except NoRoom:
+                if not _OPEN:
+                    raise
+                _OPEN.clear()
+                return fetched()
+
+        return _kept((name, revision, trust_remote_code, dtype, eight_bit), opened)
     raise ValueError(
         f"no model {shown(name)}; there are {', '.join(models())}, or give a checkpoint's folder "
         "or its id on the hub, owner/name"
     )
+
+
+def _kept(key: Hashable, opened: Callable[[], Model]) -> Model:
+    """The model under this key, opened once however many ask at the same time."""
+    with _TURNS.setdefault(key, threading.Lock()):
+        if key not in _OPEN:
+            _OPEN[key] = opened()
+        _OPEN.move_to_end(key)
+        while len(_OPEN) > KEPT:
+            _OPEN.popitem(last=False)
+        return _OPEN[key]
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Where a checkpoint's files are, how old and how large: they are those that were read."""
+    own = (folder / "lab.json").exists()
+    places = {folder, tokenizer_folder(folder), own and target_folder(folder)}
+    files = sorted(file for place in places if place and place.is_dir() for file in place.iterdir())
+    told = [(file, file.stat()) for file in files]
+    return tuple((str(file.resolve()), know.st_mtime_ns, know.st_size) for file, know in told)
 
 
 def _is_folder(name: str) -> bool:

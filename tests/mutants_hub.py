@@ -14,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HUB, FAMILIES = "tests/test_hub.py", "tests/test_families.py"
 OPENING, DIT = "tests/test_opening.py", "tests/test_dit.py"
+CHECKPOINT = "tests/test_checkpoint.py"
 A = "lab/adapters/"
+ONCE = f"{CHECKPOINT}::test_a_folder_is_opened_once_until_its_files_change"
+OPEN = f"{HUB}::test_an_id_stays_open_from_run_to_run"
 PADS = f"{FAMILIES}::test_pads_are_invisible_and_shift_no_position"
 FRAME = f"{FAMILIES}::test_a_masked_net_sees_its_frame_round_the_canvas"
 SPACE = f"{HUB}::test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code"
@@ -107,6 +110,17 @@ MUTANTS = [
      f"{DIT}::test_time_is_heard_where_the_net_was_trained_with_it"),
     (A + "dit.py", "allowed(visible, self.card.attention,", 'allowed(visible, "causal",',
      f"{DIT}::test_a_block_sees_what_is_left_of_it_and_nothing_right"),
+    ("lab/suites.py", "if key not in _OPEN:", "if True:", OPEN),
+    ("lab/suites.py", "        allowed(name, revision, trust_remote_code, dtype, eight_bit)\n", "",
+     OPEN),
+    ("lab/suites.py", "                _OPEN.clear()\n", "                raise\n",
+     f"{HUB}::test_what_is_open_makes_room_for_what_is_asked_for"),
+    ("lab/suites.py", "while len(_OPEN) > KEPT:", "while False:", ONCE),
+    ("lab/suites.py", "know.st_mtime_ns, know.st_size", "0, 0", ONCE),
+    ("lab/suites.py", "with _TURNS.setdefault(key, threading.Lock()):", "if True:",
+     f"{CHECKPOINT}::test_two_that_ask_at_once_get_one_net"),
+    (A + "checkpoint.py", "    with LOADING:\n", "    if True:\n",
+     f"{CHECKPOINT}::test_a_folder_waits_for_a_net_that_loads"),
 ]
 # fmt: on
 

@@ -2,14 +2,19 @@
 
 import json
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 import lab
+from lab.adapters import build
 from lab.adapters.attention import additive, allowed, positions
 from lab.adapters.model import Opened
 from lab.canvas import Row, lay_out
+from lab.suites import _LOADING, KEPT
 from samplers.core import Canvas
 from tests import tiny
 from tests.laws import record
@@ -206,10 +211,50 @@ def test_pickled_weights_are_refused_unread(folder, name):
         lab.load(str(folder))
 
 
-def test_a_folder_without_its_facts_is_refused(folder):
+def test_a_causal_folder_without_its_facts_is_an_autoregressive_net(folder):
     (folder / "lab.json").unlink()
-    with pytest.raises(ValueError, match=r"net has no lab\.json"):
-        lab.load(str(folder))
+    model = lab.load(str(folder))
+    assert (model.card.attention, model.card.name) == ("causal", "net")
+    (run,) = lab.run("autoregressive", model, "One day", gen_length=4)
+    assert run.output
+    with pytest.raises(ValueError, match=r"llada needs attention full, this model has causal"):
+        lab.run("llada", model, "One day")
+
+
+def test_a_folder_is_opened_once_until_its_files_change(folder, tmp_path):
+    model = lab.load(str(folder))
+    assert lab.load(str(folder)) is model and lab.load(f"{folder}/../net") is model
+    facts = json.loads((folder / "lab.json").read_text())
+    (folder / "lab.json").write_text(json.dumps({**facts, "context": 32}))
+    fresh = lab.load(str(folder))
+    assert fresh is not model and fresh.card.context == 32
+    others = [lab.load(str(shutil.copytree(folder, tmp_path / str(n)))) for n in range(KEPT)]
+    assert lab.load(str(folder)) is not fresh, "the one used least lately was let go"
+    assert lab.load(str(tmp_path / str(KEPT - 1))) is others[-1]
+
+
+def test_two_that_ask_at_once_get_one_net(folder, monkeypatch):
+    opened, honest = [], build.load_checkpoint
+
+    def slow(path):
+        opened.append(path)
+        time.sleep(0.2)
+        return honest(path)
+
+    monkeypatch.setattr(build, "load_checkpoint", slow)
+    with ThreadPoolExecutor() as pool:
+        nets = list(pool.map(lab.load, [str(folder)] * 4))
+    assert len(opened) == 1 and all(net is nets[0] for net in nets)
+
+
+def test_a_folder_waits_for_a_net_that_loads(folder):
+    thread = threading.Thread(target=lab.load, args=[str(folder)])
+    with _LOADING:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_unknown_facts_do_not_hinder(folder):

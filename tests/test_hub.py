@@ -8,6 +8,7 @@ from huggingface_hub import constants
 
 import lab
 from lab.adapters import families, hub
+from lab.suites import _OPEN
 from tests import fake_hub, published, tiny
 from tests.fake_hub import COMMIT
 
@@ -19,6 +20,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("SPACE_ID", raising=False)
     huggingface_hub.close_session()
+    _OPEN.clear()
     with fake_hub.serve() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
         yield running
@@ -49,11 +51,34 @@ def test_an_id_is_fetched_opened_and_run_and_its_commit_kept(bert, capfd):
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len(bert.fetched("model.safetensors")) == 1
     seen.clear()
+    _OPEN.clear()
     lab.load("google-bert/bert-base-uncased", progress=lambda *now: seen.append(now))
     assert (0, total) == seen[0] and seen[-1] == (total, total), "the cache's files count as done"
     assert len(bert.fetched("model.safetensors")) == 1, "what the cache holds is not fetched again"
     out, error = capfd.readouterr()
     assert not out and "%" not in error, "a load shows no bar of its own"
+
+
+def test_an_id_stays_open_from_run_to_run(bert, monkeypatch):
+    name = "google-bert/bert-base-uncased"
+    runs = [lab.run("max_prob", name, "Once upon", gen_length=5, seed=1)[0] for _ in range(2)]
+    assert runs[0].same_tokens(runs[1]) and len(bert.fetched("model.safetensors")) == 1
+    asked = len(bert.asked)
+    model = lab.load(name)
+    assert lab.load(name) is model and len(bert.asked) == asked, "the hub was asked once"
+    assert lab.load(name, COMMIT) is not model, "another question, another answer"
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    refused(r"a revision must be a commit of 40 hexadecimal digits", name)
+
+
+def test_what_is_open_makes_room_for_what_is_asked_for(bert, monkeypatch):
+    name, free = "google-bert/bert-base-uncased", iter([0, 10**12])
+    lab.load(name)
+    monkeypatch.setattr(hub, "free_memory", lambda: next(free))
+    assert lab.load(name, COMMIT).card.revision == COMMIT and len(_OPEN) == 1
+    _OPEN.clear()
+    monkeypatch.setattr(hub, "free_memory", lambda: 0)
+    refused(r"of memory, 0\.00 MB are free", name)
 
 
 def test_a_file_that_is_no_part_of_a_model_is_left_there(server, tmp_path):

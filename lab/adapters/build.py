@@ -20,7 +20,6 @@ from .wrap import Wrapped
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "mask_token_id")
-PLAIN = "Causal language models"
 META = ("architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version")
 
 
@@ -83,13 +82,13 @@ def build(
 def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "float32") -> Model:
     """Open a folder: with lab.json as the lab wrote it, without as what its family says.
 
-    A plain causal class alone does not tell how its net was trained: it needs lab.json.
+    A plain causal class without lab.json is an autoregressive net: what else it may have been
+    trained for, only lab.json tells.
     """
     config = read_config(folder) if (folder / "config.json").exists() else {}
     # A masked language model that `lab train` went on with opens as its family does.
     masked = any(name.endswith("ForMaskedLM") for name in config.get("architectures") or ())
-    own = not config or ((folder / "lab.json").exists() and not masked)
-    if own or recognise(config, folder.name).name == PLAIN:
+    if not config or ((folder / "lab.json").exists() and not masked):
         return load_checkpoint(folder)
     return build(folder, folder.name, trust_remote_code=trust_remote_code, dtype=dtype)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .attention import additive, allowed, positions
 from .card import read_card, target_folder, tokenizer_folder
-from .model import Model, ModelCard
+from .model import LOADING, Model, ModelCard
 from .words import WordTokenizer
 
 
@@ -136,18 +136,19 @@ def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No bar and no report while weights load: progress is the consumer's to show."""
+    """One load at a time, with no bar and no report: progress is the consumer's to show."""
     from transformers.utils import logging
 
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+    with LOADING:
+        shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if shown:
+                logging.enable_progress_bar()
 
 
 def no_safetensors(name: str) -> str:

@@ -51,6 +51,10 @@ class Offer:
         return sum(self.files.values())
 
 
+class NoRoom(ValueError):
+    """It would not fit into the memory that is free now."""
+
+
 def is_id(name: str) -> bool:
     """Whether a name has the form of a hub id, owner/name."""
     return bool(ID.fullmatch(name)) and ".." not in name
@@ -71,7 +75,7 @@ def look_up(
     """
     from huggingface_hub import HfApi
 
-    _allowed(name, revision, trust_remote_code, dtype, eight_bit)
+    allowed(name, revision, trust_remote_code, dtype, eight_bit)
     with explained(name, revision):
         info = HfApi(endpoint=endpoint()).model_info(
             name, revision=revision, timeout=TIMEOUT, files_metadata=True
@@ -131,7 +135,7 @@ def load_hub(
 def fits(offer: Offer) -> None:
     """ValueError with the numbers where memory or disk are too small for it."""
     if offer.memory > offer.free:
-        raise ValueError(
+        raise NoRoom(
             f"{offer.name} needs about {gb(offer.memory)} of memory, {gb(offer.free)} are free; "
             'load it with dtype="bfloat16", in 8 bits, or choose a smaller checkpoint'
         )
@@ -193,9 +197,10 @@ def parameters(folder: Path) -> int:
     return count
 
 
-def _allowed(
+def allowed(
     name: str, revision: str | None, trust_remote_code: bool, dtype: str, eight_bit: bool
 ) -> None:
+    """ValueError for what is never loaded like this, or not on a public Space."""
     if not is_id(name):
         raise ValueError(f"a hub id is owner/name, got {shown(name)}")
     if revision is not None and not (isinstance(revision, str) and revision.strip()):

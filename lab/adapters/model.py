@@ -3,6 +3,7 @@
 B rows, T columns, W = window width, V = `card.vocab_size`, mask and specials counted.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from samplers.core import Canvas
+
+# transformers patches torch while it loads: two loads at once leave weights uninitialised.
+LOADING = threading.RLock()
 
 
 @dataclass(frozen=True)
