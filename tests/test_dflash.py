@@ -1,6 +1,7 @@
 """Law P13, lossless: whatever the drafter, the text is the model's own, all of gen_length."""
 
 import math
+from time import sleep
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import lab
 import samplers
 from lab.metrics import metrics, table
+from lab.ui.view import shown_metrics
 from tests import tiny
 from tests.laws import check, record
 from tests.replay import exact_law
@@ -157,6 +159,10 @@ def test_acceptance_length_is_told_where_something_was_drafted():
     assert all(math.isnan(metrics(one).acceptance_length) for one in plain)
     assert "Tokens kept per draft" in table([*run, *plain]).columns
     assert "Tokens kept per draft" not in table(plain).columns
+    assert ["kept / draft", f"{metrics(run[0]).acceptance_length:.2f}"] in [
+        line[:2] for line in shown_metrics(run[0])
+    ]
+    assert not [line for line in shown_metrics(plain[0]) if "draft" in line[0]]
 
 
 def test_a_guess_shows_what_was_kept_and_beyond_it_what_was_drafted():
@@ -193,3 +199,47 @@ def test_more_columns_than_the_drafter_has_are_refused():
     opened = run.plan.model.open(run.plan.canvas)
     with pytest.raises(ValueError, match=r"drafts at most 3 columns at a time, got 4"):
         opened.draft(run.plan.canvas.tokens, window=slice(2, 6))
+
+
+def test_a_draft_costs_time_and_no_call():
+    def slow(tokens):
+        sleep(0.03)
+        return drafted("good", tokens)
+
+    card = chain(length=20).card
+    settings = {"gen_length": 13, "temperature": 0.0}
+    runs = [
+        record("dflash", lab.wrap(following, card, drafter=drafter), [[1]], **settings)
+        for drafter in (slow, lambda tokens: drafted("good", tokens))
+    ]
+    late, fast = (run.frames[-1] for run in runs)
+    assert late.calls[0] == fast.calls[0] == 4  # one for the prompt, three for twelve tokens
+    assert late.model_seconds[0] >= 3 * 0.03 and fast.model_seconds[0] < 3 * 0.03
+
+
+def test_a_drafter_and_its_length_go_together():
+    with_length, without = chain().card, lab.oracle(PI, A, length=4).card
+    for card, drafter in ((with_length, None), (without, following)):
+        with pytest.raises(ValueError, match=r"a drafter and card\.draft_length go together"):
+            lab.wrap(following, card, drafter=drafter)
+    with pytest.raises(ValueError, match=r"needs a callable as drafter, got int"):
+        lab.wrap(following, with_length, drafter=4)
+    for length in (1, 2.0, True, "4"):
+        with pytest.raises(ValueError, match=r"draft_length must be a whole number of at least 2"):
+            lab.oracle(PI, A, draft_length=length)
+    with pytest.raises(ValueError, match=r"has no hybrid noise; leave one of the two out"):
+        lab.table([[0, 1]], draft_length=2, corruption="hybrid")
+
+
+def test_a_causal_oracle_knows_what_stands_left_and_nothing_else():
+    model, x = chain(length=5), torch.tensor([[0, 2, 1, MASK, 1]])
+    logits = model.denoise(x)[0, :, :MASK]
+    wanted = torch.tensor([PI, *(A[token] for token in (0, 2, 1))])
+    assert torch.allclose(logits[:4].exp(), wanted, atol=1e-6)
+    unknown = torch.tensor(A[1]) @ torch.tensor(A)  # after a hole: its marginal
+    assert torch.allclose(logits[4].exp(), unknown, atol=1e-6)
+    opened = model.open(record("dflash", model, [[0, 2]], gen_length=3).plan.canvas)
+    ahead = opened.draft(torch.tensor([[0, 2, MASK, MASK, 1]]), window=slice(2, 5))
+    assert torch.allclose(ahead[0, 0, :MASK].exp(), torch.tensor(A[2]), atol=1e-6)
+    third = torch.tensor(A[2]) @ torch.tensor(A) @ torch.tensor(A)
+    assert torch.allclose(ahead[0, 2, :MASK].exp(), third, atol=1e-6), "it knew its own answer"

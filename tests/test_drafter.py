@@ -196,6 +196,22 @@ def test_what_is_kept_between_calls_is_what_a_fresh_call_computes(agreeing):
     assert compared["calls"] > 12 and compared["drafts"] > 8
 
 
+@pytest.mark.parametrize("column", [3, 7, 8, 9])
+def test_text_that_changed_since_it_was_read_is_read_again(agreeing, column):
+    pair, _ = agreeing
+    tokens = torch.tensor(tiny.prompts([14]))
+    changed = tokens.clone()
+    changed[:, column] += 1
+    seen = torch.ones_like(tokens, dtype=torch.bool)
+    canvas = Canvas(tokens, ~seen, seen, pair.card.mask_id)
+    for name in ("draft", "__call__"):
+        held, fresh = pair.open(canvas), Opened(pair, canvas, caches=False)
+        held(tokens, window=slice(6, 12))
+        window = slice(11, 13)
+        found, wanted = (getattr(one, name)(changed, window=window) for one in (held, fresh))
+        assert torch.allclose(found, wanted, atol=1e-4), name
+
+
 def test_an_accepted_draft_is_not_read_again(agreeing):
     pair, prompt = agreeing
     read = []
@@ -299,6 +315,7 @@ def test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes(tmp_path):
         "post_attention_layernorm.weight": [hidden],
     }
     theirs = lab.load(str(hub))
+    assert (theirs.card.name, theirs.card.draft_length) == ("hub", BLOCK)
     runs = [record("dflash", one, [[50, 51]], gen_length=20, seed=2) for one in (mine, theirs)]
     assert (runs[0].frames[-1].guess == runs[1].frames[-1].guess).all()
     for name, value in mine.drafter.state_dict().items():

@@ -1,5 +1,6 @@
 """A Trajectory as its panel shows it: steps, numbers and verdict; no run and no model needed."""
 
+import math
 from typing import Any
 
 from lab import checks
@@ -32,6 +33,9 @@ def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
         ["tokens / call", per_call, "tokens that stand at the end, per call"],
         ["model time", f"{numbers.model_seconds:.2f} s", "seconds inside the model, nothing else"],
     ]
+    if not math.isnan(numbers.acceptance_length):
+        kept = "tokens that a call keeps of a draft, the model's own next one counted"
+        shown.append(["kept / draft", f"{numbers.acceptance_length:.2f}", kept])
     if numbers.edits:
         shown.append(["edits", str(numbers.edits), "written tokens replaced by others"])
     if numbers.remasks:
