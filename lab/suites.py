@@ -1,5 +1,6 @@
 """Which models there are, which of them belong together, and how to load one by name."""
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -104,9 +105,8 @@ def load(
             try:
                 return fetched()
             except NoRoom:
-                if not _OPEN:
+                if not let_go():
                     raise
-                _OPEN.clear()
                 return fetched()
 
         return _kept((name, revision, trust_remote_code, dtype, eight_bit), opened)
@@ -114,6 +114,14 @@ def load(
         f"no model {shown(name)}; there are {', '.join(models())}, or give a checkpoint's folder "
         "or its id on the hub, owner/name"
     )
+
+
+def let_go() -> bool:
+    """Give up the checkpoints that are kept open, for the memory they hold; False: none were."""
+    held = bool(_OPEN)
+    _OPEN.clear()
+    gc.collect()
+    return held
 
 
 def _kept(key: Hashable, opened: Callable[[], Model]) -> Model:

@@ -11,6 +11,7 @@ import pytest
 
 import lab
 from lab.adapters import hub as hub_of_lab
+from lab.suites import _OPEN
 from lab.ui import compute, other
 from lab.ui.app import pressed_with, settings_for
 from lab.ui.examples import examples
@@ -99,6 +100,17 @@ def test_what_does_not_fit_is_refused_with_the_numbers(hub, monkeypatch):
     with pytest.raises(ValueError, match=r"needs about 38\.40 GB of memory, 16\.00 GB are free"):
         other.look_up(BERT)
     assert not hub.fetched(".safetensors")
+
+
+def test_what_was_opened_before_makes_room(hub, monkeypatch):
+    first, _ = load(other.look_up(MINE))
+    kept = other.model(first.name)
+    monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 10 if _OPEN else 10**9)
+    assert other.model(first.name) is kept
+    assert other.look_up(BERT).offer.free == 10**9
+    monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 10)
+    with pytest.raises(ValueError, match="of memory"):
+        other.look_up(BERT)
 
 
 def test_a_folder_is_told_and_loaded_like_an_id(hub, tmp_path, monkeypatch):
@@ -215,6 +227,8 @@ def test_the_form_follows_the_model_and_finds_its_way_back(hub, tmp_path):
     back = settings_for("stories", form)["panels"]
     assert back[0] is None and back[1]["sampler"] not in ("autoregressive", None)
     assert back[2:] == opened["panels"][2:]
+    again = settings_for("sudoku9", settings_for("stories", form))
+    assert settings_for("stories", again)["panels"][0] is None
 
 
 def test_run_pressed_before_the_suite_came_back_takes_the_new_one():

@@ -11,6 +11,7 @@ import lab
 from lab import limits
 from lab.adapters.card import read_card
 from lab.adapters.model import Model, ModelCard
+from lab.suites import let_go
 from samplers import SAMPLERS
 from samplers.registry import shown
 
@@ -105,7 +106,13 @@ def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) 
                              f"got {shown(asked)}")  # fmt: skip
         offer = hub.look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype)
         found = _found(whole, offer, lambda: read_card(_texts(offer)))
-    hub.fits(found.offer)
+    try:
+        hub.fits(found.offer)
+    except hub.NoRoom:  # what was opened before may hold the memory
+        if not let_go():
+            raise
+        found = replace(found, offer=replace(found.offer, free=hub.free_memory()))
+        hub.fits(found.offer)
     return found
 
 
