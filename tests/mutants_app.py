@@ -19,7 +19,7 @@ SAVED, LOADED = "tests/test_app_opened.py", "tests/browser/test_other.py"
 RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
 STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
 OTHER, FIELD, PAGES = (f"lab/ui/{name}.py" for name in ("other", "field", "app"))
-SUITES, STYLE = "lab/suites.py", "assets/style.css"
+STYLE = "assets/style.css"
 
 # (file, what stands there, what replaces it, the test that must fail)
 MUTANTS = [
@@ -48,8 +48,6 @@ MUTANTS = [
      f"{APP}::test_a_closed_run_gives_the_lock_back"),
     (COMPUTE, "if LOCK.acquire(timeout=WAIT):", "if True:",
      f"{APP}::test_a_second_run_waits_for_the_first_and_may_give_up"),
-    (SUITES, "with _LOADING:\n        return _net(name)", "if 1:\n        return _net(name)",
-     f"{APP}::test_nets_are_loaded_one_at_a_time"),
     (STRIP, "fresh = [_step(trajectory, s) for s in range(len(sent), count)]",
      "fresh = [_step(trajectory, s) for s in range(count)]",
      f"{APP}::test_the_stream_only_appends_and_ends_with_the_last_state"),

@@ -12,9 +12,8 @@ import pytest
 
 import lab
 from lab import export, limits
-from lab.suites import _LOADING
 from lab.ui import build, compute
-from lab.ui.app import _load, asked_for, chosen_from
+from lab.ui.app import asked_for, chosen_from
 from lab.ui.lane import Lane, Request, explain, fits, notes
 from lab.ui.panel import edges, strip
 from lab.ui.press import press
@@ -109,23 +108,6 @@ def test_a_closed_run_gives_the_lock_back():
     assert compute.LOCK.locked()
     told.close()
     assert not compute.LOCK.locked()
-
-
-@pytest.mark.parametrize(
-    "load",
-    [
-        lambda: _load("sudoku6"),
-        lambda: Lane(Request("sudoku6", template="[MASK]*36"), FOUR[1]).open(10**9),
-    ],
-)
-def test_nets_are_loaded_one_at_a_time(load):
-    thread = threading.Thread(target=load)
-    with _LOADING:
-        thread.start()
-        thread.join(0.5)
-        assert thread.is_alive()
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 def test_a_second_run_waits_for_the_first_and_may_give_up():
