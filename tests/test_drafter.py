@@ -212,6 +212,19 @@ def test_text_that_changed_since_it_was_read_is_read_again(agreeing, column):
         assert torch.allclose(found, wanted, atol=1e-4), name
 
 
+def test_a_row_of_pads_alone_is_no_error(agreeing):
+    pair, _ = agreeing
+    tokens = torch.tensor(tiny.prompts([8, 8]))
+    seen = torch.ones_like(tokens, dtype=torch.bool)
+    seen[1, :6] = False
+    canvas = Canvas(tokens, seen & False, seen, pair.card.mask_id)
+    found = pair.open(canvas)(tokens, window=slice(4, 6))
+    alone = pair.denoise(tokens[:1], window=slice(4, 6))
+    assert torch.allclose(found[0], alone[0], atol=1e-4)
+    with pytest.raises(ValueError, match=r"is causal: its canvas needs a first token"):
+        pair.open(canvas)(tokens, window=slice(4, 7))
+
+
 def test_an_accepted_draft_is_not_read_again(agreeing):
     pair, prompt = agreeing
     read = []

@@ -94,14 +94,15 @@ class Drafted(Checkpoint):
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
         for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
             ids, wanted = line[: window.stop][seen[: window.stop]], seen[window]
+            if not wanted.any():  # nothing but pads
+                continue
             # Output j - 1 speaks of column j, so the last column itself is not read.
             first = len(ids) - int(wanted.sum()) - 1
             if first < 0:
                 raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
             reading = Reading() if cache is None else cache.setdefault(row, Reading())
             reading.forget(min(reading.common(ids[:-1]), first))
-            logits = self._read(ids[:-1], reading)
-            out[wanted] = self._padded(logits[-int(wanted.sum()) :])
+            out[wanted] = self._padded(self._read(ids[:-1], reading, int(wanted.sum())))
         return answer
 
     def draft(
@@ -130,8 +131,8 @@ class Drafted(Checkpoint):
             out[wanted] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
         return answer
 
-    def _read(self, ids: Tensor, reading: Reading) -> Tensor:
-        """Logits [m, V] of the target at those of ids [n] that it has not read; it has now."""
+    def _read(self, ids: Tensor, reading: Reading, wanted: int = 1) -> Tensor:
+        """Let the target read those of ids [n] that it has not read; the last logits [W, V]."""
         from transformers import DynamicCache
 
         past, columns = len(reading.ids), torch.arange(len(reading.ids), len(ids))
@@ -147,6 +148,7 @@ class Drafted(Checkpoint):
             past_key_values=reading.cache,
             use_cache=True,
             output_hidden_states=True,
+            logits_to_keep=wanted,
         )
         fresh = features(out.hidden_states, self.drafter.config.target_layer_ids)[0]
         kept = [reading.features] if past else []
