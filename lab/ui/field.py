@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import lab
+from lab.adapters.hub import gb
 from lab.adapters.reach import on_space
 
 from . import compute, other
@@ -25,7 +26,7 @@ class Field(NamedTuple):
 
     text: gr.Textbox
     examples: gr.Dataset
-    dtype: gr.Dropdown
+    dtype: gr.Radio
     trust: gr.Checkbox
     look: gr.Button
     load: gr.Button
@@ -148,8 +149,6 @@ def facts(found: other.Found, state: str = "") -> str:
 
 def described(found: other.Found) -> dict[str, Any]:
     """What was found, in words, for the page and the API."""
-    from lab.adapters.hub import gb
-
     offer, card = found.offer, found.card
     usual = found.sampler and " ".join(filter(None, [found.sampler, found.preset]))
     return {

@@ -5,21 +5,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lab
 from lab import limits
+from lab.adapters import build, hub
 from lab.adapters.card import read_card
+from lab.adapters.families import Family
 from lab.adapters.model import Model, ModelCard
+from lab.adapters.reach import on_space
 from lab.suites import let_go
 from samplers import SAMPLERS
 from samplers.registry import shown
 
 from . import compute
-
-if TYPE_CHECKING:  # its imports take seconds, which the first page need not wait for
-    from lab.adapters.families import Family
-    from lab.adapters.hub import Offer
 
 MOST = 32  # names that are kept; the weights are kept, and let go, by lab.load
 LONGEST = 300  # characters of an id, an address or a folder
@@ -38,7 +37,7 @@ class Found:
     """
 
     asked: tuple[str, str, bool]
-    offer: "Offer"
+    offer: hub.Offer
     card: ModelCard
     family: str
     tested: str
@@ -89,9 +88,6 @@ def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) 
 
     ValueError with the reason, and the numbers, for what cannot be loaded here.
     """
-    from lab.adapters import hub
-    from lab.adapters.reach import on_space
-
     asked = limits.text("the model", text, LONGEST).strip()
     if not isinstance(dtype, str) or dtype not in hub.DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(hub.DTYPES)}, got {shown(dtype)}")
@@ -122,7 +118,6 @@ def load(found: Found, tell: Callable[[str, float | None], None], stop: threadin
     tell(words, share): how far it is; share in [0, 1], None where that cannot be known. ValueError
     once `stop` is set, and for what is damaged or no longer fits.
     """
-    from lab.adapters import hub
 
     def report(done: int, total: int) -> None:
         if stop.is_set():
@@ -156,17 +151,13 @@ def _id(text: str) -> tuple[str, str | None]:
     return name, revision or None
 
 
-def _texts(offer: "Offer") -> Path:
+def _texts(offer: hub.Offer) -> Path:
     """Fetch all of an offer but its weights."""
-    from lab.adapters import hub
-
     small = {file: size for file, size in offer.files.items() if not file.endswith(".safetensors")}
     return hub.fetch(replace(offer, files=small))
 
 
 def _folder(folder: Path, asked: tuple[str, str, bool]) -> Found:
-    from lab.adapters import build, hub
-
     if not list(folder.glob("*.safetensors")):
         raise ValueError(build.no_safetensors(folder.name))
     config, family = build.read_config(folder), None
@@ -180,7 +171,7 @@ def _folder(folder: Path, asked: tuple[str, str, bool]) -> Found:
 
 
 def _found(
-    asked: tuple[str, str, bool], offer: "Offer", own_card: Callable[[], ModelCard]
+    asked: tuple[str, str, bool], offer: hub.Offer, own_card: Callable[[], ModelCard]
 ) -> Found:
     family = offer.family
     if family is None:
@@ -194,6 +185,6 @@ def _found(
                  family.sampler, family.preset)  # fmt: skip
 
 
-def _dtype(family: "Family | None", asked: tuple[str, str, bool]) -> str:
+def _dtype(family: Family | None, asked: tuple[str, str, bool]) -> str:
     """The dtype it is opened in: nets of our own classes are small and always kept whole."""
     return "float32" if family is None or family.adapter == "dit" else asked[1]
