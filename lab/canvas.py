@@ -1,7 +1,7 @@
 """Text in, a canvas with holes out: prompts, chats, templates and id lists, and back to text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from samplers.core import Canvas
 from . import limits
 from .adapters.model import Model, ModelCard
 
+Options = Mapping[str, Any]
 HOLE = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
 
 
@@ -42,12 +43,21 @@ def as_list(prompts: Any) -> list[Any]:
     )
 
 
-def encode(model: Model, prompt: Any) -> list[int]:
-    """Token ids of one prompt: text, a chat, or ids given directly (checked, taken as they are)."""
+def is_chat(prompt: Any) -> bool:
+    """Whether one prompt is a chat: a list of turns."""
+    text = isinstance(prompt, str)
+    return not text and bool(prompt) and all(isinstance(turn, dict) for turn in prompt)
+
+
+def encode(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
+    """Token ids of one prompt: text, a chat, or ids given directly (checked, taken as they are).
+
+    options: what the model's chat template takes besides the chat.
+    """
     if isinstance(prompt, str):
         return _text_ids(model, prompt)
-    if prompt and all(isinstance(turn, dict) for turn in prompt):
-        return _chat_ids(model, prompt)
+    if is_chat(prompt):
+        return _chat_ids(model, prompt, options or {})
     for token in prompt:
         whole = isinstance(token, int) and not isinstance(token, bool)
         if not whole or not 0 <= token < model.card.vocab_size:
@@ -58,16 +68,16 @@ def encode(model: Model, prompt: Any) -> list[int]:
     return list(prompt)
 
 
-def prompt_row(model: Model, prompt: Any, gen_length: int) -> Row:
+def prompt_row(model: Model, prompt: Any, gen_length: int, options: Options | None = None) -> Row:
     """A prompt followed by gen_length holes; an empty one gets the model's start token."""
-    ids = encode(model, prompt)
+    ids = encode(model, prompt, options)
     if not ids and model.card.bos_id is not None:
         ids = [model.card.bos_id]
     holes = [model.card.mask_id or 0] * gen_length
     return Row((*ids, *holes), (False,) * len(ids) + (True,) * gen_length)
 
 
-def template_row(model: Model, template: Any) -> Row:
+def template_row(model: Model, template: Any, options: Options | None = None) -> Row:
     """Text with [MASK] or [MASK]*8 as holes, or ids in which the mask id is a hole.
 
     One space before a hole belongs to the token that will fill it. A causal model cannot answer
@@ -75,8 +85,8 @@ def template_row(model: Model, template: Any) -> Row:
     """
     mask = model.card.mask_id or 0
     if not isinstance(template, str):
-        if template and isinstance(template[0], dict):
-            template = _render(model, template)
+        if is_chat(template):
+            template = _render(model, template, options or {})
         else:
             ids = encode(model, template)
             return _begun(model, ids, [token == mask for token in ids])
@@ -123,6 +133,17 @@ def lay_out(
     return Canvas(tokens, writable, visible, card.mask_id, card.eos_ids, layout, block_length)
 
 
+def output(card: ModelCard, tokens: Sequence[int], writable: Sequence[bool]) -> list[int]:
+    """Trim a row [L]: its ids from the first writable column up to and with the first EOS there."""
+    kept: list[int] = []
+    for token, free in zip(map(int, tokens), writable, strict=True):
+        if (free or kept) and not (free and token in (card.mask_id, card.pad_id)):
+            kept.append(token)
+            if free and token in card.eos_ids:
+                break
+    return kept
+
+
 def decode(model: Model, ids: Sequence[int]) -> str:
     """Readable text of ids, special tokens left out; the ids themselves without a tokenizer."""
     if model.tokenizer is None:
@@ -157,24 +178,25 @@ def _text_ids(model: Model, text: str) -> list[int]:
     return model.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
-def _render(model: Model, chat: list[dict[str, str]]) -> str:
+def _render(model: Model, chat: Sequence[dict[str, str]], options: Options) -> str:
     for turn in chat:
         if set(turn) != {"role", "content"} or not all(isinstance(v, str) for v in turn.values()):
             raise ValueError(f"a chat turn is {{role, content}}, both text, got {str(turn)[:60]}")
     if getattr(model.tokenizer, "chat_template", None) is None:
         raise ValueError(f"{model.card.name} has no chat template: give the prompt as plain text")
-    return model.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+    given = {"add_generation_prompt": True, **options, "tokenize": False}
+    return model.tokenizer.apply_chat_template(chat, **given)
 
 
-def _chat_ids(model: Model, chat: list[dict[str, str]]) -> list[int]:
+def _chat_ids(model: Model, chat: list[dict[str, str]], options: Options) -> list[int]:
     """The chat template's own markers become special tokens, those in the turns' text do not."""
-    whole = _render(model, chat)
+    whole = _render(model, chat, options)
     markers = list(model.tokenizer.get_added_vocab())
     if not any(marker in turn["content"] for turn in chat for marker in markers):
         return model.tokenizer(whole, add_special_tokens=False).input_ids
     places = [{**turn, "content": f"\ue000{i}\ue001"} for i, turn in enumerate(chat)]
     ids = []
-    for part in re.split("(\ue000\\d+\ue001)", _render(model, places)):
+    for part in re.split("(\ue000\\d+\ue001)", _render(model, places, options)):
         if part.startswith("\ue000"):
             ids += _text_ids(model, chat[int(part[1:-1])]["content"])
         elif part:

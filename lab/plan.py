@@ -1,5 +1,6 @@
 """Check a run before it begins: sampler, model, parameters, text, limits, canvas."""
 
+import json
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -41,6 +42,7 @@ def plan(
     rows: int = 1,
     first_row: int = 0,
     preset: str | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
     params: dict[str, Any] | None = None,
 ) -> Plan:
     """Check everything and lay the canvas out. ValueError before any work is done."""
@@ -56,18 +58,19 @@ def plan(
     rows = limits.whole("rows", rows, 1, limits.ROWS)
     first_row = limits.whole("first_row", first_row, 0, limits.FIRST_ROW)
     given, asked = _given(prompts, template), gen_length
+    options = _options(chat_template_kwargs, given)
     if template is None:
-        encoded = [len(canvases.encode(model, prompt)) or (card.bos_id is not None)
+        encoded = [len(canvases.encode(model, prompt, options)) or (card.bos_id is not None)
                    for prompt in given]  # fmt: skip
         left = limits.GEN_LENGTH if card.length is None else card.length - max(encoded)
         if gen_length is None:
             gen_length = min(64, left) if card.length is None else left
         gen_length = limits.whole("gen_length", gen_length, 1, limits.GEN_LENGTH)
-        laid = [canvases.prompt_row(model, prompt, gen_length) for prompt in given]
+        laid = [canvases.prompt_row(model, prompt, gen_length, options) for prompt in given]
     elif asked is not None or prompts not in ("", [], None):
         raise ValueError("template already says what to fill: leave prompts and gen_length out")
     else:
-        laid = [canvases.template_row(model, one) for one in given]
+        laid = [canvases.template_row(model, one, options) for one in given]
         gen_length = None
     longest = max(len(row.ids) for row in laid)
     sliding = bool(values.get("sliding_window"))
@@ -89,6 +92,8 @@ def plan(
     key = "prompt" if template is None else "template"
     shared = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
               "versions": _versions()}  # fmt: skip
+    if options:
+        shared["chat_template_kwargs"] = options
     settings = tuple({**shared, key: one} for one in given for _ in range(rows))
     return Plan(chosen, model, suite, values, canvas, seed, first_row, settings, work)
 
@@ -98,6 +103,23 @@ def _given(prompts: Any, template: Any) -> list[Any]:
     given = canvases.as_list("" if value is None else value)
     limits.prompts(name, given)
     return given
+
+
+def _options(options: Any, given: list[Any]) -> dict[str, Any]:
+    if options is None:
+        return {}
+    rule = "chat_template_kwargs must be a dict of names to what JSON can hold, without tokenize"
+    if not isinstance(options, dict) or "tokenize" in options:
+        raise ValueError(f"{rule}, got {shown(options)}")
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError(f"{rule}, got {shown(options)}") from None
+    if not all(isinstance(name, str) for name in options):
+        raise ValueError(f"{rule}, got {shown(options)}")
+    if not any(map(canvases.is_chat, given)):
+        raise ValueError("chat_template_kwargs go with chats ({role, content}); leave them out")
+    return dict(options)
 
 
 def _preset(sampler: Sampler, preset: str | None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Run:
         guess = spread("guess", -1, np.int32)
         top_ids = spread("top_ids", -1, np.int32, TOP)
         used |= {int(i) for i in np.unique(guess)} | {int(i) for i in np.unique(top_ids)}
-        output = self._output(tokens[-1], writable)
+        output = canvases.output(plan.model.card, tokens[-1], writable)
         number = plan.first_row + row
         names = {"suite": plan.suite, "model": card["name"], "sampler": plan.sampler.name,
                  "seed": plan.seed, "row": number}  # fmt: skip
@@ -126,16 +126,6 @@ class Run:
             **names,
         )
 
-    def _output(self, tokens: np.ndarray, writable: np.ndarray) -> list[int]:
-        """Ids from the first writable column up to and with the first generated EOS."""
-        card, output = self.plan.model.card, []
-        for token, free in zip(tokens.tolist(), writable, strict=True):
-            if (free or output) and not (free and token in (card.mask_id, card.pad_id)):
-                output.append(token)
-                if free and token in card.eos_ids:
-                    break
-        return output
-
 
 def _span(writable: np.ndarray) -> tuple[int, int]:
     columns = writable.nonzero()[0]
@@ -153,12 +143,14 @@ def start(
     rows: int = 1,
     first_row: int = 0,
     preset: str | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
     **params: Any,
 ) -> Run:
     """Check everything at once and return a Run that has made no call yet."""
     checked = plan(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, params=params,
+        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs,
+        params=params,
     )  # fmt: skip
     return Run(checked)
 
@@ -174,12 +166,13 @@ def stream(
     rows: int = 1,
     first_row: int = 0,
     preset: str | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
     **params: Any,
 ) -> Iterator[Frame]:
     """The Frames of a run as they happen; see `run` for the arguments."""
     made = start(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, **params,
+        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
     )  # fmt: skip
     return iter(made)
 
@@ -195,6 +188,7 @@ def run(
     rows: int = 1,
     first_row: int = 0,
     preset: str | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
     **params: Any,
 ) -> list[Trajectory]:
     """Run a sampler to its end and return a Trajectory a row.
@@ -204,11 +198,13 @@ def run(
     with `[MASK]` or `[MASK]*8` as holes; then prompts and gen_length stay out. gen_length: 64, or
     what the oracle's length leaves. rows: copies a prompt; copy number r (counted over all
     prompts) draws from (seed, first_row + r), so a row alone is the same call with its first_row.
+    chat_template_kwargs: what the model's chat template takes besides the chat, such as
+    {"enable_thinking": False}.
     Other names are the sampler's parameters. ValueError (rule, value, way out) before any call.
     """
     made = start(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, **params,
+        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
     )  # fmt: skip
     for _ in made:
         pass

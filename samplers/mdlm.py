@@ -74,11 +74,10 @@ def mdlm(
         for step in ancestral(denoise, canvas, noise, x, window, pairs, schedule, weigh, frozen):
             x = step.tokens
             yield step
-        if (hole := canvas.holes(x, window, frozen(x))).any():  # only where sampling_eps > 0
-            t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(times[-1])), x)
-            ids = denoise(x, window=window, rows=hole.any(-1), t=t).argmax(-1)
-            x = write(x, window, hole, ids)
-            yield Step(x, window, ids.where(hole, -1))
+        left = canvas.holes(x, window, frozen(x))
+        for step in noise_removal(denoise, x, window, left, schedule, sampling_eps):
+            x = step.tokens
+            yield step
         again = _beyond(canvas, kept) & ~frozen(x)[:, None]
         if again.any():
             x = x.masked_fill(again, canvas.mask_id)
@@ -122,6 +121,16 @@ def ancestral(
         if asked or changed.any():
             x = write(x, window, commit, ids)
             yield Step(x, window, ids.where(commit, -1))
+
+
+def noise_removal(
+    denoise: Denoiser, x: Tensor, window: slice, hole: Tensor, schedule: str, eps: float
+) -> Iterator[Step]:
+    """The published last call, at time eps: argmax at the holes [B, W] that are left, if any."""
+    if hole.any():
+        t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(eps)), x)
+        ids = denoise(x, window=window, rows=hole.any(-1), t=t).argmax(-1)
+        yield Step(write(x, window, hole, ids), window, ids.where(hole, -1))
 
 
 def _beyond(canvas: Canvas, kept: int) -> Tensor:

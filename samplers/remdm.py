@@ -18,6 +18,7 @@ from .core import (
     token_weights,
     write,
 )
+from .mdlm import noise_removal
 from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
 from .registry import Choice, Needs, Range, sampler
 
@@ -78,14 +79,7 @@ def remdm(
         recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
         for t, s in pairwise(times):
             hole = free & (x[:, window] == canvas.mask_id)
-            if strategy == "loop":
-                rates = _loop(t_on, t_off, alpha_on, eta, t, s, published)
-            else:
-                rates = _rates(strategy, eta, t, s)
-            move_t, move_s, sigma = rates
-            move_s = move_s if s > 0 else 0.0  # a loop without a last phase ends clean all the same
-            if not published and move_t < 1:  # with more the marginal at s could not be kept
-                sigma = min(sigma, move_s / (1 - move_t))
+            move_t, move_s, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
             rows = hole.any(-1) & stale
             if asked := bool(rows.any()):
                 time = model_time(denoise.card, torch.tensor(1 - move_t), x)
@@ -108,28 +102,33 @@ def remdm(
             if asked or changed.any():
                 x = write(x, window, commit | again, ids.where(commit, canvas.mask_id))
                 yield Step(x, window, ids.where(commit, -1))
-        hole = free & (x[:, window] == canvas.mask_id)
-        if hole.any():  # only where sampling_eps > 0
-            time = model_time(denoise.card, torch.tensor(1 - times[-1]), x)
-            ids = denoise(x, window=window, rows=hole.any(-1), t=time).argmax(-1)
-            x = write(x, window, hole, ids)
-            yield Step(x, window, ids.where(hole, -1))
+        left = free & (x[:, window] == canvas.mask_id)
+        yield from noise_removal(denoise, x, window, left, "linear", sampling_eps)
 
 
-def _rates(strategy: str, eta: float, t: float, s: float) -> tuple[float, float, float]:
-    """(1 - alpha_t, 1 - alpha_s, sigma) of one step; alpha = 1 - t, as published."""
-    most = min(1.0, s / (1 - t)) if t < 1 else 1.0
-    sigma = {
-        "cap": min(eta, most),
-        "rescale": eta * most,
-        "conf": most,
-        "forward_backward": min(1.0, (t - s) / (1 - t)) if t < 1 else 1.0,
-    }[strategy]
-    return t, s, sigma
+def _rates(
+    strategy: str, eta: float, t: float, s: float, published: bool, *phases: float
+) -> tuple[float, float, float]:
+    """(1 - alpha_t, 1 - alpha_s, sigma) of one step; alpha = 1 - t but in a loop, as published."""
+    if strategy == "loop":
+        move_t, move_s, sigma = _loop(eta, t, s, published, *phases)
+    else:
+        most = min(1.0, s / (1 - t)) if t < 1 else 1.0
+        move_t, move_s = t, s
+        sigma = {
+            "cap": min(eta, most),
+            "rescale": eta * most,
+            "conf": most,
+            "forward_backward": min(1.0, (t - s) / (1 - t)) if t < 1 else 1.0,
+        }[strategy]
+    move_s = move_s if s > 0 else 0.0  # a loop without a last phase ends clean all the same
+    if not published and move_t < 1:  # with more the marginal at s could not be kept
+        sigma = min(sigma, move_s / (1 - move_t))
+    return move_t, move_s, sigma
 
 
 def _loop(
-    t_on: float, t_off: float, alpha_on: float, eta: float, t: float, s: float, published: bool
+    eta: float, t: float, s: float, published: bool, t_on: float, t_off: float, alpha_on: float
 ) -> tuple[float, float, float]:
     """The same for `loop`: alpha rises to alpha_on, stands still while tokens go, rises to 1.
 

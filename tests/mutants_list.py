@@ -5,6 +5,7 @@ CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
 NOISE, LLADA, T_LLADA = "samplers/noise.py", "samplers/llada.py", "tests/test_llada.py"
 DIFFUSERS, GOLDEN = "tests/test_llada2_diffusers.py", "tests/test_golden.py"
+CHATS = "tests/test_chats.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -48,8 +49,8 @@ MUTANTS = [
      f"{REVIEW}::test_issue_5_an_eos_filled_before_the_gap_on_its_left_is_found"),
     ("L5 EOS of the prompt", CORE, "eos = self.writable & torch.isin(x, ids)",
      "eos = torch.isin(x, ids)", f"{EOS}::test_eos_in_the_prompt_ends_nothing"),
-    ("L5 text after EOS returned", RECORD, "                    break\n        return output",
-     "                    pass\n        return output",
+    ("L5 text after EOS returned", CANVAS, "                break\n    return kept",
+     "                pass\n    return kept",
      f"{EOS}::test_early_stop_off_fills_on_and_returns_up_to_the_first_eos"),
     ("L5 EOS counts while editing", LLADA2, "(~settled & editing & (posts < max_post_steps))\n",
      "(~settled & editing & (posts < max_post_steps))\n"
@@ -256,4 +257,18 @@ MUTANTS = [
     ("golden: a drafter that is believed", "samplers/dflash.py",
      "agreed = agreed & (~mine | (token == guess[:, place]))", "",
      f"{GOLDEN}::test_a_trace_is_what_it_was"),
+    ("chats: the template's options are dropped", CANVAS,
+     '{"add_generation_prompt": True, **options, "tokenize": False}',
+     '{"add_generation_prompt": True, "tokenize": False}',
+     f"{CHATS}::test_chats_alone_and_in_a_batch_are_what_their_template_makes_of_them"),
+    ("chats: options go missing beside markers", CANVAS, "_render(model, places, options)",
+     "_render(model, places, {})",
+     f"{CHATS}::test_text_that_spells_a_marker_stays_text_under_options_as_well"),
+    ("chats: options are not told", PLAN, '        shared["chat_template_kwargs"] = options\n',
+     "        pass\n",
+     f"{CHATS}::test_a_chat_with_holes_takes_them_too_and_the_settings_tell_runs_apart"),
+    ("chats: options for plain text", PLAN, "if not any(map(canvases.is_chat, given)):",
+     "if False:", f"{CHATS}::test_options_are_checked_before_any_work"),
+    ("chats: the prompt's EOS cuts", CANVAS, "if free and token in card.eos_ids:",
+     "if token in card.eos_ids:", f"{CHATS}::test_an_answer_is_cut_after_its_first_eos"),
 ]  # fmt: skip
