@@ -11,9 +11,11 @@ from torch.nn import functional
 
 import lab
 from lab.metrics import metrics
-from lab.train import evaluate, main
+from lab.train import evaluate, main, regenerate
 from lab.train.acceptance import guessed, kept
+from lab.train.data import read_corpus
 from lab.train.drafter import GAMMA, Blocks, DrafterLearner, build_drafter, dflash
+from lab.train.regenerate import regenerated
 from tests import tiny
 from tests.test_train import STORIES, command
 
@@ -185,3 +187,41 @@ def test_a_target_of_another_kind_or_place_is_refused(data, tmp_path, capsys):
     given[given.index("--out") + 1] = str(tmp_path / "elsewhere" / "drafter")
     assert main(given) == 2
     assert "--out must lie beside its target" in capsys.readouterr().err
+
+
+def test_a_corpus_is_continued_by_the_target_itself(data, tmp_path, capsys):
+    target = tiny.write(tmp_path / "target", "causal-absorbing")
+    model = lab.load(str(target))
+    many_ends = tiny.eos_rich(model)
+    settings = {"temperature": 0.0, "rows": 4, "seed": 2}
+    batches = list(regenerated(many_ends, STORIES[:10], **settings))
+    assert len(batches) == 3 and sum(map(len, batches)) >= 3
+    for text in (text for batch in batches for text in batch):
+        ids = model.tokenizer(text, add_special_tokens=False).input_ids
+        stories = model.tokenizer(STORIES[:10], add_special_tokens=False).input_ids
+        assert any(ids[:4] == story[:4] for story in stories), "not the beginning of a story"
+    assert batches == list(regenerated(many_ends, STORIES[:10], **settings))
+    warm = {**settings, "temperature": 1.0}
+    assert list(regenerated(many_ends, STORIES, **warm)) != list(
+        regenerated(many_ends, STORIES, **{**warm, "seed": 3})
+    )
+
+    out = tmp_path / "new.jsonl"
+    given = [str(target), str(out), "--data", str(data), "--rows", "8", "--stories", "16"]
+    assert regenerate.main(given) == 0
+    old, new = read_corpus(str(data)), [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["text"] for line in new if line["split"] == "valid_v2"] == old.held_out
+    assert {line["split"] for line in new} <= {"valid_v2", "train"}
+    assert regenerate.main(given) == 2
+    assert "is there already; choose another name" in capsys.readouterr().err
+    refused = {
+        "--rows": ("0", "--rows must be at least 1, got 0"),
+        "--temperature": ("9", "temperature must be a number from 0 to 2"),
+    }
+    for flag, (value, words) in refused.items():
+        other = [*given[:1], str(tmp_path / "x.jsonl"), *given[2:], flag, value]
+        assert regenerate.main(other) == 2 and not (tmp_path / "x.jsonl").exists()
+        assert words in capsys.readouterr().err
+    full = tiny.write(tmp_path / "full", "full-absorbing")
+    assert regenerate.main([str(full), str(tmp_path / "x.jsonl"), "--data", str(data)]) == 2
+    assert "autoregressive needs attention causal" in capsys.readouterr().err
