@@ -20,7 +20,7 @@ from lab.adapters.checkpoint import Checkpoint, load_checkpoint
 from lab.train.data import TINY_STORIES, generator, read_corpus
 from samplers.core import Canvas, Noise
 
-GIVEN = (4, 32)  # tokens of a story that stay, drawn anew for each batch
+GIVEN = (4, 32)  # tokens of a story that stay, drawn anew for each batch; half of it at most
 
 
 def regenerated(
@@ -28,19 +28,18 @@ def regenerated(
 ) -> Iterator[list[str]]:
     """Stories a batch of `rows`: their first tokens, then what the model writes up to its EOS.
 
-    A story too short to begin with, and one that does not end within the model's context, is left
-    out. The same seed gives the same texts.
+    A story that does not end within the model's context is left out. The same seed gives the same
+    texts.
     """
     words, card = model.tokenizer, model.card
     encoded = words(stories, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     for first in range(0, len(stories), rows):
-        drawn = torch.randint(*GIVEN, (1,), generator=generator(seed, first))
-        given = int(drawn)
-        part = [ids[:given] for ids in encoded[first : first + rows] if len(ids) > given]
-        if not part:
-            continue
+        part = encoded[first : first + rows]
+        drawn = int(torch.randint(*GIVEN, (1,), generator=generator(seed, first)))
+        given = min(drawn, min(map(len, part)) // 2)
         tokens = torch.full((len(part), card.context), card.mask_id)
-        tokens[:, 0], tokens[:, 1 : given + 1] = card.bos_id, torch.tensor(part)
+        tokens[:, 0] = card.bos_id
+        tokens[:, 1 : given + 1] = torch.tensor([ids[:given] for ids in part])
         writable = (torch.arange(card.context) > given).expand_as(tokens)
         canvas = Canvas(tokens, writable, torch.ones_like(writable), card.mask_id, card.eos_ids)
         noise = Noise(seed, range(first, first + len(part)))
