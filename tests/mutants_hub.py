@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HUB, FAMILIES = "tests/test_hub.py", "tests/test_families.py"
 OPENING, DIT = "tests/test_opening.py", "tests/test_dit.py"
-CHECKPOINT = "tests/test_checkpoint.py"
+CHECKPOINT, GEMMA = "tests/test_checkpoint.py", "tests/test_canvas_net.py"
 A = "lab/adapters/"
 ONCE = f"{CHECKPOINT}::test_a_folder_is_opened_once_until_its_files_change"
 OPEN = f"{HUB}::test_an_id_stays_open_from_run_to_run"
@@ -121,6 +121,19 @@ MUTANTS = [
      f"{CHECKPOINT}::test_two_that_ask_at_once_get_one_net"),
     (A + "checkpoint.py", "    with LOADING:\n", "    if True:\n",
      f"{CHECKPOINT}::test_a_folder_waits_for_a_net_that_loads"),
+    (A + "canvas_net.py", "columns[columns < window.start]", "columns[columns <= window.start]",
+     f"{GEMMA}::test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all"),
+    (A + "canvas_net.py", "torch.arange(read.shape[1], read.shape[1] + len(canvas))",
+     "torch.arange(len(canvas))",
+     f"{GEMMA}::test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all"),
+    (A + "canvas_net.py", "torch.full((len(read), 1), self.start_id)",
+     "torch.full((len(read), 1), 0)", f"{GEMMA}::test_without_a_prompt_the_start_token_is_read"),
+    (A + "canvas_net.py", "                cache[key] = past", "                pass",
+     f"{GEMMA}::test_the_prompt_is_read_once_a_run"),
+    (A + "canvas_net.py", "(*banned_ids, *known)", "banned_ids",
+     f"{GEMMA}::test_images_and_pads_are_never_said_and_noise_is_every_id"),
+    (A + "canvas_net.py", "if width > self.most:", "if False:",
+     f"{GEMMA}::test_more_than_a_canvas_is_refused_before_any_call"),
 ]
 # fmt: on
 

@@ -47,6 +47,7 @@ LIKE = {
     "qwen3-mdlm": ("Qwen3", {"model_type": "a2d-qwen3", "architectures": ["A2DQwen3LMHeadModel"]}),
     "qwen2-bd3lm": ("Qwen2", {"model_type": "a2d-qwen2", "architectures": ["A2DQwen2LMHeadModel"]}),
 }  # fmt: skip
+GEMMA = "diffusion-gemma"
 DITS = {
     "mdlm": {"model_type": "mdlm", "architectures": ["MDLM"], "model_length": 128,
              "time_conditioning": False},
@@ -80,11 +81,13 @@ def write(folder: Path, kind: str, spare: int = 0) -> Path:
     if kind in MASKED:
         words.add_special_tokens({k: v for k, v in SPECIAL.items() if v})
         words.bos_token = words.eos_token = None
-    if kind == "llama":
+    if kind in ("llama", GEMMA):
         words.mask_token = None
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(5)
-        if kind in DITS:
+        if kind == GEMMA:
+            _gemma(folder, len(words) + spare)
+        elif kind in DITS:
             _dit(folder, kind, len(words) + spare)
         else:
             _net(folder, kind, len(words) + spare)
@@ -124,6 +127,24 @@ def _as_llada(folder: Path, size: int) -> None:
     save_file({theirs(name): tensor for name, tensor in state.items()},
               folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
     (folder / "config.json").write_text(json.dumps({**LLADA_CONFIG, "vocab_size": size}))
+
+
+def _gemma(folder: Path, size: int) -> None:
+    """Two kinds of layers, experts, an encoder that reads images: all of it, tiny."""
+    text = {
+        **CAUSAL, "vocab_size": size, "sliding_window": 8, "num_experts": 4, "top_k_experts": 2,
+        "moe_intermediate_size": 16, "global_head_dim": 8, "tie_word_embeddings": True,
+        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+        "pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3,
+    }  # fmt: skip
+    vision = {"model_type": "gemma4_vision", "hidden_size": 16, "intermediate_size": 16,
+              "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2,
+              "head_dim": 8}  # fmt: skip
+    net_class = transformers.DiffusionGemmaForBlockDiffusion
+    config = net_class.config_class(
+        text_config=text, vision_config=vision, canvas_length=24, image_token_id=280
+    )
+    net_class(config).save_pretrained(folder)
 
 
 def _dit(folder: Path, kind: str, size: int) -> None:

@@ -28,6 +28,7 @@ KINDS = {
     "mdlm-timed": "MDLM",
     "bd3lm": "BD3LM",
     "gidd-p_unif-0.2": "GIDD",
+    "diffusion-gemma": "DiffusionGemma",
 }
 FAMILY = {family.name: family for family in families.FAMILIES}
 

@@ -14,7 +14,7 @@ from tests import published, tiny
 from tests.test_families import banned, close, manual
 
 
-@pytest.mark.parametrize("kind", ["DFlashDraftModel", "DiffusionGemmaForBlockDiffusion"])
+@pytest.mark.parametrize("kind", ["DFlashDraftModel"])
 def test_a_named_family_says_why_it_is_not_opened(kind, tmp_path):
     folder = published.write(tmp_path / "net", "qwen3")
     model_type = "diffusion_gemma" if "Gemma" in kind else "qwen3"

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .canvas_net import CanvasNet
 from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet
 from .dit import DiTModel, from_state
 from .facts import card_of, frame_of, unused
@@ -196,9 +197,13 @@ def _adapted(
     revision: str | None,
 ) -> Model:
     # A config class fills special ids in where config.json leaves them out; they mean nothing.
-    config = net.config.to_dict() | {key: written.get(key) for key in SPECIAL}
+    text = written.get("text_config") or {}
+    special = {key: written.get(key, text.get(key)) for key in SPECIAL}
+    config = net.config.get_text_config().to_dict() | special
     card = card_of(family, config, tokenizer, name, revision)
     banned = unused(tokenizer, config["vocab_size"])
+    if family.adapter == "canvas":
+        return CanvasNet(net, card, tokenizer, banned)
     if family.adapter == "masked":
         card = replace(card, context=card.context - first_position(net))
         return MaskedLM(net, card, tokenizer, frame_of(family, tokenizer), banned)

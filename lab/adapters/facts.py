@@ -24,7 +24,8 @@ def card_of(
     """
     size = int(config["vocab_size"])
     mask = mask_of(family, config, tokenizer, size)
-    if mask is None and family.attention != "causal":
+    maskless = family.corruption == "uniform"
+    if mask is None and family.attention != "causal" and not maskless:
         raise ValueError(
             f"{name} lacks a mask token, which {family.name} needs to mark what is to be written; "
             "its tokenizer must name one (tokenizer.mask_token), or choose another checkpoint"
@@ -41,8 +42,8 @@ def card_of(
     share = re.search(r"p_unif-(0?\.\d+)", name)
     return ModelCard(
         name=name,
-        vocab_size=size if mask is not None else size + 1,
-        mask_id=size if mask is None else mask,
+        vocab_size=size if mask is not None or maskless else size + 1,
+        mask_id=size if mask is None and not maskless else mask,
         # A pad that also ends texts (Qwen, LLaDA) must stay sayable: pads are known by `visible`.
         pad_id=None if pad in eos or pad == mask else pad,
         bos_id=None if family.framed else bos,
@@ -61,6 +62,8 @@ def card_of(
 
 def mask_of(family: Family, config: Mapping[str, Any], tokenizer: Any, size: int) -> int | None:
     """The mask's id: what config says, what the tokenizer says, what the family published."""
+    if family.corruption == "uniform":
+        return None
     known = tokenizer.get_vocab()
     named = next((known[token] for token in MASKS if token in known), None)
     if family.attention == "causal":

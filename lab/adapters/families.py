@@ -22,11 +22,11 @@ class Family:
     """One family: how to recognise it, how to run it, how far that has been tried.
 
     ids: published examples. model_types and architecture (a pattern of config.json's first) and
-    part_of_id (a pattern the name must hold) recognise it. adapter: causal, masked, dit, remote
-    (its code comes with the weights) or none (refused, `note` says why). stock: {model type: the
-    transformers class that has its layers}, so that no code need come with the weights; rename
-    turns its tensor names into that class's, fields its config's. shifted: output j - 1 speaks of
-    column j. framed: the net was trained between a first and a last special token.
+    part_of_id (a pattern the name must hold) recognise it. adapter: causal, masked, dit, canvas,
+    remote (its code comes with the weights) or none (refused, `note` says why). stock: {model
+    type: the transformers class that has its layers}, so that no code need come with the weights;
+    rename turns its tensor names into that class's, fields its config's. shifted: output j - 1
+    speaks of column j. framed: the net was trained between a first and a last special token.
     """
 
     name: str
@@ -188,9 +188,9 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "DiffusionGemma",
         ("google/diffusiongemma-26B-A4B-it",),
-        "none", NAMED, ("diffusion_gemma",), corruption="uniform", sampler="uniform",
-        note="its encoder and decoder share a cache that no sampler here drives; transformers' "
-        "own DiffusionGemmaForBlockDiffusion.generate runs it",
+        "canvas", TINY, ("diffusion_gemma",),
+        stock={"diffusion_gemma": "DiffusionGemmaForBlockDiffusion"}, corruption="uniform",
+        sampler="uniform",
     ),
     Family(
         "Causal language models",
