@@ -20,6 +20,7 @@ AGAIN = PAIR + "test_text_that_changed_since_it_was_read_is_read_again"
 OTHER = PAIR + "test_a_drafter_without_its_target_or_for_another_is_refused"
 HUB = PAIR + "test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes"
 PLACE = LEARNS + "test_a_target_of_another_kind_or_place_is_refused"
+OWN = LEARNS + "test_a_corpus_is_continued_by_the_target_itself"
 TEMPLATES = (
     "tests/test_conformance.py::"
     "test_templates_of_unequal_length_keep_their_pinned_text[dflash-causal-drafted]"
@@ -92,6 +93,9 @@ MUTANTS = [
      LEARNS + "test_anchors_are_different_and_leave_room_for_their_block"),
     (TRAIN, '.attention) != "causal":', '.attention) == "":', PLACE),
     (TRAIN, "folder.resolve().parent != out.resolve().parent", "False", PLACE),
+    ("lab/train/regenerate.py", "given = min(drawn, min(map(len, part)) // 2)", "given = 0", OWN),
+    ("lab/train/regenerate.py", "for text in corpus.held_out:", "for text in stories:", OWN),
+    ("lab/train/regenerate.py", "Noise(seed, range(", "Noise(0, range(", OWN),
     ("lab/train/acceptance.py", "whole > place", "whole >= place",
      LEARNS + "test_acceptance_is_one_plus_the_chances_to_get_further"),
 ]
