@@ -100,6 +100,18 @@ def test_uniform_noise_is_the_same_kernel_on_either_posterior(posterior, steps, 
     assert law("uniform", model, steps=steps).distance(SEQUENCES, DATA) == close(wanted)
 
 
+@pytest.mark.parametrize("posterior", ["full", "loo"])
+@pytest.mark.parametrize(
+    ("steps", "corrector", "wanted"), [(3, 0, 0.23126), (3, 1, 0.19996), (4, 1, 0.14014)]
+)
+def test_the_gibbs_corrector_takes_error_away(posterior, steps, corrector, wanted):
+    """It leaves p_s as it is, so what is left is the predictor's; computed apart by matrices."""
+    model = chain(corruption="uniform", posterior=posterior)
+    found = law("uniform", model, steps=steps, corrector=corrector)
+    assert found.distance(SEQUENCES, DATA) == close(wanted)
+    assert (found.calls == steps + (steps - 1) * bool(corrector)).all()
+
+
 @pytest.mark.parametrize("strategy", ["cap", "rescale"])
 def test_remdm_without_remasking_is_mdlm_token_for_token(strategy):
     options = {"rows": 50, "steps": 6, "seed": 5, "top_p": 0.9}
