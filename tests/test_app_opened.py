@@ -37,6 +37,7 @@ def test_a_file_of_the_app_shows_the_panels_that_wrote_it(tmp_path, suffix):
         for name in ("title", "start", "board", "verdict", "metrics", "columns", "mask", "edges"):
             assert after[name] == before[name], name
         assert after["verdict"]["ok"] is False
+        assert after["board"] == [4, 2, 2]
         for one, other in zip(before["steps"], after["steps"], strict=True):
             one, other = json.loads(one), json.loads(other)
             if suffix == "csv":  # it keeps no alternatives
