@@ -5,7 +5,7 @@ CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py
 REGISTRY, HYBRID = "samplers/registry.py", "samplers/hybrid.py"
 NOISE, LLADA, T_LLADA = "samplers/noise.py", "samplers/llada.py", "tests/test_llada.py"
 DIFFUSERS, GOLDEN = "tests/test_llada2_diffusers.py", "tests/test_golden.py"
-CHATS = "tests/test_chats.py"
+CHATS, WRAP = "tests/test_chats.py", "tests/test_wrap.py"
 ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py"
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
@@ -271,4 +271,13 @@ MUTANTS = [
      "if False:", f"{CHATS}::test_options_are_checked_before_any_work"),
     ("chats: the prompt's EOS cuts", CANVAS, "if free and token in card.eos_ids:",
      "if token in card.eos_ids:", f"{CHATS}::test_an_answer_is_cut_after_its_first_eos"),
+    ("wrap: a callable hears no time", "lab/adapters/wrap.py",
+     "self.function(tokens, t) if self._timed", "self.function(tokens, t * 0) if self._timed",
+     f"{WRAP}::test_a_callable_of_two_arguments_is_told_the_time_of_its_own_schedule"),
+    ("wrap: any shape will do", "lab/adapters/wrap.py",
+     "if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:", "if False:",
+     f"{WRAP}::test_an_answer_of_another_shape_is_told"),
+    ("wrap: the sampler's clock", CORE, "schedules.get(card.schedule).time(alpha.to(x.device))",
+     'schedules.get("linear").time(alpha.to(x.device))',
+     f"{WRAP}::test_a_callable_of_two_arguments_is_told_the_time_of_its_own_schedule"),
 ]  # fmt: skip
