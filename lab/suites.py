@@ -127,12 +127,11 @@ def let_go() -> bool:
 def _kept(key: Hashable, opened: Callable[[], Model]) -> Model:
     """The model under this key, opened once however many ask at the same time."""
     with _TURNS.setdefault(key, threading.Lock()):
-        if key not in _OPEN:
-            _OPEN[key] = opened()
-        _OPEN.move_to_end(key)
+        model = _OPEN.pop(key, None) or opened()
+        _OPEN[key] = model  # the last in line; another thread may let all go at any time
         while len(_OPEN) > KEPT:
             _OPEN.popitem(last=False)
-        return _OPEN[key]
+        return model
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
