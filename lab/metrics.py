@@ -127,12 +127,18 @@ def table(runs: Iterable[Trajectory]) -> pd.DataFrame:
     Without a run that checked drafts there is no column of kept ones.
     """
     names = {"Sampler": "sampler", "Model": "model", "Seed": "seed", "Row": "row"}
-    lines = []
+    texts, lines = ("Sampler", "Model"), []
     for run in runs:
         numbers = metrics(run)._asdict()
         line = {heading: getattr(run, name) for heading, name in names.items()}
         lines.append(line | {text: _short(numbers[name]) for name, text in HEADINGS.items()})
-    found = pd.DataFrame(lines, columns=[*names, *HEADINGS.values()])
+    found = pd.DataFrame(
+        {
+            # object: with pyarrow, pandas' own text columns hold no half of a surrogate pair.
+            name: pd.Series([line[name] for line in lines], dtype=object if name in texts else None)
+            for name in (*names, *HEADINGS.values())
+        }
+    )
     drafted = found[HEADINGS[ACCEPTED]].notna().any()
     return found if drafted else found.drop(columns=HEADINGS[ACCEPTED])
 

@@ -198,7 +198,9 @@ class Trajectory:
         cells = (steps + 1) * length
 
         def whole(value: Any) -> Any:
-            return np.full(cells, value) if isinstance(value, int) else [value] * cells
+            # object: with pyarrow, pandas' own text columns hold no half of a surrogate pair.
+            plain = isinstance(value, int)
+            return np.full(cells, value) if plain else pd.Series([value] * cells, dtype=object)
 
         def by_step(values: ndarray) -> ndarray:
             return np.concatenate([np.zeros(1, values.dtype), values]).repeat(length)
