@@ -164,7 +164,7 @@ class Sampler:
         if card.time_conditioned and not needs.time:
             return f"{self.name} knows no time, this model is time-conditioned; choose another"
         if needs.draft and not card.draft_length:
-            return f"{self.name} needs a model with a drafter, this one has none; choose another model"
+            return f"{self.name} needs a drafter, this model has none; choose another model"
         return None
 
     def __call__(
