@@ -183,7 +183,7 @@ def test_the_block_is_never_longer_than_the_drafter_s():
 
 
 def test_a_model_without_a_drafter_is_refused():
-    with pytest.raises(ValueError, match=r"dflash needs a model with a drafter"):
+    with pytest.raises(ValueError, match=r"dflash needs a drafter"):
         record("dflash", tiny.nets()["causal-absorbing"], "x")
     with pytest.raises(ValueError, match=r"attention causal, this model has full"):
         record("dflash", tiny.nets()["full-absorbing"], "x")
