@@ -24,9 +24,9 @@ ASSETS = Path(__file__).parent.parent / "assets"
 MEMBERS = {
     "stories": (
         "stories-mdlm",
+        "stories-edit",  # before block: llada2 may edit, which a net must have learned
         "stories-block",
         "stories-hybrid",
-        "stories-edit",
         "stories-ar",
         "stories-drafter",
     ),
