@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 import lab
 from lab import checks, tables, train
 from lab.adapters.words import word_tokenizer
-from lab.train import puzzle_rates, puzzles
+from lab.train import evaluate, puzzle_rates, puzzles
 from lab.train.data import generator
 from lab.train.net import build_puzzle
 from lab.train.objectives import mdlm
@@ -189,7 +189,7 @@ def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
     best = stock.argmax(1)
     assert best[:2].tolist() == run.tokens[-1][:2].tolist() and run.tokens[-1][2] == 2
     assert best[3:].tolist() == run.tokens[-1][3:].tolist()
-    assert puzzle_rates.main([str(out), "--cases", "12,0", "--puzzles", "3"]) == 0
+    assert evaluate.main([str(out), "--cases", "12,0", "--puzzles", "3"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("| left to right, temperature ") == 2
 

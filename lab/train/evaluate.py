@@ -1,6 +1,7 @@
 """`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
 
-Of a drafter: how many tokens of a draft are kept, and its accuracy by place in the draft.
+Of a drafter: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a net
+that was trained on puzzles: how many it solves, by sampler (options of lab.train.puzzle_rates).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lab.adapters.card import target_folder
-from lab.train import acceptance
+from lab.train import acceptance, puzzle_rates
 from lab.train.bounds import (
     Accuracy,
     Estimate,
@@ -37,6 +38,7 @@ from lab.train.objectives import (
     hybrid,
     mdlm,
 )
+from lab.train.puzzles import PUZZLES
 
 LEVELS = (0.15, 0.5, 0.85)
 
@@ -137,8 +139,16 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def is_puzzle(argument: str) -> bool:
+    """Whether this is the folder of a net that was trained on puzzles."""
+    told = Path(argument) / "lab.json"
+    return told.is_file() and json.loads(told.read_text("utf-8")).get("suite") in PUZZLES
+
+
 def main(argv: list[str]) -> int:
-    """Evaluate nets on the same windows; return the exit status."""
+    """Evaluate nets on the same windows, a puzzle's net by what it solves; the exit status."""
+    if any(is_puzzle(argument) for argument in argv):
+        return puzzle_rates.main(argv)
     arguments = parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
     try:
