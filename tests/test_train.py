@@ -409,6 +409,11 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert main(command(data, loo, *more)) == 0
     assert json.loads((loo / "nets" / "net" / "lab.json").read_text())["posterior"] == "loo"
     assert "--weighting dynamic" in (loo / "nets" / "net" / "README.md").read_text()
+    one = tmp_path / "one"
+    more = ("--steps", "1", "--objective", "bd3lm", "--block-length", "8", *shared)
+    assert main(command(data, one, *more)) == 0
+    assert json.loads((one / "nets" / "net" / "lab.json").read_text())["block_lengths"] == [8]
+    assert "block length 8)" in (one / "nets" / "net" / "README.md").read_text()
     for objective, attention in (("edit", "block_causal"), ("ar", "causal")):
         work = tmp_path / objective
         more = ("--steps", "1", "--objective", objective, "--init-from", str(out))

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 KINDS = {
     "mdlm": "a masked diffusion language model (absorbing noise, full attention)",
-    "bd3lm": "a block diffusion language model (absorbing noise, block-causal attention; block "
-    "lengths 4, 8, 16 and 32 in one net)",
+    "bd3lm": "a block diffusion language model (absorbing noise, block-causal attention; {blocks})",
     "edit": "a block diffusion language model that also corrects (masks, and a share {p_uniform} "
-    "of random tokens among the shown ones; block-causal attention; block lengths 4, 8, 16 and 32 "
-    "in one net); it gives the full posterior at every position of a block",
+    "of random tokens among the shown ones; block-causal attention; {blocks}); it gives the full "
+    "posterior at every position of a block",
     "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
     "dflash": "a drafter (DFlash, arXiv 2602.06036): a block diffusion net that fills blocks of "
     "{draft_length} tokens in one step for the net `{target}` beside it, from that net's hidden "
@@ -104,7 +103,7 @@ def write_card(
     for name in sections:
         sections[name] = _section(old, name) or sections[name]
     objective = stages[-1]["objective"]
-    kind = KINDS[objective].format(**fields)
+    kind = KINDS[objective].format(**fields, blocks=_blocks(fields))
     subject = SUBJECTS.get(stages[-1]["data"], STORIES)
     measure = "`python -m lab evaluate`" if subject is STORIES else "`lab.train.puzzle_rates`"
     sections["held-out"] = sections["held-out"].replace("`python -m lab evaluate`", measure)
@@ -184,6 +183,13 @@ def _marked(name: str, text: str) -> list[str]:
 def _section(card: str, name: str) -> str:
     begin, end = _marks(name)
     return card.split(begin)[1].split(end)[0].strip() if begin in card and end in card else ""
+
+
+def _blocks(fields: dict[str, Any]) -> str:
+    *more, last = fields["block_lengths"] or [0]
+    if not more:
+        return f"block length {last}"
+    return f"block lengths {', '.join(map(str, more))} and {last} in one net"
 
 
 def _data(stage: dict[str, Any]) -> str:

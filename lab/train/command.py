@@ -80,6 +80,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
     if settings.objective in ("mdlm", "bd3lm", "edit"):
         special |= {"masking": settings.masking, "noise_range": settings.noise_range}
+    if settings.block_length:
+        special |= {"block_length": settings.block_length}
     if settings.objective == "hybrid":
         special |= {"weighting": settings.weighting}
     if source.given != 1:
@@ -100,6 +102,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         settings.objective, name, arguments.suite, start.config.max_position_embeddings,
         arguments.p_uniform,
     )  # fmt: skip
+    if settings.block_length:
+        fields["block_lengths"] = [settings.block_length]
     if settings.objective == "dflash":
         target = Path(settings.init_from)
         fields |= {"target": target.name, "draft_length": arguments.draft_length}

@@ -319,4 +319,5 @@ OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
     "ar": ar,
     "dflash": dflash,
 }
+BLOCKED = ("bd3lm", "edit")  # objectives of block-causal nets
 NOISY = ("hybrid", "edit")  # objectives that also replace tokens by random ones

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.train.data import TINY_STORIES
 from lab.train.drafter import check_target
-from lab.train.objectives import MASKINGS, NOISY, OBJECTIVES, WEIGHTINGS
+from lab.train.objectives import BLOCKED, MASKINGS, NOISY, OBJECTIVES, WEIGHTINGS
 from lab.train.trainer import Settings
 
 SHAPE = ("vocabulary", "hidden", "layers", "heads", "intermediate", "context")
@@ -45,6 +45,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--ema", type=float, default=0.998, help="decay of the average that is written")
     add("--masking", choices=MASKINGS, default="exact", help="n masks a block, or each by chance t")
     add("--low", type=float, default=0.02, help="smallest t, where t is drawn")
+    add("--block-length", type=int, help="of bd3lm and edit; 4, 8, 16 or 32 by chance if not given")
     add("--noise-range", default="0,1", help="limits of t, for less variance (mdlm, bd3lm, edit)")
     add("--weighting", choices=WEIGHTINGS, default=WEIGHTINGS[0], help="of the hybrid loss")
     add("--p-uniform", type=float, default=0.1, help="random tokens: share at t = 1/2, or shown")
@@ -68,7 +69,7 @@ def check(arguments: argparse.Namespace) -> None:
         raise ValueError("give the budget as --steps or as --minutes, one of the two")
     positive = (
         *SHAPE, "steps", "minutes", "tokens_per_batch", "accumulate", "learning_rate", "clip",
-        "low", "threads", "draft_length",
+        "low", "threads", "block_length", "draft_length",
     )  # fmt: skip
     for name in positive:
         value = getattr(arguments, name)
@@ -132,6 +133,7 @@ def settings_of(arguments: argparse.Namespace, processes: int, data_tokens: int)
         seed=arguments.seed,
         masking=arguments.masking,
         low=arguments.low,
+        block_length=arguments.block_length if arguments.objective in BLOCKED else None,
         noise_range=arguments.noise_range,
         weighting=arguments.weighting if arguments.objective == "hybrid" else None,
         p_uniform=arguments.p_uniform if arguments.objective in NOISY else None,

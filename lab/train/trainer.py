@@ -40,6 +40,7 @@ class Settings:
     seed: int
     masking: str
     low: float
+    block_length: int | None
     noise_range: tuple[float, float]
     weighting: str | None
     p_uniform: float | None
