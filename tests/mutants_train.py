@@ -48,7 +48,7 @@ MUTANTS = [
      "return _multiply(log_loo, noisy, curve, mask_id, -1.0)",
      TRAIN + "test_full_and_leave_one_out_are_each_others_inverse"),
     ("lab/train/command.py", 'fields["posterior"] = "loo"', "pass", FILES),
-    ("lab/train/export.py", '"ar": "causal"', '"ar": "full"', FILES),
+    ("lab/train/export.py", '"causal" if causal else "full"', '"full"', FILES),
     ("lab/train/evaluate.py", "in sorted(each)", "in sorted(each, reverse=True)", FILES),
     ("lab/train/command.py", 'if is_masked(start) and arguments.objective != "mdlm":', "if False:",
      GOES_ON),
