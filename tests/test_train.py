@@ -432,6 +432,23 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert len(nats) == 2 and nats == sorted(nats)
 
 
+def test_a_card_tells_the_start_that_was_taken(data, tmp_path, monkeypatch):
+    source, work = tmp_path / "w" / "nets" / "net", tmp_path / "v"
+    assert main(command(data, tmp_path / "w", "--steps", "1")) == 0
+
+    def replaced(*_, **__):  # another net moves in where this one started from
+        (source / "training.json").write_text("[]")
+        return ""
+
+    monkeypatch.setattr("lab.train.command.sample", replaced)
+    more = ("--steps", "2", "--save-every", "0.00001", "--objective", "bd3lm")
+    shared = ("--init-from", str(source), "--tokenizer", str(source.parent / "tokenizer"))
+    assert main(command(data, work, *more, *shared)) == 0
+    stages = json.loads((work / "nets" / "net" / "training.json").read_text())
+    assert [stage["objective"] for stage in stages] == ["mdlm", "bd3lm"]
+    assert stages[-1]["steps"] == 2
+
+
 def test_ar_net_writes_what_its_stock_class_writes(learner, tokenizer, tmp_path):
     out = tmp_path / "net"
     fields = card_fields("ar", "tiny-ar", "stories", 64, 0.1)

@@ -122,6 +122,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
             "length": fields["length"] - 1,
             "context": fields["context"] - 1,
         }
+    # Read now: by the first save another net may stand where this one started from.
+    before = read_stages(settings.init_from)
     stage = {
         "objective": settings.objective,
         "start": Path(settings.init_from).name if settings.init_from else "random",
@@ -133,7 +135,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     }
     if arguments.tokenizer and accelerator.is_main_process:
         tokenizer.save_pretrained(arguments.out)  # a suite's own stands beside its nets
-    follow(run, arguments, fields, stage, show)
+    follow(run, arguments, fields, [*before, stage], show)
     accelerator.end_training()
 
 
@@ -189,7 +191,7 @@ def follow(
     run: Run,
     arguments: argparse.Namespace,
     fields: dict,
-    stage: dict,
+    stages: list[dict],
     show: Callable[[torch.Generator], str],
 ) -> None:
     """Train to the end: log, save a state and the net every few minutes, show a sample of it."""
@@ -200,12 +202,11 @@ def follow(
         run.save()
         if main_process:
             size = export(arguments.out, run.net, run.average.weights, fields)
-            done = {
+            stages[-1] |= {
                 "steps": run.progress.step,
                 "tokens": run.progress.tokens,
                 "minutes": run.progress.seconds / 60,
             }
-            stages = [*read_stages(run.settings.init_from), {**stage, **done}]
             write_card(arguments.out, fields, stages, size)
             text = show(corpora.generator(run.settings.seed, run.progress.step, 0))
             reporter.show(f"step {run.progress.step}: {text}")
