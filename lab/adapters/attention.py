@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
+
 
 def allowed(
     visible: Tensor, attention: str, block_length: int | None, queries: Tensor, keys: Tensor
@@ -25,9 +27,16 @@ def allowed(
     return ((order & visible[:, None]) | itself)[:, None]
 
 
-def additive(allowed: Tensor) -> Tensor:
-    """0 where allowed, the lowest float32 elsewhere, as transformers' classes take it."""
-    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)
+def additive(allowed: Tensor, device: torch.device = CPU) -> Tensor:
+    """0 where allowed, the lowest float32 elsewhere, as transformers' classes take it.
+
+    It lies on that device, in the dtype that queries have there: autocast's where it is on.
+    """
+    autocast = torch.is_autocast_enabled(device.type)
+    dtype = torch.get_autocast_dtype(device.type) if autocast else torch.float32
+    lowest = torch.finfo(torch.float32).min
+    mask = torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, lowest)
+    return mask.to(device, dtype)
 
 
 def positions(visible: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from .model import ModelCard
 
@@ -16,9 +17,7 @@ def read_card(folder: Path) -> ModelCard:
     of a ModelCard; a drafter's says what differs from the card of its target. ValueError for a
     folder that lacks it.
     """
-    if not (folder / "lab.json").exists():
-        raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
-    facts = json.loads((folder / "lab.json").read_text())
+    facts = read_facts(folder)
     known = {field.name for field in fields(ModelCard)}
     given = {
         key: tuple(value) if isinstance(value, list) else value
@@ -51,12 +50,20 @@ def read_card(folder: Path) -> ModelCard:
     return ModelCard(**{**read, **given})
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What a folder's lab.json says; ValueError for a folder that lacks it."""
+    path = folder / "lab.json"
+    if not path.exists():
+        raise ValueError(f"{folder.name} has no lab.json, which says how the net was trained")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def target_folder(folder: Path) -> Path | None:
     """The folder beside a drafter's that holds the net it drafts for; None: it is no drafter.
 
-    ValueError where lab.json names a target that is not there.
+    ValueError for a folder without lab.json, and where that names a target that is not there.
     """
-    name = json.loads((folder / "lab.json").read_text()).get("target")
+    name = read_facts(folder).get("target")
     if name is None:
         return None
     target = folder.parent / Path(name).name

@@ -1,6 +1,5 @@
 """A trained net of a stock transformers class, run with the attention that its card states."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .attention import additive, allowed, positions
-from .card import read_card, target_folder, tokenizer_folder
+from .card import read_card, read_facts, target_folder, tokenizer_folder
 from .model import LOADING, Model, ModelCard
 from .words import WordTokenizer
 
@@ -181,5 +180,5 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         net = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
         )
-    start_id = json.loads((folder / "lab.json").read_text()).get("start_id")
+    start_id = read_facts(folder).get("start_id")
     return Checkpoint(net, card, tokenizer, start_id=start_id)

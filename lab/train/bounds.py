@@ -64,11 +64,20 @@ def chunks(rows: torch.Tensor, size: int) -> Iterator[tuple[int, torch.Tensor]]:
     yield from enumerate(rows.split(size))
 
 
+def weighted(learner: Learner, asked: Problem) -> torch.Tensor:
+    """The weighted cross-entropy [B, C] of a problem, 0 where nothing is wanted."""
+    nats = torch.zeros_like(asked.weight)
+    nats[asked.wanted] = asked.weight[asked.wanted] * functional.cross_entropy(
+        learner.logits(asked), asked.target[asked.wanted], reduction="none"
+    )
+    return nats
+
+
 @torch.no_grad()
 def bound(
     learner: Learner,
     rows: torch.Tensor,
-    problem: Callable[[torch.Tensor, torch.Generator], Problem],
+    problem: Callable[..., Problem],
     seed: int = 0,
 ) -> Estimate:
     """Bound on the NLL, nats a token, from weighted cross-entropy (mdlm, bd3lm).
@@ -77,13 +86,8 @@ def bound(
     """
     each = []
     for number, part in chunks(rows, 16):
-        asked = problem(part, generator(seed, number))
-        loss = functional.cross_entropy(
-            learner.logits(asked), asked.target[asked.wanted], reduction="none"
-        )
-        spread = torch.zeros_like(asked.weight)
-        spread[asked.wanted] = loss * asked.weight[asked.wanted]
-        each.append(spread.sum(1) / (asked.tokens / len(part)))
+        asked = problem(part, random=generator(seed, number))
+        each.append(weighted(learner, asked).sum(1) / (asked.tokens / len(part)))
     return estimate(each)
 
 
@@ -138,13 +142,7 @@ def noise_ranges(
     level, loss = [], []
     for number, part in chunks(rows, 16):
         asked = bd3lm(part, mask_id, generator(seed, number), block_length=block_length)
-        nats = torch.zeros_like(asked.weight)
-        nats[asked.wanted] = (
-            functional.cross_entropy(
-                learner.logits(asked), asked.target[asked.wanted], reduction="none"
-            )
-            * asked.weight[asked.wanted]
-        )
+        nats = weighted(learner, asked)
         # The first block has one column given, the last may be short: leave both out.
         half = part.shape[1] // block_length * block_length
         shape = (len(part), -1, block_length)

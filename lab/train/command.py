@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
 import os
-import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,26 +21,23 @@ from lab.train import drafter
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
 from lab.train.net import Learner, is_masked, open_net
-from lab.train.objectives import NOISY, OBJECTIVES
+from lab.train.objectives import OBJECTIVES
 from lab.train.options import check, parser, settings_of, shown_command
-from lab.train.report import Reporter
+from lab.train.report import Reporter, refusing
 from lab.train.sample import sample
 from lab.train.source import Source, open_source
-from lab.train.trainer import Run, check_resume
+from lab.train.trainer import Run, Settings, check_resume
 
 LAUNCH = "accelerate launch --num_processes"
 
 
+@refusing
 def main(argv: list[str]) -> int:
     """Train one net; return the exit status."""
     options = parser(__doc__)
     arguments = options.parse_args(argv)
-    try:
-        check(arguments)
-        train(arguments, shown_command(options, arguments))
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    check(arguments)
+    train(arguments, shown_command(options, arguments))
     return 0
 
 
@@ -71,30 +69,8 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         check_resume(arguments.work, settings, arguments.resume)
     accelerator.wait_for_everyone()
 
-    special: dict[str, Any] = {"mask_id": tokenizer.mask_token_id}
-    if settings.objective == "dflash":
-        special |= {"block_length": arguments.draft_length}
-    elif settings.objective != "ar":
-        special |= {"low": settings.low}
-    if settings.objective in NOISY:
-        special |= {"vocab_size": len(tokenizer), "p_uniform": settings.p_uniform}
-    if settings.objective in ("mdlm", "bd3lm", "edit"):
-        special |= {"masking": settings.masking, "noise_range": settings.noise_range}
-    if settings.block_length:
-        special |= {"block_length": settings.block_length}
-    if settings.objective == "hybrid":
-        special |= {"weighting": settings.weighting}
-    if source.given != 1:
-        special |= {"given": source.given}
-    objective = OBJECTIVES[settings.objective]
-    run = Run(
-        arguments.work,
-        settings,
-        learner,
-        source.windows,
-        lambda tokens, random: objective(tokens, random=random, **special),
-        accelerator,
-    )
+    problem = objective_of(settings, arguments, source)
+    run = Run(arguments.work, settings, learner, source.windows, problem, accelerator)
     if arguments.resume:
         run.load()
     name = arguments.name or arguments.out.name
@@ -137,6 +113,23 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         tokenizer.save_pretrained(arguments.out)  # a suite's own stands beside its nets
     follow(run, arguments, fields, [*before, stage], show)
     accelerator.end_training()
+
+
+def objective_of(
+    settings: Settings, arguments: argparse.Namespace, source: Source
+) -> Callable[..., Any]:
+    """The objective with those of these settings that its signature names."""
+    objective, tokenizer = OBJECTIVES[settings.objective], source.tokenizer
+    drafts = settings.objective == "dflash"
+    known = {
+        **asdict(settings),
+        "mask_id": tokenizer.mask_token_id,
+        "vocab_size": len(tokenizer),
+        "given": source.given,
+        "block_length": arguments.draft_length if drafts else settings.block_length,
+    }
+    names = inspect.signature(objective).parameters
+    return partial(objective, **{name: known[name] for name in known.keys() & names.keys()})
 
 
 def open_learner(arguments: argparse.Namespace, source: Source) -> Learner | drafter.DrafterLearner:

@@ -77,7 +77,7 @@ class DrafterLearner(nn.Module):
         with torch.no_grad():
             read = target.base_model(
                 input_ids=tokens,
-                attention_mask=self._mask(context[None] <= context[:, None]),
+                attention_mask=additive(context <= context[:, None], device)[None, None],
                 position_ids=context[None],
                 use_cache=False,
                 output_hidden_states=True,
@@ -91,7 +91,7 @@ class DrafterLearner(nn.Module):
             noise_embeds=embeds,
             context_hidden_states=features(read.hidden_states, self.net.config.target_layer_ids),
             position_ids=torch.cat([context, place])[None],
-            attention_mask={"full_attention": self._mask(attend)},
+            attention_mask={"full_attention": additive(attend, device)[None, None]},
         ).last_hidden_state
         wanted = hidden.view(rows, len(anchors), problem.block_length, -1)[:, :, 1:]
         head = target.get_output_embeddings()
@@ -111,13 +111,6 @@ class DrafterLearner(nn.Module):
         ahead = torch.arange(block - 1, device=logits.device)
         weight = (-ahead / GAMMA.get(block, block / 2)).exp().expand(target.shape)
         return (each * weight.flatten()).sum() / weight.sum()
-
-    def _mask(self, attend: torch.Tensor) -> torch.Tensor:
-        """The additive mask [1, 1, Q, K] of attend [Q, K] bool, in the dtype of queries."""
-        kind = attend.device.type
-        autocast = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if autocast else torch.float32
-        return additive(attend.cpu())[None, None].to(attend.device, dtype)
 
 
 def build_drafter(

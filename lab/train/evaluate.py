@@ -7,16 +7,16 @@ that was trained on puzzles: how many it solves, by sampler (options of lab.trai
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer
 
-from lab.adapters.card import target_folder
+from lab.adapters.card import read_facts, target_folder
 from lab.train import acceptance, puzzle_rates
 from lab.train.bounds import (
     Accuracy,
@@ -30,52 +30,35 @@ from lab.train.bounds import (
 from lab.train.card import write_evaluation
 from lab.train.data import TINY_STORIES, check_tokenizer, pack, read_corpus
 from lab.train.net import Learner, open_net
-from lab.train.objectives import (
-    BLOCK_LENGTHS,
-    Problem,
-    ar,
-    bd3lm,
-    hybrid,
-    mdlm,
-)
+from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, hybrid, mdlm
 from lab.train.puzzles import PUZZLES
+from lab.train.report import refusing
 
 LEVELS = (0.15, 0.5, 0.85)
 
 
 def evaluate(
-    folder: Path, tokenizer: PreTrainedTokenizerFast, rows: torch.Tensor
+    learner: Learner, card: dict[str, Any], mask_id: int, rows: torch.Tensor
 ) -> tuple[dict[str, Estimate], list[Accuracy]]:
-    """Every bound of the net in folder by name, and its accuracy at LEVELS."""
-    card = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
-    mask_id = tokenizer.mask_token_id
-    learner = Learner(open_net(str(folder)), (mask_id, tokenizer.pad_token_id)).eval()
+    """Every bound of a net with this card (lab.json) by name, and its accuracy at LEVELS."""
     levels: tuple[float | None, ...] = LEVELS
     if card["attention"] == "causal":
         problem, levels = partial(ar, mask_id=mask_id), (None,)
-        bounds = {"exact": bound(learner, rows, lambda part, random: ar(part, mask_id, random))}
+        bounds = {"exact": bound(learner, rows, problem)}
     elif card["attention"] == "block_causal":
+        problem = partial(bd3lm, mask_id=mask_id, block_length=16)
         bounds = {
-            f"block length {size}": bound(
-                learner, rows, partial(_block, mask_id=mask_id, block_length=size)
-            )
+            f"block length {size}": bound(learner, rows, partial(problem, block_length=size))
             for size in card["block_lengths"] or BLOCK_LENGTHS
         }
-        problem = partial(bd3lm, mask_id=mask_id, block_length=16)
     elif card["corruption"] == "hybrid":
-        p_uniform = card["p_uniform"]
-        problem = partial(hybrid, mask_id=mask_id, vocab_size=len(tokenizer), p_uniform=p_uniform)
+        size, p_uniform = learner.net.config.vocab_size, card["p_uniform"]
+        problem = partial(hybrid, mask_id=mask_id, vocab_size=size, p_uniform=p_uniform)
         bounds = {"GIDD": hybrid_bound(learner, rows, mask_id, p_uniform, card["posterior"])}
     else:
         problem = partial(mdlm, mask_id=mask_id)
-        bounds = {"MDLM": bound(learner, rows, lambda part, random: mdlm(part, mask_id, random))}
+        bounds = {"MDLM": bound(learner, rows, problem)}
     return bounds, [accuracy(learner, rows, problem, mask_id, level) for level in levels]
-
-
-def _block(
-    part: torch.Tensor, random: torch.Generator, *, mask_id: int, block_length: int
-) -> Problem:
-    return bd3lm(part, mask_id, random, block_length=block_length)
 
 
 def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
@@ -93,13 +76,8 @@ def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
     return "\n".join(lines)
 
 
-def clipped(
-    folder: Path, tokenizer: PreTrainedTokenizerFast, rows: torch.Tensor, block_length: int
-) -> str:
+def clipped(learner: Learner, mask_id: int, rows: torch.Tensor, block_length: int) -> str:
     """The five --noise-range of least variance, and the whole, as a markdown table."""
-    net = open_net(str(folder))
-    mask_id = tokenizer.mask_token_id
-    learner = Learner(net, (mask_id, tokenizer.pad_token_id)).eval()
     found = noise_ranges(learner, rows, mask_id, block_length)
     shown = [*found[:5], *(each for each in found[5:] if each[:2] == (0.0, 1.0))]
     lines = [
@@ -141,54 +119,49 @@ def parser() -> argparse.ArgumentParser:
 
 def is_puzzle(argument: str) -> bool:
     """Whether this is the folder of a net that was trained on puzzles."""
-    told = Path(argument) / "lab.json"
-    return told.is_file() and json.loads(told.read_text("utf-8")).get("suite") in PUZZLES
+    folder = Path(argument)
+    return (folder / "lab.json").is_file() and read_facts(folder).get("suite") in PUZZLES
 
 
+@refusing
 def main(argv: list[str]) -> int:
     """Evaluate nets on the same windows, a puzzle's net by what it solves; the exit status."""
     if any(is_puzzle(argument) for argument in argv):
         return puzzle_rates.main(argv)
     arguments = parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    try:
-        for net in arguments.nets:
-            if not (net / "lab.json").is_file():
-                raise ValueError(
-                    f"{net} must be a directory written by `python -m lab train`; it has no "
-                    "lab.json"
-                )
-        words = arguments.tokenizer or arguments.nets[0].parent / "tokenizer"
-        tokenizer = AutoTokenizer.from_pretrained(words)
-        check_tokenizer(tokenizer)
-        corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
-        rows = held_out_windows(
-            pack(tokenizer, corpus.held_out), arguments.length, arguments.windows
-        )
-        shown = f"{len(rows)} windows of {arguments.length} tokens, each from the start of a "
-        shown += "held-out story; the first column (bos) is given."
-        sys.stdout.write(shown + "\n")
-        flags = f"--length {arguments.length}"
-        flags += f" --windows {arguments.windows}" if arguments.windows else ""
-        nets = []
-        for net in arguments.nets:
-            if target_folder(net) is not None:
-                text = acceptance.report(net, rows)
-            else:
-                bounds, accuracies = evaluate(net, tokenizer, rows)
-                nets.append((net.name, bounds))
-                text = report(bounds, accuracies)
+    for net in arguments.nets:
+        if not (net / "lab.json").is_file():
+            raise ValueError(
+                f"{net} must be a directory written by `python -m lab train`; it has no lab.json"
+            )
+    words = arguments.tokenizer or arguments.nets[0].parent / "tokenizer"
+    tokenizer = AutoTokenizer.from_pretrained(words)
+    check_tokenizer(tokenizer)
+    corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
+    rows = held_out_windows(pack(tokenizer, corpus.held_out), arguments.length, arguments.windows)
+    shown = f"{len(rows)} windows of {arguments.length} tokens, each from the start of a "
+    shown += "held-out story; the first column (bos) is given."
+    sys.stdout.write(shown + "\n")
+    flags = f"--length {arguments.length}"
+    flags += f" --windows {arguments.windows}" if arguments.windows else ""
+    nets, mask_id = [], tokenizer.mask_token_id
+    for net in arguments.nets:
+        if target_folder(net) is not None:
+            text = acceptance.report(net, rows)
+        else:
+            learner = Learner(open_net(str(net)), (mask_id, tokenizer.pad_token_id)).eval()
+            bounds, accuracies = evaluate(learner, read_facts(net), mask_id, rows)
+            nets.append((net.name, bounds))
+            text = report(bounds, accuracies)
             if arguments.noise_ranges:
-                text += "\n\n" + clipped(net, tokenizer, rows, arguments.noise_ranges)
-            title = f"\n{net.name}:\n" if len(arguments.nets) > 1 else ""
-            sys.stdout.write(f"{title}\n{text}\n")
-            sys.stdout.flush()
-            if arguments.card:
-                command = f"python -m lab evaluate {{net}} --data {{data}} {flags}"
-                write_evaluation(net / "README.md", f"{shown}\n\n{text}", command)
-        if len(nets) > 1:
-            sys.stdout.write(f"\n{together(nets)}\n")
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+                text += "\n\n" + clipped(learner, mask_id, rows, arguments.noise_ranges)
+        title = f"\n{net.name}:\n" if len(arguments.nets) > 1 else ""
+        sys.stdout.write(f"{title}\n{text}\n")
+        sys.stdout.flush()
+        if arguments.card:
+            command = f"python -m lab evaluate {{net}} --data {{data}} {flags}"
+            write_evaluation(net / "README.md", f"{shown}\n\n{text}", command)
+    if len(nets) > 1:
+        sys.stdout.write(f"\n{together(nets)}\n")
     return 0

@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from lab.adapters.attention import additive
 from lab.train.objectives import Problem
 from lab.train.puzzles import Layout
 
@@ -168,11 +169,6 @@ def _refusal(found: str) -> str:
     )
 
 
-def additive(attend: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Turn attend [C, C] bool into the mask [1, 1, C, C] of 0 and -inf that stock classes take."""
-    return torch.zeros(attend.shape, dtype=dtype).masked_fill(~attend, -torch.inf)[None, None]
-
-
 def is_masked(net: PreTrainedModel) -> bool:
     """Whether this is a masked language model (BERT, ...), which looks both ways by itself."""
     return type(net).__name__.endswith("ForMaskedLM")
@@ -193,13 +189,10 @@ class Learner(nn.Module):
             logits = self.net(input_ids=problem.inputs.to(device)).logits
             logits = logits[problem.wanted.to(device)].float()
             return logits.index_fill(1, self.banned.to(device), -torch.inf)
-        dtype = torch.float32
-        if torch.is_autocast_enabled(device.type):
-            dtype = torch.get_autocast_dtype(device.type)
         hidden = self.net.base_model(
             input_ids=problem.inputs.to(device),
             position_ids=problem.positions[None].to(device),
-            attention_mask=additive(problem.attend, dtype).to(device),
+            attention_mask=additive(problem.attend, device)[None, None],
             use_cache=False,
         ).last_hidden_state
         # Only the wanted positions pay for the vocabulary product.

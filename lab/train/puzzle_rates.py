@@ -25,6 +25,7 @@ from lab.train.card import write_section
 from lab.train.data import generator
 from lab.train.puzzle_ways import Way, ways
 from lab.train.puzzles import PUZZLES, WIDTH, Puzzle, addition, holes
+from lab.train.report import refusing
 from samplers.core import Canvas, Noise
 
 CASES = {
@@ -177,6 +178,7 @@ def table(
         yield f"| {way.told} | {cells} | {calls} |"
 
 
+@refusing
 def main(argv: list[str]) -> int:
     """Measure one net; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.puzzle_rates", description=__doc__)
@@ -188,35 +190,31 @@ def main(argv: list[str]) -> int:
     options.add_argument("--card", action="store_true", help="write the table into NET/README.md")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    try:
-        model = load_checkpoint(arguments.net)
-        suite = model.card.suite
-        if suite not in PUZZLES:
-            raise ValueError(f"a net must be of {', '.join(PUZZLES)}, got one of {suite!r}")
-        cases = arguments.cases or CASES[suite]
-        for case in cases.split(","):
-            check_case(PUZZLES[suite], case)
-        lines = []
-        only = tuple((arguments.only or "").split(";"))
-        for line in table(model, suite, cases.split(","), arguments.puzzles, only):
-            lines.append(line)
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-        if arguments.card:
-            command = f"python -m lab.train.puzzle_rates assets/{suite}/{arguments.net.name}"
-            command += f" --cases {cases} --puzzles {arguments.puzzles}"
-            command += f' --only "{arguments.only}"' if arguments.only else ""
-            told = f"Solved exactly, of {arguments.puzzles} held-out puzzles a column; printed by "
-            text = f"{told}`{command}`:\n\n" + "\n".join(lines)
-            text += f"\n\n{NOTE}" if PUZZLES[suite].board else ""
-            write_section(arguments.net / "README.md", "held-out", text)
-            middle = cases.split(",")[len(cases.split(",")) // 2]
-            told = f"Held-out puzzles ({'givens' if PUZZLES[suite].board else 'digits:chain'} "
-            text = f"{told}{middle}), each above its filling:\n\n{shown(model, suite, middle)}"
-            write_section(arguments.net / "README.md", "samples", text)
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    model = load_checkpoint(arguments.net)
+    suite = model.card.suite
+    if suite not in PUZZLES:
+        raise ValueError(f"a net must be of {', '.join(PUZZLES)}, got one of {suite!r}")
+    cases = arguments.cases or CASES[suite]
+    for case in cases.split(","):
+        check_case(PUZZLES[suite], case)
+    lines = []
+    only = tuple((arguments.only or "").split(";"))
+    for line in table(model, suite, cases.split(","), arguments.puzzles, only):
+        lines.append(line)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    if arguments.card:
+        command = f"python -m lab.train.puzzle_rates assets/{suite}/{arguments.net.name}"
+        command += f" --cases {cases} --puzzles {arguments.puzzles}"
+        command += f' --only "{arguments.only}"' if arguments.only else ""
+        told = f"Solved exactly, of {arguments.puzzles} held-out puzzles a column; printed by "
+        text = f"{told}`{command}`:\n\n" + "\n".join(lines)
+        text += f"\n\n{NOTE}" if PUZZLES[suite].board else ""
+        write_section(arguments.net / "README.md", "held-out", text)
+        middle = cases.split(",")[len(cases.split(",")) // 2]
+        told = f"Held-out puzzles ({'givens' if PUZZLES[suite].board else 'digits:chain'} "
+        text = f"{told}{middle}), each above its filling:\n\n{shown(model, suite, middle)}"
+        write_section(arguments.net / "README.md", "samples", text)
     return 0
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 import samplers
 from lab.adapters.checkpoint import Checkpoint, load_checkpoint
 from lab.train.data import TINY_STORIES, generator, read_corpus
+from lab.train.report import refusing
 from samplers.core import Canvas, Noise
 
 GIVEN = (4, 32)  # tokens of a story that stay, drawn anew for each batch; half of it at most
@@ -54,6 +55,7 @@ def regenerated(
         ]
 
 
+@refusing
 def main(argv: list[str]) -> int:
     """Write the corpus anew as a jsonl that `python -m lab train --data` reads; exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.regenerate", description=__doc__)
@@ -70,37 +72,33 @@ def main(argv: list[str]) -> int:
     add("--threads", type=int, default=1, help="torch threads")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    try:
-        if not (arguments.net / "lab.json").is_file():
-            raise ValueError(f"{arguments.net} must be written by `python -m lab train`")
-        model = load_checkpoint(arguments.net)
-        if reason := samplers.get("autoregressive").misfit(model.card):
-            raise ValueError(reason)
-        samplers.get("autoregressive").bind({"temperature": arguments.temperature})
-        for name in ("rows", "stories"):
-            if (value := getattr(arguments, name)) is not None and value < 1:
-                raise ValueError(f"--{name} must be at least 1, got {value}")
-        if arguments.out.exists():
-            raise ValueError(f"{arguments.out} is there already; choose another name")
-        corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
-        stories = corpus.train[: arguments.stories]
-        texts = regenerated(
-            model, stories, temperature=arguments.temperature, rows=arguments.rows,
-            seed=arguments.seed,
-        )  # fmt: skip
-        with (
-            arguments.out.open("w", encoding="utf-8") as file,
-            tqdm(total=len(stories), unit="story", disable=None) as bar,
-        ):
-            for text in corpus.held_out:
-                file.write(json.dumps({"split": arguments.held_out, arguments.field: text}) + "\n")
-            for batch in texts:
-                for text in batch:
-                    file.write(json.dumps({"split": "train", arguments.field: text}) + "\n")
-                bar.update(arguments.rows)
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    if not (arguments.net / "lab.json").is_file():
+        raise ValueError(f"{arguments.net} must be written by `python -m lab train`")
+    model = load_checkpoint(arguments.net)
+    if reason := samplers.get("autoregressive").misfit(model.card):
+        raise ValueError(reason)
+    samplers.get("autoregressive").bind({"temperature": arguments.temperature})
+    for name in ("rows", "stories"):
+        if (value := getattr(arguments, name)) is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    if arguments.out.exists():
+        raise ValueError(f"{arguments.out} is there already; choose another name")
+    corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
+    stories = corpus.train[: arguments.stories]
+    texts = regenerated(
+        model, stories, temperature=arguments.temperature, rows=arguments.rows,
+        seed=arguments.seed,
+    )  # fmt: skip
+    with (
+        arguments.out.open("w", encoding="utf-8") as file,
+        tqdm(total=len(stories), unit="story", disable=None) as bar,
+    ):
+        for text in corpus.held_out:
+            file.write(json.dumps({"split": arguments.held_out, arguments.field: text}) + "\n")
+        for batch in texts:
+            for text in batch:
+                file.write(json.dumps({"split": "train", arguments.field: text}) + "\n")
+            bar.update(arguments.rows)
     return 0
 
 

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 from lab.train.trainer import Progress, Settings, learning_rate
+
+
+def refusing(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
+    """A command whose ValueErrors are one line on standard error, and exit status 2."""
+
+    @wraps(main)
+    def told(argv: list[str]) -> int:
+        try:
+            return main(argv)
+        except ValueError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+
+    return told
+
 
 COLUMNS = "step,tokens,seconds,loss,learning_rate,tokens_per_second"
 

@@ -16,6 +16,7 @@ import samplers
 from lab.judge import judge
 from lab.metrics import metrics
 from lab.train.card import write_section
+from lab.train.report import refusing
 
 PROMPTS = (
     "Once upon a time, there was a little",
@@ -75,6 +76,7 @@ def section(model: lab.Model, referee: lab.Model | None, name: str) -> str:
     return "\n\n".join([*parts, "\n".join(table), *texts])
 
 
+@refusing
 def main(argv: list[str]) -> int:
     """Write the samples of some nets; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.samples", description=__doc__)
@@ -83,19 +85,15 @@ def main(argv: list[str]) -> int:
     options.add_argument("--card", action="store_true", help="write them into each NET/README.md")
     arguments = options.parse_args(argv)
     torch.set_num_threads(1)
-    try:
-        referee = lab.load(str(arguments.judge)) if arguments.judge else None
-        for net in arguments.nets:
-            model = lab.load(str(net))
-            text = section(model, referee, model.card.name)
-            sys.stdout.write(text + "\n\n")
-            if arguments.card:
-                command = f"python -m lab.train.samples path/to/{net.name}"
-                command += f" --judge path/to/{arguments.judge.name}" if referee else ""
-                write_section(net / "README.md", "samples", f"Printed by `{command}`: {text}")
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    referee = lab.load(str(arguments.judge)) if arguments.judge else None
+    for net in arguments.nets:
+        model = lab.load(str(net))
+        text = section(model, referee, model.card.name)
+        sys.stdout.write(text + "\n\n")
+        if arguments.card:
+            command = f"python -m lab.train.samples path/to/{net.name}"
+            command += f" --judge path/to/{arguments.judge.name}" if referee else ""
+            write_section(net / "README.md", "samples", f"Printed by `{command}`: {text}")
     return 0
 
 

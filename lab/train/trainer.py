@@ -118,7 +118,7 @@ class Run:
         settings: Settings,
         learner: Learner,
         windows: Callable[[int, int, torch.Generator], torch.Tensor],
-        problem: Callable[[torch.Tensor, torch.Generator], Problem],
+        problem: Callable[..., Problem],
         accelerator: Accelerator,
     ) -> None:
         self.folder, self.settings, self.windows = folder, settings, windows
@@ -178,7 +178,7 @@ class Run:
             loss = torch.zeros((), device=self.accelerator.device)
             for micro in range(settings.accumulate):
                 random = generator(settings.seed, progress.step, 2 + micro, process)
-                problem = self.problem(self.windows(rows, length, random), random)
+                problem = self.problem(self.windows(rows, length, random), random=random)
                 with self.accelerator.accumulate(self.learner):
                     part = self.learner(problem)
                     self.accelerator.backward(part)
