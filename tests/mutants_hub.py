@@ -12,6 +12,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+MOE, T_MOE = "lab/adapters/llada2_moe.py", "tests/test_llada2_moe.py"
+BY_HAND = T_MOE + "::test_it_says_what_the_published_layers_say"
+WHOLE = T_MOE + "::test_weights_that_are_not_whole_or_hold_more_are_refused"
 HUB, FAMILIES = "tests/test_hub.py", "tests/test_families.py"
 OPENING, DIT = "tests/test_opening.py", "tests/test_dit.py"
 CHECKPOINT, GEMMA = "tests/test_checkpoint.py", "tests/test_canvas_net.py"
@@ -46,6 +49,14 @@ MUTANTS = [
      f"{FAMILIES}::test_an_autoregressive_net_says_what_greedy_decoding_says"),
     (A + "families.py", '"ff_proj": "mlp.gate_proj"', '"ff_proj": "mlp.up_proj"',
      f"{FAMILIES}::test_the_llada_tensors_are_lamas_under_other_names"),
+    (A + "checkpoint.py", "if all_known and not bad:", "if False:", WHOLE),
+    (MOE, 'config.num_attention_heads, *[config.num_key_value_heads] * 2',
+     '*[config.num_key_value_heads] * 2, config.num_attention_heads', BY_HAND),
+    (MOE, '".self_attn.q_norm."', '".self_attn.k_norm."', BY_HAND),
+    (A + "families.py", '"routed_scaling_factor", ', "", BY_HAND),
+    (A + "families.py", '"partial_rotary_factor",\n', "\n", BY_HAND),
+    (A + "families.py", '"n_group", ', "", BY_HAND),
+    (A + "build.py", "coded and not trust_remote_code", "False", BY_HAND),
     (A + "families.py", "mask_id=126336", "mask_id=126335", IDS),
     (A + "families.py", "context=2048", "context=None", IDS),
     (A + "families.py", 'part_of_id="bd3lm", ', "",
@@ -64,12 +75,12 @@ MUTANTS = [
      f"{OPENING}::test_a_class_that_looks_elsewhere_is_found_out"),
     (A + "proof.py", "if not torch.isfinite(base).all()", "if False",
      f"{OPENING}::test_broken_weights_are_found_out"),
-    (A + "build.py", "    if lacking:", "    if False:",
+    (A + "checkpoint.py", "    if bad:\n", "    if False:\n",
      f"{OPENING}::test_weights_that_lack_a_tensor_are_refused"),
     (A + "build.py", "    if not trust_remote_code:", "    if False:", CODE),
     (A + "build.py", "    if on_space():", "    if False:",
      f"{OPENING}::test_remote_code_runs_when_it_is_switched_on_and_only_then"),
-    (A + "build.py", 'if custom and not trust_remote_code else', "if False else",
+    (A + "build.py", '("tokenizer_config.json", "config.json")', '("config.json",)',
      f"{OPENING}::test_a_tokenizer_of_remote_code_is_read_without_it"),
     (A + "build.py", 'if "--" in str(place)', "if False",
      f"{HUB}::test_code_from_a_third_place_is_refused"),

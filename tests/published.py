@@ -70,6 +70,21 @@ LLADA_CONFIG = {
     "mlp_hidden_size": 48, "n_layers": 3, "n_kv_heads": 2, "max_sequence_length": 128,
     "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "weight_tying": False, "include_bias": False,
 }  # fmt: skip
+# LLaDA2 as its config.json and its tensors are published; one layer without experts, two with.
+LLADA2 = ("LLaDA2.0-mini", "LLaDA2.1-mini")
+LLADA2_CONFIG = {
+    "architectures": ["LLaDA2MoeModelLM"], "model_type": "llada2_moe",
+    "auto_map": {"AutoConfig": "configuration_llada2_moe.LLaDA2MoeConfig",
+                 "AutoModelForCausalLM": "modeling_llada2_moe.LLaDA2MoeModelLM"},
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "hidden_act": "silu", "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-6, "rope_theta": 600000, "rope_scaling": None,
+    "partial_rotary_factor": 0.25, "use_qk_norm": True, "use_qkv_bias": False, "use_bias": False,
+    "norm_head": False, "tie_word_embeddings": False, "num_experts": 8, "num_shared_experts": 1,
+    "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "moe_intermediate_size": 16,
+    "routed_scaling_factor": 2.5, "first_k_dense_replace": 1, "attention_dropout": 0.0,
+    "output_router_logits": False, "pad_token_id": 1, "use_cache": False,
+}  # fmt: skip
 
 
 def write(folder: Path, kind: str, spare: int = 0) -> Path:
@@ -87,6 +102,8 @@ def write(folder: Path, kind: str, spare: int = 0) -> Path:
         torch.manual_seed(5)
         if kind == GEMMA:
             _gemma(folder, len(words) + spare)
+        elif kind in LLADA2:
+            _llada2(folder, len(words) + spare)
         elif kind in DITS:
             _dit(folder, kind, len(words) + spare)
         else:
@@ -127,6 +144,47 @@ def _as_llada(folder: Path, size: int) -> None:
     save_file({theirs(name): tensor for name, tensor in state.items()},
               folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
     (folder / "config.json").write_text(json.dumps({**LLADA_CONFIG, "vocab_size": size}))
+
+
+def llada2_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a checkpoint with LLADA2_CONFIG."""
+    config = LLADA2_CONFIG
+    wide, head = config["hidden_size"], config["head_dim"]
+    heads, pairs = config["num_attention_heads"], config["num_key_value_heads"]
+    shapes = {"model.word_embeddings.weight": (size, wide), "model.norm.weight": (wide,),
+              "lm_head.weight": (size, wide)}  # fmt: skip
+
+    def perceptron(place: str, inner: int) -> None:
+        shapes[f"{place}.gate_proj.weight"] = shapes[f"{place}.up_proj.weight"] = (inner, wide)
+        shapes[f"{place}.down_proj.weight"] = (wide, inner)
+
+    for layer in range(config["num_hidden_layers"]):
+        here = f"model.layers.{layer}"
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"{here}.{norm}.weight"] = (wide,)
+        for norm in ("query_layernorm", "key_layernorm"):
+            shapes[f"{here}.attention.{norm}.weight"] = (head,)
+        shapes[f"{here}.attention.query_key_value.weight"] = ((heads + 2 * pairs) * head, wide)
+        shapes[f"{here}.attention.dense.weight"] = (wide, heads * head)
+        if layer < config["first_k_dense_replace"]:
+            perceptron(f"{here}.mlp", config["intermediate_size"])
+            continue
+        shapes[f"{here}.mlp.gate.weight"] = (config["num_experts"], wide)
+        shapes[f"{here}.mlp.gate.expert_bias"] = (config["num_experts"],)
+        for expert in range(config["num_experts"]):
+            perceptron(f"{here}.mlp.experts.{expert}", config["moe_intermediate_size"])
+        shared = config["num_shared_experts"] * config["moe_intermediate_size"]
+        perceptron(f"{here}.mlp.shared_experts", shared)
+    return shapes
+
+
+def _llada2(folder: Path, size: int) -> None:
+    state = {}
+    for name, shape in llada2_shapes(size).items():
+        state[name] = torch.randn(shape) * 0.3 + (1.0 if "norm" in name else 0.0)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps({**LLADA2_CONFIG, "vocab_size": size}))
 
 
 def _gemma(folder: Path, size: int) -> None:

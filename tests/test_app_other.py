@@ -144,13 +144,13 @@ def test_on_a_public_page_neither_folders_nor_unlisted_ids_nor_code(hub, tmp_pat
 
 def test_code_beside_the_weights_is_run_only_where_it_is_switched_on(hub, tmp_path):
     folder = published.write(tmp_path / "remote", "qwen3")
-    (folder / "modeling_llada2_moe.py").write_text("raise SystemExit('it ran')")
-    published.change(folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"])
-    hub.add("inclusionAI/LLaDA2.0-mini", folder)
+    (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
+    published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"])
+    hub.add("inclusionAI/LLaDA-MoE-7B-A1B-Base", folder)
     with pytest.raises(ValueError, match="runs only with the Python code"):
-        other.look_up("inclusionAI/LLaDA2.0-mini")
-    found = other.look_up("inclusionAI/LLaDA2.0-mini", "float32", bool(hub))
-    assert found.given["trust_remote_code"] and found.sampler == "llada2"
+        other.look_up("inclusionAI/LLaDA-MoE-7B-A1B-Base")
+    found = other.look_up("inclusionAI/LLaDA-MoE-7B-A1B-Base", "float32", bool(hub))
+    assert found.given["trust_remote_code"] and found.sampler == "llada"
 
 
 def test_a_loaded_model_runs_as_a_suite_does(hub, tmp_path):

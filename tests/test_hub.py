@@ -225,23 +225,23 @@ def test_no_mask_token(server, tmp_path):
 
 def test_remote_code_stays_with_the_hub_unless_it_is_named_and_switched_on(server, tmp_path):
     folder = published.write(tmp_path / "net", "qwen3")
-    (folder / "modeling_llada2_moe.py").write_text("raise SystemExit('it ran')")
-    published.change(folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"])
-    server.add("inclusionAI/LLaDA2.0-mini", folder)
+    (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
+    published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"])
+    server.add("inclusionAI/LLaDA-MoE-7B-A1B-Base", folder)
     refused(r"runs only with the Python code .*trust_remote_code on and a revision",
-            "inclusionAI/LLaDA2.0-mini")  # fmt: skip
+            "inclusionAI/LLaDA-MoE-7B-A1B-Base")  # fmt: skip
     assert not [a for a in server.asked if a.endswith((".py", ".safetensors"))]
-    offer = hub.look_up("inclusionAI/LLaDA2.0-mini", trust_remote_code=bool(server))
-    assert "modeling_llada2_moe.py" in offer.files
+    offer = hub.look_up("inclusionAI/LLaDA-MoE-7B-A1B-Base", trust_remote_code=bool(server))
+    assert "modeling_lladamoe.py" in offer.files
 
 
 def test_code_from_a_third_place_is_refused(server, tmp_path):
     folder = published.write(tmp_path / "net", "qwen3")
-    published.change(folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"],
+    published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"],
                      auto_map={"AutoModel": "else/where--modeling.Net"})  # fmt: skip
-    server.add("some/llada2", folder)
+    server.add("some/lladamoe", folder)
     refused(r"takes its code from another repository \(else/where--modeling\.Net\)",
-            "some/llada2", trust_remote_code=bool(server))  # fmt: skip
+            "some/lladamoe", trust_remote_code=bool(server))  # fmt: skip
 
 
 def test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code(bert, monkeypatch):

@@ -32,6 +32,7 @@ CUSTOM = {"auto_map": {"AutoTokenizer": ["tokenization_theirs.Theirs", None]},
 def test_a_tokenizer_of_remote_code_is_read_without_it(kind, tmp_path):
     """Dream brings vocab.json and merges.txt, SDAR a whole tokenizer.json; both name a class."""
     folder = published.write(tmp_path / kind, kind)
+    published.change(folder, auto_map=None)  # here the tokenizer alone names code
     whole = json.loads((folder / "tokenizer.json").read_text())
     settings = dict(CUSTOM)
     if kind == "dream":
@@ -137,7 +138,7 @@ import transformers
 
 
 class Config(transformers.Qwen3Config):
-    model_type = "llada2_moe"
+    model_type = "lladamoe"
 
 
 class Net(transformers.Qwen3ForCausalLM):
@@ -149,10 +150,10 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
     from transformers import dynamic_module_utils
 
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
-    folder = published.write(tmp_path / "LLaDA2.0-tiny", "qwen3")
+    folder = published.write(tmp_path / "LLaDA-MoE-tiny", "qwen3")
     (folder / "remote_net.py").write_text(REMOTE)
     published.change(
-        folder, model_type="llada2_moe", architectures=["LLaDA2MoeModelLM"],
+        folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"],
         auto_map={"AutoConfig": "remote_net.Config", "AutoModelForCausalLM": "remote_net.Net"},
     )  # fmt: skip
     with pytest.raises(ValueError, match=r"runs only with the Python code that comes with"):
@@ -163,9 +164,9 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
         lab.load(str(folder), trust_remote_code=switch)
     monkeypatch.delenv("SPACE_ID")
     model = lab.load(str(folder), trust_remote_code=switch)
-    assert type(model.function.net).__name__ == "Net" and model.card.block_lengths == (32,)
+    assert type(model.function.net).__name__ == "Net" and model.card.attention == "full"
     ids = tiny.prompts([64])[0]
-    wanted = banned(model, manual(model.function.net, ids, "block_causal", 32))
+    wanted = banned(model, manual(model.function.net, ids))
     close(model.denoise(torch.tensor([ids])), wanted)
-    (run,) = lab.run("llada2", model, "One day", gen_length=6, steps=4)
+    (run,) = lab.run("llada", model, "One day", gen_length=6, steps=4)
     assert run.output

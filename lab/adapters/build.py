@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .canvas_net import CanvasNet
-from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet
+from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet, refuse_unfit
 from .dit import DiTModel, from_state
 from .facts import card_of, frame_of, unused
 from .families import Family, recognise
@@ -133,11 +133,12 @@ def load_words(family: Family, folder: Path, words: Path | None, trust_remote_co
             f"{folder.name} has no tokenizer; put its files (tokenizer.json) beside the weights"
         )
     place = folder if own else words
-    loader, settings = family.words_class, place / "tokenizer_config.json"
+    loader = family.words_class
     if (place / "tokenizer.json").exists():
-        # A whole tokenizer in one file needs no class of its own, nor that class's code.
-        custom = settings.exists() and "auto_map" in json.loads(settings.read_text("utf-8"))
-        loader = "PreTrainedTokenizerFast" if custom and not trust_remote_code else "AutoTokenizer"
+        # A whole tokenizer in one file needs no class of its own, nor the code that comes with it.
+        files = (place / name for name in ("tokenizer_config.json", "config.json"))
+        coded = any("auto_map" in json.loads(f.read_text("utf-8")) for f in files if f.exists())
+        loader = "PreTrainedTokenizerFast" if coded and not trust_remote_code else "AutoTokenizer"
     return getattr(transformers, loader).from_pretrained(place, trust_remote_code=trust_remote_code)
 
 
@@ -150,13 +151,14 @@ def load_net(
 ) -> torch.nn.Module:
     """The net under transformers' own class, or under its remote code where that is allowed.
 
-    ValueError where the weights lack a tensor or one has another shape.
+    ValueError where the weights lack a tensor, one has another shape, or (where all of a family's
+    names are known) one has no place.
     """
     import transformers
 
     stock = family.stock.get(config.get("model_type", ""))
     if stock:
-        loader = getattr(transformers, stock)
+        loader = stock_class(stock)
         how = {**how, "config": loader.config_class.from_dict(stock_config(family, config)),
                "key_mapping": dict(family.rename) or None}  # fmt: skip
     elif family.adapter == "remote":
@@ -171,19 +173,26 @@ def load_net(
     net, report = loader.from_pretrained(
         folder, trust_remote_code=trust_remote_code, output_loading_info=True, **how
     )
-    lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-    if lacking:
-        raise ValueError(
-            f"the weights in {folder.name} do not fit {type(net).__name__}: {len(lacking)} tensors "
-            f"are missing or of another shape, {lacking[0]} among them"
-        )
+    refuse_unfit(net, report, folder, all_known=bool(family.fields))
     return net
+
+
+def stock_class(name: str) -> Any:
+    """The class of that name: transformers' own, or what the lab makes of one of them."""
+    import transformers
+
+    if hasattr(transformers, name):
+        return getattr(transformers, name)
+    from . import llada2_moe
+
+    return getattr(llada2_moe, name)
 
 
 def stock_config(family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
     """The config under the names of the stock class that has the family's layers."""
     if family.fields:
-        named = {ours: config[theirs] for theirs, ours in family.fields.items() if theirs in config}
+        told = {theirs: config.get(theirs) for theirs in family.fields}
+        named = {family.fields[key]: value for key, value in told.items() if value is not None}
         return {**named, **{key: config[key] for key in SPECIAL if key in config}}
     return {key: value for key, value in config.items() if key not in META}
 

@@ -158,11 +158,30 @@ def no_safetensors(name: str) -> str:
     )
 
 
+def refuse_unfit(
+    net: torch.nn.Module, report: dict[str, Any], folder: Path, all_known: bool = False
+) -> None:
+    """ValueError where a folder's weights lack a tensor of the net or have it in another shape.
+
+    report: what from_pretrained gives with output_loading_info. all_known: also where they hold a
+    tensor that the net has no place for.
+    """
+    bad = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    told = "are missing or of another shape"
+    if all_known and not bad:
+        bad, told = set(report["unexpected_keys"]), "have no place in it"
+    if bad:
+        raise ValueError(
+            f"the weights in {folder.name} do not fit {type(net).__name__}: {len(bad)} tensors "
+            f"{told}, {min(bad)} among them"
+        )
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
-    A drafter's folder gives its target with that drafter. ValueError for pickled weights or a
-    folder of another format.
+    A drafter's folder gives its target with that drafter. ValueError for pickled weights, weights
+    that do not fit or a folder of another format.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -177,8 +196,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
         tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))
     with quiet():
-        net = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
-        )
+        net, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa",
+            output_loading_info=True,
+        )  # fmt: skip
+    refuse_unfit(net, report, folder)
     start_id = read_facts(folder).get("start_id")
     return Checkpoint(net, card, tokenizer, start_id=start_id)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .attention import additive, allowed
 from .card import read_card, target_folder
-from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet
+from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet, refuse_unfit
 from .model import ModelCard
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
@@ -241,12 +241,7 @@ def open_drafter(folder: Path) -> torch.nn.Module:
             folder, config=made, key_mapping=HUB_NAMES if own else None, dtype=torch.float32,
             use_safetensors=True, attn_implementation="sdpa", output_loading_info=True,
         )  # fmt: skip
-    lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-    if lacking:
-        raise ValueError(
-            f"the drafter in {folder.name} lacks {len(lacking)} tensors of its class or has them "
-            f"in another shape, {lacking[0]} among them"
-        )
+    refuse_unfit(drafter, report, folder)
     return drafter
 
 

@@ -92,6 +92,19 @@ LLADA_FIELDS = {
     "rope_theta": "rope_theta",
     "weight_tying": "tie_word_embeddings",
 }
+LLADA2 = {"llada2_moe": "LLaDA2MoeForCausalLM"}  # the lab's, of transformers' Glm4Moe
+LLADA2_FIELDS = {
+    **{name: name for name in (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+        "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act",
+        "max_position_embeddings", "rms_norm_eps", "rope_theta", "partial_rotary_factor",
+        "rope_scaling", "tie_word_embeddings", "moe_intermediate_size", "num_experts_per_tok",
+        "routed_scaling_factor", "n_group", "topk_group", "first_k_dense_replace", "use_qk_norm",
+    )},
+    "use_qkv_bias": "attention_bias",
+    "num_experts": "n_routed_experts",
+    "num_shared_experts": "n_shared_experts",
+}  # fmt: skip
 
 # The first that fits is taken, so the narrow ones stand before the wide ones.
 FAMILIES: tuple[Family, ...] = (
@@ -132,14 +145,21 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "LLaDA2.0",
         ("inclusionAI/LLaDA2.0-mini", "inclusionAI/LLaDA2.0-flash"),
-        "remote", WRITTEN, ("llada2_moe",), part_of_id=r"LLaDA2\.0", attention="block_causal",
-        mask_id=156895, eos_ids=(156892,), block_lengths=(32,), sampler="llada2",
+        "causal", STAND_IN, ("llada2_moe",), part_of_id=r"LLaDA2\.0", stock=LLADA2,
+        fields=LLADA2_FIELDS, attention="block_causal", mask_id=156895, eos_ids=(156892,),
+        block_lengths=(32,), sampler="llada2",
     ),
     Family(
         "LLaDA2.1",
         ("inclusionAI/LLaDA2.1-mini", "inclusionAI/LLaDA2.1-flash"),
-        "remote", WRITTEN, ("llada2_moe",), attention="block_causal", mask_id=156895,
-        eos_ids=(156892,), block_lengths=(32,), sampler="llada2", preset="llada2.1_quality",
+        "causal", STAND_IN, ("llada2_moe",), stock=LLADA2, fields=LLADA2_FIELDS,
+        attention="block_causal", mask_id=156895, eos_ids=(156892,), block_lengths=(32,),
+        sampler="llada2", preset="llada2.1_quality",
+    ),
+    Family(
+        "LLaDA-MoE",
+        ("inclusionAI/LLaDA-MoE-7B-A1B-Base", "inclusionAI/LLaDA-MoE-7B-A1B-Instruct"),
+        "remote", WRITTEN, architecture=r"^LLaDAMoEModel", mask_id=156895,
     ),
     Family(
         "Dream",
