@@ -17,6 +17,7 @@ import lab
 from lab.adapters import Model
 from lab.adapters.checkpoint import quiet
 from lab.adapters.dit import DiT
+from lab.adapters.drafter import drafter_config
 from tests import tiny
 
 SPECIAL = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
@@ -216,6 +217,43 @@ def _dit(folder: Path, kind: str, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps({**DITS[kind], "vocab_size": size}))
+
+
+# What z-lab/Qwen3-4B-DFlash-b16 has in its config.json, but for the sizes.
+DFLASH = {"architectures": ["DFlashDraftModel"], "model_type": "qwen3", "hidden_act": "silu"}
+DFLASH_NAMES = {"encoder.fc.": "fc.", "encoder.output_norm_enc.": "hidden_norm."}
+DFLASH_SIZES = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "block_size",
+)  # fmt: skip
+
+
+def as_dflash(saved: Path, folder: Path, layers: int) -> Path:
+    """A drafter that transformers saved, as the hub's DFlash pairs are; layers: its target's."""
+    config = json.loads((saved / "config.json").read_text())
+    state = load_file(saved / "model.safetensors")
+    for own, named in DFLASH_NAMES.items():
+        state = {name.replace(own, named): value for name, value in state.items()}
+    sizes = {key: config[key] for key in DFLASH_SIZES}
+    sizes["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    own = {"mask_token_id": 0, "target_layer_ids": config["target_layer_ids"]}
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        json.dumps({**DFLASH, **sizes, "num_target_layers": layers, "dflash_config": own})
+    )
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def write_drafter(folder: Path, target: Path) -> Path:
+    """A random drafter of two layers for the net in the folder `target`, as the hub has them."""
+    config = transformers.AutoConfig.from_pretrained(target)
+    made = drafter_config(config, layers=2, block_size=4, mask_token_id=0)
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(6)
+        drafter = transformers.MuseGlimmerAssistantModel(made)
+        drafter.save_pretrained(folder.with_name("saved"))
+    return as_dflash(folder.with_name("saved"), folder, config.num_hidden_layers)
 
 
 def change(folder: Path, **facts: Any) -> None:

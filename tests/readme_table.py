@@ -55,11 +55,10 @@ def checkpoints() -> str:
 def _family_line(family: Family) -> str:
     names = ", ".join(f"[{name}](https://huggingface.co/{name})" for name in family.ids)
     sampler = f"`{family.sampler}`" + (f" (`{family.preset}`)" if family.preset else "")
-    status = family.status + (f": {family.note}" if family.note else "")
+    status = family.status
+    status += "; opened with its target" if family.adapter == "drafter" else ""
     status += "; needs its own code" if family.adapter == "remote" else ""
     attention = family.attention + (", logits shifted" if family.shifted else "")
-    if family.adapter == "none":
-        attention = sampler = ""
     return "| " + " | ".join((names, family.name, attention, sampler, status)) + " |"
 
 

@@ -57,6 +57,19 @@ def test_what_it_is_and_costs_is_told_before_any_weights_move(hub):
     assert not hub.fetched(".safetensors")
 
 
+def test_a_drafter_is_told_and_loaded_with_its_target(hub, tmp_path):
+    name, target = "z-lab/Qwen3-4B-DFlash-b16", published.write(tmp_path / "target", "qwen3")
+    hub.add("Qwen/Qwen3-4B", target)
+    hub.add(name, published.write_drafter(tmp_path / "drafter", target))
+    told = described(other.look_up(name))
+    assert told["usual_sampler"] == "dflash" and told["samplers"] == ["autoregressive", "dflash"]
+    assert not hub.fetched(".safetensors")
+    found, said = load(other.look_up(name))
+    assert found.card.draft_length == 4 and len(hub.fetched(".safetensors")) == 2
+    shares = [share for _, share in said if share is not None]
+    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
+
+
 def test_a_net_of_this_lab_is_told_by_its_own_card(hub):
     found = other.look_up(MINE)
     assert found.card.attention == "block_causal" and "bd3lm" in fitting(found)

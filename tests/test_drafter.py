@@ -13,17 +13,11 @@ from lab.adapters.drafter import Drafted, open_drafter, target_layers
 from lab.adapters.model import Opened
 from lab.train.drafter import DrafterLearner, dflash
 from samplers.core import Canvas
-from tests import tiny
+from tests import published, tiny
 from tests.laws import check, record
 
 NET = tiny.DRAFTED
 BLOCK = tiny.DRAFT_LENGTH
-# What z-lab/Qwen3-4B-DFlash-b16 has in its config.json, but for the sizes.
-HUB = {
-    "architectures": ["DFlashDraftModel"],
-    "model_type": "qwen3",
-    "hidden_act": "silu",
-}
 
 
 class Cheating(Drafted):
@@ -290,26 +284,11 @@ def test_a_drafter_without_its_target_or_for_another_is_refused(tmp_path):
 def test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes(tmp_path):
     folder = tiny.write(tmp_path / "pair", NET)
     mine = lab.load(str(folder))
-    config = json.loads((folder / "config.json").read_text())
-    ours = {"encoder.fc.": "fc.", "encoder.output_norm_enc.": "hidden_norm."}
-    state = load_file(folder / "model.safetensors")
-    for own, named in ours.items():
-        state = {name.replace(own, named): value for name, value in state.items()}
-    hub = tmp_path / "hub"
-    hub.mkdir()
-    sizes = {key: config[key] for key in (
-        "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-        "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "block_size",
-    )}  # fmt: skip
-    sizes["rope_theta"] = config["rope_parameters"]["rope_theta"]
-    own = {"mask_token_id": 0, "target_layer_ids": config["target_layer_ids"]}
-    (hub / "config.json").write_text(
-        json.dumps({**HUB, **sizes, "num_target_layers": 2, "dflash_config": own})
-    )
+    hub = published.as_dflash(folder, tmp_path / "hub", layers=2)
     (hub / "lab.json").write_text(json.dumps({"target": "target"}))
-    save_file(state, hub / "model.safetensors", {"format": "pt"})
     # DFlashDraftModel's own names (z-lab/dflash, model/dflash.py).
-    hidden, heads, width = 32, 4, len(own["target_layer_ids"])
+    state = load_file(hub / "model.safetensors")
+    hidden, heads, width = 32, 4, len(mine.drafter.config.target_layer_ids)
     assert state["fc.weight"].shape == (hidden, width * hidden)
     assert state["hidden_norm.weight"].shape == state["norm.weight"].shape == (hidden,)
     layer = {name.split(".", 2)[2]: list(value.shape) for name, value in state.items()

@@ -238,8 +238,9 @@ def test_what_a_family_says_fits_the_registry_and_itself(family):
         draft_length=16 if sampler.needs.draft else None,
     )  # fmt: skip
     assert sampler.misfit(card) is None
-    assert family.status in (families.TINY, families.STAND_IN, families.WRITTEN, families.NAMED)
-    assert (family.adapter == "none") == bool(family.note) == (family.status == families.NAMED)
+    assert family.status in (families.TINY, families.STAND_IN, families.WRITTEN)
+    assert (family.adapter == "drafter") == bool(family.targets) == sampler.needs.draft
+    assert set(family.targets) <= set(family.ids)
     assert family.adapter != "remote" or family.status == families.WRITTEN
     for name in family.stock.values():
         assert issubclass(build.stock_class(name), transformers.PreTrainedModel)

@@ -4,6 +4,7 @@ import json
 
 import huggingface_hub
 import pytest
+import torch
 from huggingface_hub import constants
 
 import lab
@@ -102,6 +103,48 @@ def test_an_autoregressive_net_comes_in_by_its_id(server, tmp_path):
     model = lab.load("Qwen/Qwen3-0.6B")
     assert model.card.attention == "causal"
     assert lab.run("autoregressive", model, "One day", gen_length=6)[0].output
+
+
+PAIR = "z-lab/Qwen3-4B-DFlash-b16"
+
+
+def test_a_drafter_s_id_opens_it_with_the_net_that_it_drafts_for(server, tmp_path):
+    target = published.write(tmp_path / "target", "qwen3", spare=7)
+    drafter = published.write_drafter(tmp_path / "drafter", target)
+    server.add("Qwen/Qwen3-4B", target)
+    server.add(PAIR, drafter)
+    offer = hub.look_up(PAIR)
+    sizes = [file.stat().st_size for folder in (target, drafter) for file in folder.iterdir()]
+    assert offer.download == sum(sizes) and offer.memory > offer.target.memory > 0
+    seen = []
+    model = lab.load(PAIR, progress=lambda *now: seen.append(now))
+    assert seen[0] == (0, sum(sizes)) and seen[-1] == (sum(sizes), sum(sizes))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    card = model.card
+    assert (card.name, card.revision, card.draft_length) == (PAIR, COMMIT, 4)
+    assert model.banned_ids == tuple(range(len(model.tokenizer), len(model.tokenizer) + 7))
+    (run,) = lab.run("dflash", model, "One day", gen_length=8, temperature=0.0)
+    (alone,) = lab.run(
+        "autoregressive", lab.load("Qwen/Qwen3-4B"), "One day", gen_length=8, temperature=0.0
+    )
+    assert run.output == alone.output and run.output, "a drafter changes no word"
+    half = lab.load(PAIR, dtype="bfloat16")
+    assert half.net.dtype == half.drafter.dtype == torch.bfloat16
+    assert lab.run("dflash", half, "One day", gen_length=8)[0].output
+
+
+def test_a_drafter_without_its_target_on_the_hub_is_refused_before_it_is_fetched(server, tmp_path):
+    target = published.write(tmp_path / "target", "qwen3")
+    drafter = published.write_drafter(tmp_path / "drafter", target)
+    server.add(PAIR, drafter)
+    refused(r"there is no Qwen/Qwen3-4B on the hub", PAIR)
+    server.add("some/drafter", drafter)
+    refused(r"some/drafter cannot be opened alone: .*give one of z-lab/Qwen3-4B", "some/drafter")
+    assert not server.fetched(".safetensors")
+    published.change(drafter, dflash_config={"mask_token_id": 0, "target_layer_ids": [0, 7]})
+    server.add("Qwen/Qwen3-8B", target)
+    server.add("z-lab/Qwen3-8B-DFlash-b16", drafter)
+    refused(r"was made for another target than Qwen/Qwen3-8B", "z-lab/Qwen3-8B-DFlash-b16")
 
 
 def test_a_dit_takes_the_tokenizer_that_its_family_names(server, tmp_path, monkeypatch):

@@ -96,8 +96,12 @@ def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "
 
 def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_code: bool) -> None:
     """Whether this family can be opened with what is allowed. ValueError says why not."""
-    if family.adapter == "none":
-        raise ValueError(f"{name} ({family.name}) cannot be opened: {family.note}")
+    if family.adapter == "drafter":
+        raise ValueError(
+            f"{name} cannot be opened alone: it drafts for another net; put both folders side by "
+            "side, each with a lab.json, the drafter's naming its target, or give one of "
+            f"{', '.join(family.targets)}"
+        )
     if family.adapter != "remote":
         return
     if on_space():

@@ -188,10 +188,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not list(folder.glob("*.safetensors")):
         raise ValueError(no_safetensors(folder.name))
     card = read_card(folder)
-    if target_folder(folder) is not None:
-        from .drafter import load_drafted
+    if target := target_folder(folder):
+        from .drafter import paired
 
-        return load_drafted(folder)
+        return paired(load_checkpoint(target), folder, **vars(card))
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
     if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
         tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))

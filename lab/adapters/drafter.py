@@ -7,7 +7,7 @@ values, at a projection of the target's hidden states. Embedding and output head
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from .attention import additive, allowed
-from .card import read_card, target_folder
-from .checkpoint import Checkpoint, load_checkpoint, no_safetensors, quiet, refuse_unfit
+from .checkpoint import Checkpoint, no_safetensors, quiet, refuse_unfit
 from .model import ModelCard
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
@@ -74,8 +73,9 @@ class Drafted(Checkpoint):
         drafter: torch.nn.Module,
         card: ModelCard,
         tokenizer: Any = None,
+        banned_ids: tuple[int, ...] = (),
     ):
-        super().__init__(net, card, tokenizer)
+        super().__init__(net, card, tokenizer, banned_ids=banned_ids)
         self.drafter = drafter.eval()
 
     def new_cache(self) -> dict[int, Reading]:
@@ -245,15 +245,21 @@ def open_drafter(folder: Path) -> torch.nn.Module:
     return drafter
 
 
-def load_drafted(folder: Path) -> Drafted:
-    """Open a drafter's folder and the target that its lab.json names, a folder beside it."""
-    target, drafter = load_checkpoint(target_folder(folder)), open_drafter(folder)
-    heard = len(drafter.config.target_layer_ids) * target.net.config.hidden_size
-    deepest = max(drafter.config.target_layer_ids)
-    if drafter.encoder.fc.in_features != heard or deepest >= target.net.config.num_hidden_layers:
+def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
+    """The net that verifies with the drafter in a folder, which goes where that net is.
+
+    facts: what the pair's card says otherwise than the target's. ValueError as `open_drafter`, and
+    for a drafter of another net.
+    """
+    drafter, net = open_drafter(folder).to(target.net.device, target.net.dtype), target.net
+    config = drafter.config
+    heard = len(config.target_layer_ids) * net.config.hidden_size
+    deepest = max(config.target_layer_ids)
+    if drafter.encoder.fc.in_features != heard or deepest >= net.config.num_hidden_layers:
         raise ValueError(
             f"the drafter in {folder.name} was made for another target than {target.card.name}: "
-            f"it listens to layers {drafter.config.target_layer_ids} with "
+            f"it listens to layers {config.target_layer_ids} with "
             f"{drafter.encoder.fc.in_features} numbers in all"
         )
-    return Drafted(target.net, drafter, read_card(folder), target.tokenizer)
+    card = replace(target.card, **{"draft_length": config.block_size, **facts})
+    return Drafted(net, drafter, card, target.tokenizer, target.banned_ids)

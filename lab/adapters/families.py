@@ -12,7 +12,6 @@ from typing import Any
 TINY = "run on tiny random weights of its own class"
 STAND_IN = "run on tiny random weights of the stock class that has its layers"
 WRITTEN = "written only"
-NAMED = "named, not opened"
 
 GPT2 = ("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e")
 
@@ -23,7 +22,8 @@ class Family:
 
     ids: published examples. model_types and architecture (a pattern of config.json's first) and
     part_of_id (a pattern the name must hold) recognise it. adapter: causal, masked, dit, canvas,
-    remote (its code comes with the weights) or none (refused, `note` says why). stock: {model
+    drafter or remote (its code comes with the weights). targets: {drafter: the net that it drafts
+    for}. stock: {model
     type: the transformers class that has its layers}, so that no code need come with the weights;
     rename turns its tensor names into that class's, fields its config's. shifted: output j - 1
     speaks of column j. framed: the net was trained between a first and a last special token.
@@ -56,7 +56,7 @@ class Family:
     sampler: str = "llada"
     preset: str | None = None
     space: bool = False  # small enough for a public Space, and no code of its own
-    note: str = ""
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 QWEN = {"a2d-qwen2": "Qwen2ForCausalLM", "a2d-qwen3": "Qwen3ForCausalLM",
@@ -200,10 +200,10 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "DFlash drafters",
         ("z-lab/Qwen3-4B-DFlash-b16", "z-lab/Qwen3-8B-DFlash-b16"),
-        "none", NAMED, ("muse_glimmer_assistant",), r"^DFlash", attention="causal",
-        mask_id=151669, sampler="dflash",
-        note="a drafter is no model by itself; load the model that it drafts for, or put both "
-        "folders side by side, each with a lab.json, the drafter's naming its target",
+        "drafter", TINY, architecture=r"^(DFlash|MuseGlimmerAssistant)", attention="causal",
+        block_lengths=(16,), sampler="dflash",
+        targets={"z-lab/Qwen3-4B-DFlash-b16": "Qwen/Qwen3-4B",
+                 "z-lab/Qwen3-8B-DFlash-b16": "Qwen/Qwen3-8B"},
     ),
     Family(
         "DiffusionGemma",
@@ -232,8 +232,6 @@ def recognise(config: Mapping[str, Any], name: str) -> Family:
         by_type = kind in family.model_types
         by_class = bool(family.architecture and re.search(family.architecture, architecture))
         told = (by_type or not family.model_types) and (by_class or not family.architecture)
-        if family.adapter == "none":
-            told = by_type or by_class
         if told and re.search(family.part_of_id, name):
             return family
     known = ", ".join(family.name for family in FAMILIES)

@@ -1,5 +1,7 @@
 """Checkpoints of the hub by their id: pinned, sized, and refused before anything large moves."""
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import math
@@ -16,6 +18,7 @@ from samplers.registry import shown
 
 from .build import DTYPES, build, openable
 from .checkpoint import load_checkpoint, no_safetensors
+from .drafter import paired
 from .families import ALLOWED, Family, recognise
 from .model import Model
 from .reach import TIMEOUT, endpoint, explained, on_space, silent
@@ -35,7 +38,7 @@ class Offer:
 
     revision: the commit it stands for now; files: {name: bytes} that would be fetched; download,
     memory, free: bytes to fetch, bytes that a run needs, bytes that are free; family None: a
-    checkpoint of this lab, with its own lab.json.
+    checkpoint of this lab, with its own lab.json; target: the net that it drafts for, counted in.
     """
 
     name: str
@@ -44,11 +47,12 @@ class Offer:
     family: Family | None
     memory: int
     free: int
+    target: Offer | None = None
 
     @property
     def download(self) -> int:
         """Bytes to fetch, were nothing in the cache."""
-        return sum(self.files.values())
+        return sum(sum(each.files.values()) for each in (self, self.target) if each)
 
 
 class NoRoom(ValueError):
@@ -90,16 +94,20 @@ def look_up(
     texts = {file: size for file, size in sizes.items() if TEXTS.fullmatch(file)}
     if "config.json" not in texts:
         raise ValueError(f"{name} has no config.json, which says what net it is")
-    config, family = _config(name, info.sha), None
+    config, family, target = _config(name, info.sha), None, None
     if "lab.json" not in texts:
         family = recognise(config, name)
-        openable(family, name, config, trust_remote_code)
+        if known := family.targets.get(name):
+            target = look_up(known, dtype=dtype, eight_bit=eight_bit)
+        else:
+            openable(family, name, config, trust_remote_code)
         if family.adapter == "remote":
             texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
     if family is None or family.adapter == "dit":
         dtype, eight_bit = "float32", False  # nets of ours are small and always kept whole
     memory = _memory(info, sum(weights.values()), config, dtype, eight_bit)
-    return Offer(name, info.sha, {**texts, **weights}, family, memory, free_memory())
+    memory += target.memory if target else 0
+    return Offer(name, info.sha, {**texts, **weights}, family, memory, free_memory(), target)
 
 
 def load_hub(
@@ -126,10 +134,12 @@ def load_hub(
         model = load_checkpoint(folder)
         model.card = replace(model.card, name=name, revision=offer.revision)
         return model
-    return build(
-        folder, name, revision=offer.revision, words=_words(offer), dtype=dtype,
-        trust_remote_code=trust_remote_code, device_map=_device_map(), eight_bit=eight_bit,
-    )  # fmt: skip
+    how = {"dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit}
+    if target := offer.target:
+        verifier = build(fetch(target), target.name, revision=target.revision, **how)
+        return paired(verifier, folder, name=name, revision=offer.revision)
+    return build(folder, name, revision=offer.revision, words=_words(offer),
+                 trust_remote_code=trust_remote_code, **how)  # fmt: skip
 
 
 def fits(offer: Offer) -> None:
@@ -153,16 +163,20 @@ def fits(offer: Offer) -> None:
 
 
 def fetch(offer: Offer, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Fetch what the offer lists at its commit, as far as the cache lacks it; return the folder."""
+    """Fetch what the offer lists at its commit, as far as the cache lacks it; return the folder.
+
+    A drafter's target comes first, and counts as part of it.
+    """
     from huggingface_hub import hf_hub_download
 
     done, folder = 0, Path()
     report = progress or (lambda done, total: None)
     report(0, offer.download)
-    for file, size in offer.files.items():
+    parts = [each for each in (offer.target, offer) if each]
+    for part, file, size in ((each, *item) for each in parts for item in each.files.items()):
         bar = silent(lambda fresh, before=done: report(before + fresh, offer.download))
-        with explained(offer.name, offer.revision):
-            path = hf_hub_download(offer.name, file, revision=offer.revision,
+        with explained(part.name, part.revision):
+            path = hf_hub_download(part.name, file, revision=part.revision,
                                    endpoint=endpoint(), tqdm_class=bar)  # fmt: skip
         done += size
         report(done, offer.download)

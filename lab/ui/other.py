@@ -176,10 +176,11 @@ def _found(
     family = offer.family
     if family is None:
         return Found(asked, offer, own_card(), "a checkpoint of this lab", "as its lab.json says")
+    lengths, drafts = family.block_lengths, family.adapter == "drafter"
     told = ModelCard(
         offer.name, vocab_size=0, attention=family.attention, corruption=family.corruption,
         posterior=family.posterior, time_conditioned=family.time_conditioned,
-        block_lengths=family.block_lengths,
+        block_lengths=None if drafts else lengths, draft_length=lengths[-1] if drafts else None,
     )  # fmt: skip
     return Found(asked, offer, told, family.name, family.status, _dtype(family, asked),
                  family.sampler, family.preset)  # fmt: skip
