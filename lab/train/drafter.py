@@ -131,7 +131,7 @@ def build_drafter(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = MuseGlimmerAssistantModel(config)
-    nn.init.normal_(net.encoder.fc.weight, std=1 / math.sqrt(net.encoder.fc.in_features))
+        nn.init.normal_(net.encoder.fc.weight, std=1 / math.sqrt(net.encoder.fc.in_features))
     # As in lab.train.net: blocks that start as the identity learn fastest.
     for layer in net.layers:
         nn.init.zeros_(layer.self_attn.o_proj.weight)

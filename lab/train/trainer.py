@@ -191,8 +191,8 @@ class Run:
             progress.step += 1
             progress.tokens += rows * length * settings.accumulate * self.accelerator.num_processes
             seconds = torch.tensor(time.perf_counter() - began, dtype=torch.float64)
-            if settings.minutes is not None and self.accelerator.num_processes > 1:
-                # Every process must end at the same step.
+            if self.accelerator.num_processes > 1:
+                # By one clock: every process must save, and end, at the same step.
                 seconds = self.accelerator.reduce(seconds.to(loss.device), "mean").cpu()
             progress.seconds += float(seconds)
             yield float(loss)
