@@ -1,16 +1,5 @@
-"""Break the app a rule at a time and see its tests go red: `python -m tests.mutants_app [word]`.
+"""The app and what it shows; the tests under tests/browser need a Chromium."""
 
-Each is made in a temporary copy of the tree, and the named test must fail there. Takes minutes;
-the browser's need a Chromium. Not collected by pytest.
-"""
-
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
 APP, API = "tests/test_app.py", "tests/test_app_api.py"
 OTHERS, ACCESS = "tests/test_app_other.py", "tests/browser/test_access.py"
 PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
@@ -21,7 +10,6 @@ STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoi
 OTHER, FIELD, PAGES = (f"lab/ui/{name}.py" for name in ("other", "field", "app"))
 STYLE = "assets/style.css"
 
-# (file, what stands there, what replaces it, the test that must fail)
 MUTANTS = [
     (RACE, "if not lanes[number].advance():",
      "while lanes[number].advance(): ...\n            if 1:",
@@ -176,52 +164,3 @@ MUTANTS = [
     (ENDPOINTS, "other.load(found, lambda words, share: None, threading.Event())", "found",
      f"{API}::test_another_model_is_looked_up_loaded_and_run"),
 ]  # fmt: skip
-
-
-def copy_tree(folder: Path) -> None:
-    """All that the tests need; weights by link, what may be changed by copy."""
-    for part in ("samplers", "lab", "tests"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("pyproject.toml", "app.py"):
-        shutil.copy(ROOT / part, folder)
-    (folder / "assets").mkdir()
-    for asset in (ROOT / "assets").iterdir():
-        if asset.name in ("panel", "settings", "playback", "standalone"):
-            shutil.copytree(asset, folder / "assets" / asset.name)
-        elif asset.is_dir():
-            (folder / "assets" / asset.name).symlink_to(asset)
-        else:
-            shutil.copy(asset, folder / "assets")
-
-
-def run(folder: Path, *tests: str) -> int:
-    """Pytest's exit code there, in a process of its own: a browser does not survive a fork."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
-
-
-def main(words: list[str]) -> int:
-    """Make each mutant whose file or test holds one of the words; the number that survived."""
-    chosen = [m for m in MUTANTS if not words or any(word in m[0] + m[3] for word in words)]
-    with tempfile.TemporaryDirectory() as folder:
-        copy_tree(Path(folder))
-        if run(Path(folder), *sorted({test for *_, test in chosen})):
-            raise SystemExit("the tests are not green without a mutant")
-    survived = 0
-    for file, old, new, test in chosen:
-        with tempfile.TemporaryDirectory() as folder:
-            copy_tree(Path(folder))
-            target = Path(folder) / file
-            source = target.read_text("utf-8")
-            if source.count(old) != 1:
-                raise SystemExit(f"{file} holds {source.count(old)} times: {old}")
-            target.write_text(source.replace(old, new), "utf-8")
-            red = run(Path(folder), test) == 1
-        survived += not red
-        said = "red  " if red else "GREEN"
-        print(said, file, "|", (new or "(left out)").splitlines()[0], flush=True)
-    return survived
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,11 +1,4 @@
-"""Break the trainer, a rule at a time: each must turn its test red.
-
-`python -m tests.mutants_train [number ...]` works on copies of the tree.
-"""
-
-import sys
-
-from tests.mutants import RED, Mutant, judge
+"""The trainer, and the judge."""
 
 TRAIN, STARTS = "tests/test_train.py::", "tests/test_train_starts.py::"
 OBJECTIVES, GIDD = "lab/train/objectives.py", "lab/train/gidd.py"
@@ -20,7 +13,6 @@ GOES_ON = STARTS + "test_a_masked_language_model_goes_on"
 HUB_DATA = STARTS + "test_a_hub_data_set_trains_by_its_name"
 JUDGE = "tests/test_judge.py::"
 
-# fmt: off
 MUTANTS = [
     (OBJECTIVES, "return tokens.masked_fill(key < time, mask_id), 1 / time",
      "return tokens.masked_fill(key < time, mask_id), 1 / time**2", ENTROPY),
@@ -63,26 +55,4 @@ MUTANTS = [
      JUDGE + "test_a_judge_gives_the_nll_of_what_was_written"),
     ("lab/judge.py", 'if card.attention != "causal":', "if False:",
      JUDGE + "test_a_judge_that_cannot_judge_is_refused"),
-]
-# fmt: on
-
-
-def main(numbers: list[str]) -> int:
-    """Judge the mutants of these numbers (all without any); 1 where one survives."""
-    import transformers.models.distilbert.modeling_distilbert
-    import transformers.models.qwen3.modeling_qwen3  # noqa: F401  once, before the tests fork off
-
-    survivors = 0
-    for number, (file, old, new, test) in enumerate(MUTANTS):
-        if numbers and str(number) not in numbers:
-            continue
-        code = judge(Mutant("trainer", file, old, new, test))
-        said = {RED: "red", -1: "DOES NOT APPLY"}.get(code, f"SURVIVES ({code})")
-        survivors += code != RED
-        sys.stdout.write(f"{number:3} {said}  {file}  {new}\n")
-        sys.stdout.flush()
-    return bool(survivors)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The mutants: (law, file, old text, new text, the test that must go red). See tests/mutants.py."""
+"""The laws that every sampler and net keeps: (law, file, old text, new text, test)."""
 
 ALONE = "tests/test_conformance.py::test_a_row_in_a_batch_equals_the_row_alone"
 CORE, LLADA2, MDLM = "samplers/core.py", "samplers/llada2.py", "samplers/mdlm.py"
@@ -10,7 +10,8 @@ ATTENTION, CHECKPOINT = "lab/adapters/attention.py", "lab/adapters/checkpoint.py
 CANVAS, PLAN, PROBE, RECORD = "lab/canvas.py", "lab/plan.py", "lab/probe.py", "lab/record.py"
 RUNS, PARAMS = "tests/test_conformance_runs.py", "tests/test_conformance_params.py"
 EOS, PROMPTS = "tests/test_conformance_eos.py", "tests/test_conformance.py"
-T_CORE, T_CHECKPOINT, T_BAD = "tests/test_core.py", "tests/test_checkpoint.py", "tests/test_bad_input.py"  # noqa: E501
+T_CORE, T_CHECKPOINT = "tests/test_core.py", "tests/test_checkpoint.py"
+T_BAD = "tests/test_bad_input.py"
 REVIEW, T_LLADA2, GRID = "tests/test_llada2_review.py", "tests/test_llada2.py", "tests/test_grid.py"
 
 MUTANTS = [

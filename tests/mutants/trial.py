@@ -1,0 +1,46 @@
+"""A copy of the tree, and what its tests say there."""
+
+import multiprocessing
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("samplers", "lab", "tests", "assets", "pyproject.toml", "app.py")
+
+
+def copy_tree(folder: Path) -> None:
+    """Put what the tests need into a folder of its own."""
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+        else:
+            shutil.copy2(ROOT / part, folder)
+
+
+def run(folder: Path, tests: list[str], start: str, keep_bytecode: bool = False) -> int:
+    """Pytest's exit code there, in a process of its own; what it says goes to the file `said`."""
+    given = (folder, tests, keep_bytecode)
+    process = multiprocessing.get_context(start).Process(target=_child, args=given)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _child(folder: Path, tests: list[str], keep_bytecode: bool) -> None:
+    os.chdir(folder)
+    # Two versions of a file within a second would be taken for one.
+    sys.dont_write_bytecode = not keep_bytecode
+    ours = ("samplers", "lab", "tests")
+    for name in [name for name in sys.modules if name.split(".")[0] in ours]:
+        del sys.modules[name]
+    sys.path[:] = [str(folder), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
+    with open("said", "w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    import pytest
+
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
+    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *quiet, *tests])))
