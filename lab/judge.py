@@ -20,13 +20,14 @@ def judge(model: Model, runs: Sequence[Trajectory]) -> list[float]:
     card = model.card
     if card.attention != "causal":
         raise ValueError(f"a judge must be causal, {card.name} is {card.attention}; name another")
-    told = []
     for run in runs:
         if run.card["vocab_size"] != card.vocab_size or run.suite != card.suite:
             raise ValueError(
                 f"a judge must share the run's vocabulary, got {card.name} of suite "
                 f"{card.suite!r} for a run of {run.suite!r}; name a judge of that suite"
             )
+    told = []
+    for run in runs:
         ids, written = run.tokens[-1].tolist(), run.writable.tolist()
         ends = [i for i, token in enumerate(ids) if written[i] and token in card.eos_ids]
         ids, written = ids[: min(ends, default=len(ids))], written[: min(ends, default=len(ids))]

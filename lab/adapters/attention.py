@@ -1,5 +1,7 @@
 """Attention is built here, never left to a model class: full, block_causal or causal, as 4-D."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -42,3 +44,10 @@ def additive(allowed: Tensor, device: torch.device = CPU) -> Tensor:
 def positions(visible: Tensor) -> Tensor:
     """Position ids [B, T] counted over visible columns: pads shift nothing."""
     return (visible.long().cumsum(-1) - 1).clamp(min=0)
+
+
+def alike(visible: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The rows of visible [B, T] in groups that have the same pads: row numbers [N, 1] of a group,
+    and the columns [C] that are no pads in it."""
+    for seen in visible.unique(dim=0):
+        yield (visible == seen).all(-1).nonzero(), seen.nonzero().flatten()

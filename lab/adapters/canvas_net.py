@@ -7,6 +7,7 @@ from torch import Tensor
 
 from samplers.core import Canvas
 
+from .attention import alike
 from .model import Model, ModelCard, Opened
 
 
@@ -59,27 +60,23 @@ class CanvasNet(Model):
         rows: Tensor,
     ) -> Tensor:
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
-        for seen in visible.unique(dim=0):
-            same = (visible == seen).all(-1)
-            columns = seen.nonzero().flatten()
+        for same, columns in alike(visible):
             canvas = columns[columns >= window.start]
-            read = tokens[same][:, columns[columns < window.start]]
+            read = tokens[same, columns[columns < window.start]]
             if not read.shape[1]:
                 read = torch.full((len(read), 1), self.start_id)
-            key = (window.start, *rows[same].tolist())
+            key = (window.start, *rows[same[:, 0]].tolist())
             past = self._read(read) if cache is None or key not in cache else cache[key]
             if cache is not None:
                 cache[key] = past
             place = torch.arange(read.shape[1], read.shape[1] + len(canvas))
             out = self.net(
                 past_key_values=past,
-                decoder_input_ids=tokens[same][:, canvas].to(self.net.device),
+                decoder_input_ids=tokens[same, canvas].to(self.net.device),
                 decoder_position_ids=place.expand(len(read), -1).to(self.net.device),
             )
             inside = canvas < window.stop
-            picked = torch.zeros(len(read), *answer.shape[1:])
-            picked[:, canvas[inside] - window.start] = out.logits[:, inside].float().cpu()
-            answer[same] = picked
+            answer[same, canvas[inside] - window.start] = out.logits[:, inside].float().cpu()
         return answer
 
     def _read(self, ids: Tensor) -> Any:

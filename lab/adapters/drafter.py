@@ -6,7 +6,7 @@ values, at a projection of the target's hidden states. Embedding and output head
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -92,15 +92,14 @@ class Drafted(Checkpoint):
         rows: Tensor,
     ) -> Tensor:
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
-        for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
-            ids, wanted = line[: window.stop][seen[: window.stop]], seen[window]
+        lines = self._lines(tokens, visible, window, cache, rows)
+        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
             if not wanted.any():  # nothing but pads
                 continue
             # Output j - 1 speaks of column j, so the last column itself is not read.
             first = len(ids) - int(wanted.sum()) - 1
             if first < 0:
                 raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
-            reading = Reading() if cache is None else cache.setdefault(row, Reading())
             reading.forget(min(reading.common(ids[:-1]), first))
             out[wanted] = self._padded(self._read(ids[:-1], reading, int(wanted.sum())))
         return answer
@@ -119,17 +118,29 @@ class Drafted(Checkpoint):
         token; after a verified block that is nothing.
         """
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
-        for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
-            ids, wanted = line[: window.stop][seen[: window.stop]], seen[window]
+        lines = self._lines(tokens, visible, window, cache, rows)
+        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
             anchor = len(ids) - int(wanted.sum()) - 1
             if anchor < 1:
                 raise ValueError(f"{self.card.name} drafts after at least two tokens, got less")
-            reading = Reading() if cache is None else cache.setdefault(row, Reading())
             if (known := reading.common(ids[:anchor])) < anchor:
                 reading.forget(known)
                 self._read(ids[:anchor], reading)
             out[wanted] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
         return answer
+
+    def _lines(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Iterator[tuple[Tensor, Tensor, Reading]]:
+        """Of each row its ids up to the window's end, the window's own columns, what was read."""
+        for line, seen, row in zip(tokens, visible, rows.tolist(), strict=True):
+            reading = Reading() if cache is None else cache.setdefault(row, Reading())
+            yield line[: window.stop][seen[: window.stop]], seen[window], reading
 
     def _read(self, ids: Tensor, reading: Reading, wanted: int = 1) -> Tensor:
         """Let the target read those of ids [n] that it has not read; the last logits [W, V]."""

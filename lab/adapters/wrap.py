@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .attention import additive, allowed, positions
+from .attention import additive, alike, allowed, positions
 from .model import Model, ModelCard
 
 
@@ -54,15 +54,11 @@ class Wrapped(Model):
         width = window.stop - window.start
         answer = torch.zeros(len(tokens), width, self.card.vocab_size)
         # Rows with the same pads go together, their pads cut away: invisible by construction.
-        for seen in visible.unique(dim=0):
-            same = (visible == seen).all(-1)
-            columns = seen.nonzero().flatten()
-            logits = self._call(tokens[same][:, columns], None if t is None else t[same],
+        for same, columns in alike(visible):
+            logits = self._call(tokens[same, columns], None if t is None else t[same[:, 0]],
                                 columns, block_length)  # fmt: skip
             inside = (columns >= window.start) & (columns < window.stop)
-            picked = torch.zeros(int(same.sum()), width, self.card.vocab_size)
-            picked[:, columns[inside] - window.start] = logits[:, inside].float()
-            answer[same] = picked
+            answer[same, columns[inside] - window.start] = logits[:, inside].float()
         return answer
 
     def draft(

@@ -17,7 +17,16 @@ SIZE = f"{HUB}::test_what_does_not_fit_is_refused_with_the_numbers"
 IDS = f"{FAMILIES}::test_published_ids_hold_where_the_tokenizer_names_none"
 HAND = f"{DIT}::test_the_arithmetic_is_the_published_one"
 
+PAIR = f"{HUB}::test_a_drafter_s_id_opens_it_with_the_net_that_it_drafts_for"
+
 MUTANTS = [
+    (A + "hub.py", "for each in (offer.target, offer) if each]", "for each in (offer,)]", PAIR),
+    (A + "hub.py", "target.memory if target else 0", "0", PAIR),
+    (A + "drafter.py", ".to(target.net.device, target.net.dtype)", ".to(target.net.device)", PAIR),
+    (A + "drafter.py", "card, target.tokenizer, target.banned_ids)", "card, target.tokenizer)",
+     PAIR),
+    ("lab/ui/other.py", "draft_length=lengths[-1] if drafts else None", "draft_length=None",
+     "tests/test_app_other.py::test_a_drafter_is_told_and_loaded_with_its_target"),
     (A + "masked.py", "seen = allowed(visible,", "seen = allowed(visible | True,", PADS),
     (A + "masked.py", "place = self.net.device, positions(visible)",
      "place = self.net.device, positions(visible | True)", PADS),

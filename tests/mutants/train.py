@@ -13,7 +13,13 @@ GOES_ON = STARTS + "test_a_masked_language_model_goes_on"
 HUB_DATA = STARTS + "test_a_hub_data_set_trains_by_its_name"
 JUDGE = "tests/test_judge.py::"
 
+TOGETHER = "tests/test_train_processes.py::"
+TOGETHER += "test_two_processes_save_and_end_together_with_the_same_weights"
+
 MUTANTS = [
+    ("lab/train/trainer.py", "if self.accelerator.num_processes > 1:", "if False:", TOGETHER),
+    ("lab/train/trainer.py", "2 + micro, process)", "2 + micro)", TOGETHER),
+    ("lab/train/drafter.py", "torch.manual_seed(seed)", "torch.seed()", TOGETHER),
     (OBJECTIVES, "return tokens.masked_fill(key < time, mask_id), 1 / time",
      "return tokens.masked_fill(key < time, mask_id), 1 / time**2", ENTROPY),
     (OBJECTIVES, "size[block] / count[:, block].clamp(min=1)",
