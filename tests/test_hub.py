@@ -214,7 +214,7 @@ def test_an_id_or_revision_that_is_not_there(bert):
 
 
 @pytest.mark.parametrize(
-    "name", ["owner", "a/b/c", "/etc/passwd", "a/../b", "a b/c", "../no/such", "a/.."]
+    "name", ["owner", "a/b/c", "/etc/passwd", "a/../b", "a b/c", "../no/such", "a/..", "a/b..c"]
 )
 def test_what_has_not_the_form_of_an_id_is_never_asked_for(server, name):
     refused(r"no model .*or its id on the hub, owner/name", name)
