@@ -30,7 +30,7 @@ def wrong(mutant: Mutant) -> Iterator[str]:
             yield f"is no Python any more: {error}"
     file, _, name = mutant.test.partition("::")
     if name.split("[")[0] not in functions(file):
-        yield f"has no {name} in {file}"
+        yield f"names {name}, which {file} lacks"
 
 
 @pytest.mark.parametrize("name", LISTS)
