@@ -1,4 +1,4 @@
-"""The lab from a shell: python -m lab compare | generate | samplers | train | evaluate."""
+"""The lab from a shell: python -m lab compare | generate | bench | samplers | train | evaluate."""
 
 import argparse
 import sys
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import torch
+
 import samplers
 from samplers.registry import Param, Sampler
 
 from .export import save
 from .metrics import table
-from .plan import plan
+from .plan import Plan, plan
 from .record import Run
 from .suites import suites
 from .trajectory import Trajectory
@@ -52,12 +54,21 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--model", default=None, help="model, suite or checkpoint folder")
     generate.add_argument("--sampler", required=True, help=", ".join(samplers.SAMPLERS))
     generate.set_defaults(command=_generate)
+    bench = commands.add_parser("bench", help="what samplers cost beside their model's calls")
+    bench.add_argument("--suite", default=next(iter(suites())), help="which models")
+    bench.add_argument("--samplers", default=None, help="names, comma-separated (default: all)")
+    bench.add_argument("--repeats", type=_number, default=5, help="how often each side is timed")
+    bench.set_defaults(command=_bench)
     listing = commands.add_parser("samplers", help="list samplers, their laws and parameters")
     listing.set_defaults(command=_samplers)
     for name in ("train", "evaluate"):
         commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
-    for command in (compare, generate):
+    for command in (compare, generate, bench):
         _add_settings(command)
+    for command in (compare, generate):
+        command.add_argument("--csv", metavar="FILE", help="write the trajectories")
+        command.add_argument("--json", metavar="FILE", help="write the trajectories")
+    bench.add_argument("--csv", metavar="FILE", help="write the table")
     return top
 
 
@@ -71,8 +82,6 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--sampling", choices=list(SAMPLING), default=None, help="short for --temperature 0 or 1"
     )
-    command.add_argument("--csv", default=None, metavar="FILE", help="write the trajectories")
-    command.add_argument("--json", default=None, metavar="FILE", help="write the trajectories")
     group = command.add_argument_group("sampler parameters (those a sampler lacks are named)")
     for name, owners in _parameters().items():
         first = owners[0][1]
@@ -122,7 +131,7 @@ def _params(options: argparse.Namespace, sampler: Sampler) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in owned}
 
 
-def _plan(options: argparse.Namespace, name: str, model: str) -> Any:
+def _plan(options: argparse.Namespace, name: str, model: str) -> Plan:
     sampler = samplers.get(name)
     return plan(
         name, model, "" if options.prompt is None else options.prompt, template=options.template,
@@ -131,12 +140,29 @@ def _plan(options: argparse.Namespace, name: str, model: str) -> Any:
     )  # fmt: skip
 
 
-def _compare(options: argparse.Namespace) -> None:
+def _plans(options: argparse.Namespace) -> list[Plan]:
+    """A plan for each sampler named, or for all that the suite serves."""
     known = suites()
     if options.suite not in known:
         raise ValueError(f"no suite {options.suite!r}; there are {', '.join(known)}")
     names = options.samplers.split(",") if options.samplers else list(known[options.suite])
-    _finish(options, [Run(_plan(options, name.strip(), options.suite)) for name in names])
+    return [_plan(options, name.strip(), options.suite) for name in names]
+
+
+def _compare(options: argparse.Namespace) -> None:
+    _finish(options, [Run(plan) for plan in _plans(options)])
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from . import bench
+
+    torch.set_num_threads(1)  # one thread's clock is read, and samplers are compared alike
+    costs = bench.costs(_plans(options), options.repeats)
+    told = bench.table(costs)
+    print(told.to_string(index=False))
+    if options.csv:
+        told.to_csv(options.csv, index=False)
+        print(f"wrote {options.csv}", file=sys.stderr)
 
 
 def _generate(options: argparse.Namespace) -> None:

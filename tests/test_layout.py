@@ -121,7 +121,7 @@ def test_app_knows_only_the_ui():
         ("safetensors", ("lab.adapters", "lab.train")),
         ("gradio", ("lab.ui",)),
         ("plotly", ("lab.figures",)),
-        ("diffusers", ()),
+        ("diffusers", ("lab.bench",)),
     ],
 )
 def test_a_library_is_imported_only_where_it_belongs(package: str, homes: tuple[str, ...]):
