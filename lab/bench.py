@@ -38,12 +38,12 @@ class Tape:
 
     def __call__(self, tokens: Tensor, **how: Any) -> Tensor:
         """Note a call of the model."""
-        self.calls.append(("__call__", tokens.clone(), how))
+        self.calls.append(("__call__", tokens, how))
         return self.denoise(tokens, **how)
 
     def draft(self, tokens: Tensor, **how: Any) -> Tensor:
         """Note a call of the drafter."""
-        self.calls.append(("draft", tokens.clone(), how))
+        self.calls.append(("draft", tokens, how))
         return self.denoise.draft(tokens, **how)
 
 
