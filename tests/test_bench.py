@@ -80,7 +80,7 @@ def test_a_ratio_is_the_median_of_the_repeats_own_and_each_side_goes_first(monke
 def test_diffusers_writes_the_same_tokens_where_it_can_be_compared(threshold):
     # A prompt of whole blocks: what is left of a block they share out otherwise (test L2). The net
     # is sure enough of other tokens to edit, were it asked to.
-    model = lab.wrap(tiny.Fake(refinement.net(2, 0.4)), tiny.card(refinement.V, eos_ids=()))
+    model = lab.wrap(tiny.Fake(refinement.net(2)), tiny.card(refinement.V, eos_ids=()))
     params = {"block_length": 4, "steps": 4, "threshold": threshold}
     made = plan("llada2", model, [[5, 6, 7, 8]], gen_length=12, params=params)
     (told,) = bench.costs([made], 1)
