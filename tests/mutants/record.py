@@ -1,5 +1,7 @@
-"""The record of a run, its files, numbers and figures."""
+"""The record of a run, its files, numbers and figures, and what it costs."""
 
+BENCH, T_BENCH = "lab/bench.py", "tests/test_bench.py"
+RATIO = T_BENCH + "::test_a_ratio_is_the_median_of_the_repeats_own_and_each_side_goes_first"
 HISTORY = "lab/history.py"
 RUN = "lab/trajectory.py"
 EXPORT = "lab/export.py"
@@ -145,4 +147,11 @@ MUTANTS = [
     (FIGURES, '"row": index // columns + 1', '"row": index // 9 + 1',
      f"{T_FIGURES}::test_panels_lie_in_as_many_columns_as_asked"),
     (FIGURES, '{"x0": border - 0.5,', '{"x0": border,', SCALE),
+    (BENCH, "turn = repeat % len(names)", "turn = 0", RATIO),
+    (BENCH, "median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))",
+     "median(seconds[above]) / median(seconds[below])", RATIO),
+    (BENCH, 'self.calls.append(("draft", tokens, how))', "pass",
+     f"{T_BENCH}::test_the_calls_alone_are_the_sampler_s_own"),
+    (BENCH, "            editing_threshold=None,\n", "",
+     f"{T_BENCH}::test_diffusers_writes_the_same_tokens_where_it_can_be_compared"),
 ]  # fmt: skip
