@@ -121,7 +121,7 @@ def first_hits(
             time = model_time(denoise.card, 1 - move, x)
         logits = denoise(x, window=window, rows=rows, t=time)
         opened = choose(hole, -(-count // left), noise)
-        ids = noise.categorical(weigh(logits), opened)
+        ids = noise.reveal(logits, opened, weigh)
         x = write(x, window, opened, ids)
         yield Step(x, window, ids)
 

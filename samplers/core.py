@@ -5,7 +5,7 @@ probabilities float64; t = 1 is all noise.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import torch
@@ -171,16 +171,19 @@ def draw(
     if temperature == 0:
         guess = torch.where(where, logits.argmax(-1), -1)
     else:
-        weights = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
-        guess = noise.categorical(weights, where)
+        weigh = partial(token_weights, temperature=temperature, top_k=top_k, top_p=top_p,
+                        nucleus_rule=nucleus_rule)  # fmt: skip
+        guess = noise.reveal(logits, where, weigh)
     return guess, probability(logits, guess, where)
 
 
 def probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
     """The softmax probability [B, W] float64 of `ids` under logits [B, W, V]; 0 off `where`."""
-    chosen = logits.gather(-1, ids.clamp(min=0)[..., None])[..., 0].double()
-    total = logits.logsumexp(-1).double()
-    return torch.where(where, (chosen - total).exp(), 0.0)
+    asked = logits[where]
+    chosen = asked.gather(-1, ids[where][:, None])[:, 0].double()
+    sure = torch.zeros(where.shape, dtype=torch.float64, device=where.device)
+    sure[where] = (chosen - asked.logsumexp(-1).double()).exp()
+    return sure
 
 
 def top_k(score: Tensor, k: Tensor | int) -> Tensor:

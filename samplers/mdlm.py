@@ -100,7 +100,7 @@ def ancestral(
     `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done.
     """
     curve = schedules.get(schedule)
-    weights, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
+    logits, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
     for t, s in pairs:
         hole = canvas.holes(x, window, frozen(x))
         if not hole.any():
@@ -110,17 +110,15 @@ def ancestral(
         rows = hole.any(-1) & stale
         if asked := bool(rows.any()):
             time = model_time(denoise.card, torch.tensor(1 - noisy), x)
-            fresh = weigh(denoise(x, window=window, rows=rows, t=time))
-            weights = fresh if weights is None else fresh.where(rows[:, None, None], weights)
-        mixed = weights * (1 - stay)
-        mixed[..., canvas.mask_id] = stay
-        ids = noise.categorical(mixed, hole)
-        commit = hole & (ids != canvas.mask_id)
+            fresh = denoise(x, window=window, rows=rows, t=time)
+            logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
+        ids = noise.reveal(logits, hole, weigh, stay)
+        commit = ids >= 0
         changed = commit.any(-1)
         stale = (stale & ~rows) | changed | denoise.card.time_conditioned
         if asked or changed.any():
             x = write(x, window, commit, ids)
-            yield Step(x, window, ids.where(commit, -1))
+            yield Step(x, window, ids)
 
 
 def noise_removal(

@@ -1,6 +1,6 @@
 """Every random choice of a run: counter-based noise, and the draws that samplers make with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -55,6 +55,25 @@ class Noise:
         u = self.uniform(where, purpose)
         ids = torch.full(where.shape, -1, dtype=torch.int64, device=where.device)
         ids[where] = inverse_cdf(weights[where], u[where])
+        return ids
+
+    def reveal(
+        self,
+        logits: Tensor,
+        where: Tensor,
+        weigh: Callable[[Tensor], Tensor],
+        stay: float = 0.0,
+        purpose: str = "draw",
+    ) -> Tensor:
+        """Draw ids [B, W] by weigh(logits) [B, W, V], or with chance `stay` none (-1).
+
+        -1 also where `where` [B, W] is False. What of a position's uniform lies above `stay` is
+        uniform again, so one does for both choices, and only what opens pays for a vocabulary.
+        """
+        u = self.uniform(where, purpose)
+        opened = where & (u > stay)
+        ids = torch.full(where.shape, -1, dtype=torch.int64, device=where.device)
+        ids[opened] = inverse_cdf(weigh(logits[opened]), (u[opened] - stay) / (1 - stay))
         return ids
 
 

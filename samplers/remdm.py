@@ -1,6 +1,7 @@
 """ReMDM: ancestral sampling that may take tokens back (Wang et al. 2025, arXiv:2503.00307)."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Annotated
 
@@ -72,6 +73,9 @@ def remdm(
     its bound, loop by the phase of t instead of s), and one call more fills the holes by argmax.
     """
     x, published = canvas.tokens, sampling_eps > 0
+    weigh = partial(
+        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
+    )
     times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
     for window in canvas.blocks():
         free = canvas.writable[:, window]
@@ -85,12 +89,9 @@ def remdm(
                 time = model_time(denoise.card, torch.tensor(1 - move_t), x)
                 fresh = denoise(x, window=window, rows=rows, t=time)
                 logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
-                weights = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
             stay = max(0.0, (move_s - sigma * (1 - move_t)) / move_t)
-            mixed = weights * (1 - stay)
-            mixed[..., canvas.mask_id] = stay
-            ids = noise.categorical(mixed, hole)
-            commit, written = hole & (ids != canvas.mask_id), free & ~hole
+            ids = noise.reveal(logits, hole, weigh, stay)
+            commit, written = ids >= 0, free & ~hole
             chance = torch.full_like(recorded, sigma)
             if strategy == "conf":  # the less sure a token was, the larger its part of sigma
                 doubt = (-recorded).masked_fill(~written, -torch.inf)
@@ -101,7 +102,7 @@ def remdm(
             stale = (stale & ~rows) | changed | denoise.card.time_conditioned
             if asked or changed.any():
                 x = write(x, window, commit | again, ids.where(commit, canvas.mask_id))
-                yield Step(x, window, ids.where(commit, -1))
+                yield Step(x, window, ids)
         left = free & (x[:, window] == canvas.mask_id)
         yield from noise_removal(denoise, x, window, left, "linear", sampling_eps)
 

@@ -1,10 +1,10 @@
 """Push the exact law of a run through the very generator that ships.
 
-Every random choice of a sampler passes `noise.categorical`. `Script` replays the choices made so
-far and stops the run at the first new one; `exact_law` then splits each row into one row an
-outcome, weighted by the kernel seen there, joins rows whose canvas has become the same, and runs
-the generator again, until no choice is left. Joining is exact for samplers whose future depends
-on the canvas and the number of calls alone.
+Every random choice of a sampler passes `noise.categorical` or `noise.reveal`. `Script` replays the
+choices made so far and stops the run at the first new one; `exact_law` then splits each row into
+one row an outcome, weighted by the kernel seen there, joins rows whose canvas has become the same,
+and runs the generator again, until no choice is left. Joining is exact for samplers whose future
+depends on the canvas and the number of calls alone.
 """
 
 from typing import NamedTuple
@@ -39,6 +39,13 @@ class Script:
         self.used += 1
         assert torch.equal(chosen >= 0, where), "the replay asks for other choices than before"
         return chosen
+
+    def reveal(self, logits, where, weigh, stay=0.0, purpose="draw"):
+        weights = weigh(logits).double()
+        opened = (1 - stay) * weights / weights.sum(-1, keepdim=True)
+        nothing = torch.full_like(opened[..., :1], stay)
+        chosen = self.categorical(torch.cat([opened, nothing], -1), where, purpose)
+        return chosen.masked_fill(chosen == weights.shape[-1], -1)
 
     def uniform(self, where, purpose="draw"):
         raise AssertionError(f"a uniform ({purpose}) has no outcomes to list")

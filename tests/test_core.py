@@ -153,6 +153,29 @@ def test_below_is_the_next_smaller_number():
     assert _below(torch.tensor(1.0).double()) == math.nextafter(1.0, 0.0)
 
 
+@pytest.mark.parametrize("stay", [0.0, 0.3, 0.999])
+def test_what_opens_opens_by_chance_and_is_drawn_by_its_weights(stay):
+    weights, rows = torch.tensor([0.0, 0.5, 0.2, 0.3]), 200_000
+    where, asked = torch.ones(rows, 2, dtype=torch.bool), []
+    where[:, 1] = False
+
+    def weigh(logits):
+        asked.append(len(logits))
+        return logits.exp() * 7  # any scale
+
+    logits = weights.log().expand(rows, 2, -1)
+    ids = Noise(3, range(rows)).reveal(logits, where, weigh, stay)
+    assert (ids[:, 1] == -1).all() and asked == [int((ids >= 0).sum())]
+    found = torch.bincount(ids[:, 0] + 1, minlength=5) / rows
+    wanted = torch.tensor([stay, *((1 - stay) * weights).tolist()])
+    assert found[1] == 0 and (found - wanted).abs().max() < 4 * 0.5 / rows**0.5
+
+
+def test_all_that_stays_draws_nothing():
+    where = torch.ones(2, 3, dtype=torch.bool)
+    assert (Noise(3, range(2)).reveal(torch.zeros(2, 3, 5), where, torch.exp, 1.0) == -1).all()
+
+
 def test_temperature_zero_and_one_in_a_million_are_greedy():
     logits = random(30, 500)
     for temperature in (0.0, 1e-6):
