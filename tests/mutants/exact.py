@@ -26,7 +26,8 @@ FLOOR = f"{T_ORACLE}::test_table_floor_answers_where_nothing_is_possible_and_onl
 MUTANTS = [
     (MDLM, "stay = cleaner / noisy if s > 0 else 0.0", "stay = cleaner if s > 0 else 0.0",
      f"{LAWS}::test_mdlm"),
-    (MDLM, "mixed = weights * (1 - stay)", "mixed = weights * 1.0", f"{LAWS}::test_mdlm"),
+    (MDLM, "reveal(logits, hole, weigh, stay)", "reveal(logits, hole, weigh)",
+     f"{LAWS}::test_mdlm"),
     (MDLM, "stale = (stale & ~rows) | changed", "stale = (stale & ~rows) | (changed & False)",
      f"{LAWS}::test_mdlm_cached_calls"),
     ("samplers/schedules.py", "lambda t, e: 1 - torch.cos(_QUARTER * (1 - (1 - e) * t)),",

@@ -14,7 +14,14 @@ T_CORE, T_CHECKPOINT = "tests/test_core.py", "tests/test_checkpoint.py"
 T_BAD = "tests/test_bad_input.py"
 REVIEW, T_LLADA2, GRID = "tests/test_llada2_review.py", "tests/test_llada2.py", "tests/test_grid.py"
 
+OPENS = "tests/test_core.py::test_what_opens_opens_by_chance_and_is_drawn_by_its_weights"
+
 MUTANTS = [
+    ("noise: a coin's rest draws on", NOISE, "(u[opened] - stay) / (1 - stay)", "u[opened]", OPENS),
+    ("noise: what stays opens not", NOISE, "opened = where & (u > stay)", "opened = u > stay",
+     OPENS),
+    ("noise: only what opens is weighed", NOISE, "weigh(logits[opened])", "weigh(logits)[opened]",
+     OPENS),
     ("L1 pads are seen", ATTENTION, "((order & visible[:, None]) | itself)",
      "(order.expand(len(visible), -1, -1) | itself)", ALONE),
     ("L1 positions count pads", ATTENTION, "(visible.long().cumsum(-1) - 1).clamp(min=0)",
