@@ -47,7 +47,10 @@ def test_two_processes_save_and_end_together_with_the_same_weights(objective, tm
         given += ["--objective", "dflash", "--init-from", str(target), "--draft-length", "4"]
         given += ["--tokenizer", str(target)]
     (tmp_path / "worker.py").write_text(WORKER)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    # The flag says several processes; where there is no GPU they share the CPU.
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch += ["--main_process_port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
                    "PYTHONPATH": str(ROOT)}  # fmt: skip
     done = subprocess.run(
@@ -58,5 +61,6 @@ def test_two_processes_save_and_end_together_with_the_same_weights(objective, tm
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert one.pop("drawn") != other.pop("drawn"), "each process sees data of its own"
     assert one == other and one["step"] == 12 and one["tokens"] == 12 * 64 * 2
-    assert "2 x 1 |" in (work / "nets" / "net" / "README.md").read_text("utf-8")
+    card = (work / "nets" / "net" / "README.md").read_text("utf-8")
+    assert "2 x 1 |" in card and "accelerate launch --multi_gpu --num_processes 2 -m lab" in card
     assert AutoConfig.from_pretrained(work / "nets" / "net").architectures

@@ -28,7 +28,7 @@ from lab.train.sample import sample
 from lab.train.source import Source, open_source
 from lab.train.trainer import Run, Settings, check_resume
 
-LAUNCH = "accelerate launch --num_processes"
+LAUNCH = "accelerate launch --multi_gpu --num_processes"  # without a GPU they share the CPU
 
 
 @refusing
@@ -169,8 +169,7 @@ def launched(command: str, accelerator: Accelerator) -> str:
     """The command with the launcher of several processes before it."""
     if accelerator.num_processes == 1:
         return command
-    launcher = "torchrun --nproc_per_node" if accelerator.device.type == "cpu" else LAUNCH
-    return f"{launcher} {accelerator.num_processes} {command.removeprefix('python ')}"
+    return f"{LAUNCH} {accelerator.num_processes} {command.removeprefix('python ')}"
 
 
 def hardware(accelerator: Accelerator) -> str:
