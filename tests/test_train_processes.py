@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,11 +54,16 @@ def test_two_processes_save_and_end_together_with_the_same_weights(objective, tm
     launch += ["--main_process_port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
                    "PYTHONPATH": str(ROOT)}  # fmt: skip
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, *launch, str(tmp_path / "worker.py"), str(tmp_path), *given],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    try:
+        _, said = process.communicate(timeout=120)
+    finally:  # two that wait for each other wait for ever
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said[-2000:]
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert one.pop("drawn") != other.pop("drawn"), "each process sees data of its own"
     assert one == other and one["step"] == 12 and one["tokens"] == 12 * 64 * 2
