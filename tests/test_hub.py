@@ -313,6 +313,14 @@ def test_eight_bits_need_their_package(server, monkeypatch):
     assert not server.asked
 
 
+@pytest.mark.parametrize("kind", ["LLaDA2.0-mini", "diffusion-gemma"])
+def test_eight_bits_that_miss_the_experts_are_refused(kind, server, tmp_path, monkeypatch):
+    server.add(f"some/{kind}", published.write(tmp_path / "net", kind))
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: name)
+    refused(rf"eight_bit does not reach the experts of some/{kind}", f"some/{kind}", eight_bit=True)
+    assert not server.fetched(".safetensors")
+
+
 def test_free_memory_heeds_a_containers_limit(tmp_path, monkeypatch):
     whole = hub.free_memory()
     (tmp_path / "memory.max").write_text("3000000\n")

@@ -101,6 +101,13 @@ def look_up(
             target = look_up(known, dtype=dtype, eight_bit=eight_bit)
         else:
             openable(family, name, config, trust_remote_code)
+        parts = (config, config.get("text_config") or {})
+        # transformers keeps experts as one tensor, which bitsandbytes leaves as it is.
+        if eight_bit and family.adapter != "remote" and any(p.get("num_experts") for p in parts):
+            raise ValueError(
+                f"eight_bit does not reach the experts of {name}, which are most of its weights; "
+                'leave eight_bit off and set dtype="bfloat16"'
+            )
         if family.adapter == "remote":
             texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
     if family is None or family.adapter == "dit":

@@ -20,6 +20,10 @@ HAND = f"{DIT}::test_the_arithmetic_is_the_published_one"
 PAIR = f"{HUB}::test_a_drafter_s_id_opens_it_with_the_net_that_it_drafts_for"
 
 MUTANTS = [
+    (A + "hub.py", 'any(p.get("num_experts") for p in parts)', "False",
+     f"{HUB}::test_eight_bits_that_miss_the_experts_are_refused"),
+    (A + "hub.py", '(config, config.get("text_config") or {})', "(config,)",
+     f"{HUB}::test_eight_bits_that_miss_the_experts_are_refused"),
     (A + "hub.py", "for each in (offer.target, offer) if each]", "for each in (offer,)]", PAIR),
     (A + "hub.py", "target.memory if target else 0", "0", PAIR),
     (A + "drafter.py", ".to(target.net.device, target.net.dtype)", ".to(target.net.device)", PAIR),
