@@ -75,19 +75,15 @@ def costs(plans: Sequence[Plan], repeats: int = 5) -> list[Cost]:
 def _cost(plan: Plan, repeats: int) -> Cost:
     length = plan.values.get("block_length")
     tape = Tape(plan.model.open(plan.canvas, length))
-    ours = _sample(plan, tape)
+    _sample(plan, tape)
     sides = {
         "alone": lambda: _replay(plan.model.open(plan.canvas, length), tape),
         "sampling": lambda: _sample(plan, plan.model.open(plan.canvas, length)),
         "recording": lambda: _record(plan),
     }
-    theirs = diffusers_run(plan) if comparable(plan) else None
-    if theirs:
-        sides["diffusers"] = theirs
-        card, writable = plan.model.card, plan.canvas.writable[0].numpy()
-        written = [output(card, tokens[0].numpy(), writable) for tokens in (ours, theirs())]
-    for side in sides.values():  # the first time warms caches up
-        side()
+    if comparable(plan):
+        sides["diffusers"] = diffusers_run(plan)
+    first = {name: side() for name, side in sides.items()}  # warms caches up
     names, seconds = list(sides), {name: [] for name in sides}
     for repeat in range(repeats):
         turn = repeat % len(names)
@@ -100,6 +96,13 @@ def _cost(plan: Plan, repeats: int) -> Cost:
         return median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
 
     calls = sum(kind == "__call__" for kind, *_ in tape.calls)
+    beside = {}
+    if "diffusers" in sides:
+        card, writable = plan.model.card, plan.canvas.writable[0].numpy()
+        ours, theirs = (
+            output(card, first[name][0].numpy(), writable) for name in ("sampling", "diffusers")
+        )
+        beside = {"diffusers": ratio("diffusers", "sampling"), "same": ours == theirs}
     return Cost(
         plan.sampler.name,
         plan.model.card.name,
@@ -107,8 +110,7 @@ def _cost(plan: Plan, repeats: int) -> Cost:
         1000 * median(seconds["alone"]) / calls,
         ratio("sampling", "alone"),
         ratio("recording", "alone"),
-        ratio("diffusers", "sampling") if theirs else float("nan"),
-        written[0] == written[1] if theirs else None,
+        **beside,
     )
 
 

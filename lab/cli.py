@@ -47,22 +47,21 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=EXAMPLE)
     commands = top.add_subparsers(required=True, metavar="command")
     compare = commands.add_parser("compare", help="several samplers on one prompt", epilog=EXAMPLE)
-    compare.add_argument("--suite", default=next(iter(suites())), help="which models")
-    compare.add_argument("--samplers", default=None, help="names, comma-separated (default: all)")
     compare.set_defaults(command=_compare)
     generate = commands.add_parser("generate", help="one sampler on one model")
     generate.add_argument("--model", default=None, help="model, suite or checkpoint folder")
     generate.add_argument("--sampler", required=True, help=", ".join(samplers.SAMPLERS))
     generate.set_defaults(command=_generate)
     bench = commands.add_parser("bench", help="what samplers cost beside their model's calls")
-    bench.add_argument("--suite", default=next(iter(suites())), help="which models")
-    bench.add_argument("--samplers", default=None, help="names, comma-separated (default: all)")
     bench.add_argument("--repeats", type=_number, default=5, help="how often each side is timed")
     bench.set_defaults(command=_bench)
     listing = commands.add_parser("samplers", help="list samplers, their laws and parameters")
     listing.set_defaults(command=_samplers)
     for name in ("train", "evaluate"):
         commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
+    for command in (compare, bench):
+        command.add_argument("--suite", default=next(iter(suites())), help="which models")
+        command.add_argument("--samplers", help="names, comma-separated (default: all)")
     for command in (compare, generate, bench):
         _add_settings(command)
     for command in (compare, generate):
