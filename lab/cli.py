@@ -9,28 +9,27 @@ from typing import Any
 import torch
 
 import samplers
+from lab.models.catalogue import tasks
+from lab.record.files import save
+from lab.record.metrics import table
+from lab.record.trajectory import Trajectory
+from lab.run.plan import Plan, plan
+from lab.run.recorder import Run
 from samplers.registry import Param, Sampler
 
-from .export import save
-from .metrics import table
-from .plan import Plan, plan
-from .record import Run
-from .suites import suites
-from .trajectory import Trajectory
-
 SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
-EXAMPLE = "python -m lab compare --suite capitals --samplers mdlm,llada2 --steps 8 --seed 3"
+EXAMPLE = "python -m lab compare --task capitals --samplers mdlm,llada2 --steps 8 --seed 3"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 if all went well, 2 after a message on standard error if not."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
-        from .train import main as train
+        from lab.train import main as train
 
         return train(arguments[1:]) or 0
     if arguments[:1] == ["evaluate"]:
-        from .train.evaluate import main as evaluate
+        from lab.train.evaluate import main as evaluate
 
         return evaluate(arguments[1:]) or 0
     options = parser().parse_args(arguments)
@@ -49,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="several samplers on one prompt", epilog=EXAMPLE)
     compare.set_defaults(command=_compare)
     generate = commands.add_parser("generate", help="one sampler on one model")
-    generate.add_argument("--model", default=None, help="model, suite or checkpoint folder")
+    generate.add_argument("--model", default=None, help="model, task or checkpoint folder")
     generate.add_argument("--sampler", required=True, help=", ".join(samplers.SAMPLERS))
     generate.set_defaults(command=_generate)
     bench = commands.add_parser("bench", help="what samplers cost beside their model's calls")
@@ -60,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     for name in ("train", "evaluate"):
         commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
     for command in (compare, bench):
-        command.add_argument("--suite", default=next(iter(suites())), help="which models")
+        command.add_argument("--task", default=next(iter(tasks())), help="which models")
         command.add_argument("--samplers", help="names, comma-separated (default: all)")
     for command in (compare, generate, bench):
         _add_settings(command)
@@ -73,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--prompt", default=None, help="text to continue")
-    command.add_argument("--template", default=None, help="text with [MASK] or [MASK]*8 as holes")
+    command.add_argument(
+        "--template", default=None, help="text with [MASK] or [MASK]*8 as masked positions"
+    )
     command.add_argument("--gen-length", type=_number, default=None, help="tokens to generate")
     command.add_argument("--seed", type=_number, default=0)
     command.add_argument("--rows", type=_number, default=1, help="copies, each with its own noise")
@@ -140,12 +141,12 @@ def _plan(options: argparse.Namespace, name: str, model: str) -> Plan:
 
 
 def _plans(options: argparse.Namespace) -> list[Plan]:
-    """A plan for each sampler named, or for all that the suite serves."""
-    known = suites()
-    if options.suite not in known:
-        raise ValueError(f"no suite {options.suite!r}; there are {', '.join(known)}")
-    names = options.samplers.split(",") if options.samplers else list(known[options.suite])
-    return [_plan(options, name.strip(), options.suite) for name in names]
+    """A plan for each sampler named, or for all that the task serves."""
+    known = tasks()
+    if options.task not in known:
+        raise ValueError(f"no task {options.task!r}; there are {', '.join(known)}")
+    names = options.samplers.split(",") if options.samplers else list(known[options.task])
+    return [_plan(options, name.strip(), options.task) for name in names]
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -153,7 +154,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from . import bench
+    from lab.run import bench
 
     torch.set_num_threads(1)  # one thread's clock is read, and samplers are compared alike
     costs = bench.costs(_plans(options), options.repeats)
@@ -165,7 +166,7 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    model = options.model or next(iter(suites()))
+    model = options.model or next(iter(tasks()))
     _finish(options, [Run(_plan(options, options.sampler, model))])
 
 
@@ -184,24 +185,25 @@ def _finish(options: argparse.Namespace, runs: list[Run]) -> None:
 
 
 def _show(run: Run) -> None:
-    """Run to the end behind a progress bar of filled holes; no bar where nobody watches."""
+    """Run to the end behind a progress bar of filled masked positions; no bar where nobody
+    watches."""
     canvas = run.plan.canvas
-    holes = int(canvas.writable.sum())
+    masked = int(canvas.writable.sum())
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        bar = tqdm(total=holes, desc=run.plan.sampler.name, unit="token")
+        bar = tqdm(total=masked, desc=run.plan.sampler.name, unit="token")
     else:
         bar = None
     with bar or nullcontext():
         for frame in run:
             if bar is not None:
                 masks = (frame.tokens == canvas.mask_id) & canvas.writable.numpy()
-                bar.update(holes - int(masks.sum()) - bar.n)
+                bar.update(masked - int(masks.sum()) - bar.n)
 
 
 def _samplers(options: argparse.Namespace) -> None:
     for sampler in samplers.SAMPLERS.values():
-        print(f"{sampler.name}: {sampler.title}, {sampler.paper}, law {sampler.law}")
+        print(f"{sampler.name}: {sampler.title}, {sampler.paper}, law {sampler.guarantee}")
         for param in sampler.params:
             print(f"  --{param.name.replace('_', '-')} = {param.default!r}: {param.rule()}")

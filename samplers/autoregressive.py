@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from .core import Canvas, Denoiser, Noise, Step, draw, write
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw
+from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, sampler
 
@@ -10,7 +12,7 @@ from .registry import Needs, sampler
 @sampler(
     title="Autoregressive",
     paper="arXiv:1308.0850",
-    law="exact",
+    guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"causal"})),
     layout="whole",
 )
@@ -30,10 +32,10 @@ def autoregressive(
     for block in canvas.blocks():
         for column in range(block.start, block.stop):
             window = slice(column, column + 1)
-            hole = canvas.holes(x, window, canvas.finished(x) & eos_early_stop)
-            if not (rows := hole.any(-1)).any():
+            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            if not (rows := masked.any(-1)).any():
                 continue
             logits = denoise(x, window=window, rows=rows)
-            guess, _ = draw(logits, hole, noise, temperature, top_k, top_p, nucleus_rule)
-            x = write(x, window, hole, guess)
-            yield Step(x, window, guess)
+            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            x = write(x, window, masked, predicted)
+            yield Step(x, window, predicted)

@@ -1,6 +1,6 @@
 """BD3LM: block by block, absorbing diffusion inside each (Arriola et al., arXiv:2503.09573)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Annotated
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, choose, model_time, token_weights, write
-from .mdlm import ancestral
+from .canvas import Canvas, Denoiser, Step
+from .draw import token_weights
+from .kernels import ancestral, first_hits
+from .noise import Noise
 from .params import (
     AlphaSchedule,
     BlockLength,
@@ -23,10 +25,31 @@ from .params import (
 )
 from .registry import Choice, Flag, Needs, Range, sampler
 
-FirstHitting = Annotated[bool, Flag("Draw when the next hole opens instead of walking a grid: one call a token, no idle call.")]  # noqa: E501
-BlockGrid = Annotated[str, Choice((*schedules.GRIDS, "published"), "Times of the grid; published is the official code's linspace(1, 0, N) with dt = 1/N, which leaves masks behind.")]  # noqa: E501
-EntropyStop = Annotated[float, Range(0.0, 8.0, 0.1, "End a row when its last 256 tokens have less entropy than this (nats).")]  # noqa: E501
-SlidingWindow = Annotated[bool, Flag("Go on past the model's context by sliding it (positions shift), as the official code does.")]  # noqa: E501
+FirstHitting = Annotated[
+    bool,
+    Flag(
+        "Draw when the next masked position opens instead of walking a grid: one call a token, "
+        "no idle call."
+    ),
+]
+BlockGrid = Annotated[
+    str,
+    Choice(
+        (*schedules.GRIDS, "published"),
+        "Times of the grid; published is the official code's linspace(1, 0, N) with dt = 1/N, "
+        "which leaves masks behind.",
+    ),
+]
+EntropyStop = Annotated[
+    float,
+    Range(0.0, 8.0, 0.1, "End a row when its last 256 tokens have less entropy than this (nats)."),
+]
+SlidingWindow = Annotated[
+    bool,
+    Flag(
+        "Go on past the model's context by sliding it (positions shift), as the official code does."
+    ),
+]
 
 ENTROPY_WINDOW = 256
 
@@ -34,7 +57,7 @@ ENTROPY_WINDOW = 256
 @sampler(
     title="BD3LM",
     paper="arXiv:2503.09573",
-    law="exact",
+    guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"block_causal"}), time=True),
     layout="first",
     presets={
@@ -67,8 +90,8 @@ def bd3lm(
     """Denoise each block given all text left of it; the prompt conditions like any other text.
 
     First-hitting (Zheng et al. 2024, arXiv:2409.02908) has the law of infinitely many steps, one
-    call a token. With fewer steps than holes it opens several a call and is no longer exact. The
-    preset official breaks law P2 (its grid leaves masks) and slides past the context.
+    call a token. With fewer steps than masked positions it opens several a call and is no longer
+    exact. The preset official breaks law P2 (its grid leaves masks) and slides past the context.
     """
     x = canvas.tokens
     ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -90,40 +113,6 @@ def bd3lm(
             if now.any():
                 ended = ended | now
                 yield Step(x, block, finished=ended)
-
-
-def first_hits(
-    denoise: Denoiser,
-    canvas: Canvas,
-    noise: Noise,
-    x: Tensor,
-    window: slice,
-    steps: int,
-    schedule: str,
-    weigh: Callable[[Tensor], Tensor],
-    frozen: Callable[[Tensor], Tensor],
-) -> Iterator[Step]:
-    """Open the holes of one window one at a time, or so many a call that `steps` calls do.
-
-    With n holes the next one opens at 1 - alpha(t') = (1 - alpha(t)) u^(1/n), at a uniformly
-    drawn position; the time matters to time-conditioned nets only and is drawn for them alone.
-    """
-    curve = schedules.get(schedule)
-    move = curve.move_chance(torch.ones(len(x), device=x.device))
-    for left in range(steps, 0, -1):
-        hole = canvas.holes(x, window, frozen(x))
-        rows, count = hole.any(-1), hole.sum(-1)
-        if not rows.any():
-            return
-        time = None
-        if denoise.card.time_conditioned:
-            move = move * noise.uniform(rows, "time") ** (1 / count.clamp(min=1))
-            time = model_time(denoise.card, 1 - move, x)
-        logits = denoise(x, window=window, rows=rows, t=time)
-        opened = choose(hole, -(-count // left), noise)
-        ids = noise.reveal(logits, opened, weigh)
-        x = write(x, window, opened, ids)
-        yield Step(x, window, ids)
 
 
 def _frozen(canvas: Canvas, eos_early_stop: bool, ended: Tensor, x: Tensor) -> Tensor:

@@ -1,21 +1,31 @@
-"""DFlash: a small drafter writes a block at once, the model checks it (arXiv:2602.06036)."""
+"""DFlash: a small draft model writes a block at once, the model checks it (arXiv:2602.06036)."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
 import torch
 
-from .core import Canvas, Denoiser, Noise, Step, draw, write
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw
+from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
-DraftLength = Annotated[int, Range(1, 64, 1, "Most tokens that one call may write; never more than the drafter's own block.")]  # noqa: E501  # fmt: skip
+DraftLength = Annotated[
+    int,
+    Range(
+        1,
+        64,
+        1,
+        "Most tokens that one call may write; never more than the draft model's own block.",
+    ),
+]
 
 
 @sampler(
     title="DFlash (speculative)",
     paper="arXiv:2602.06036",
-    law="exact",
+    guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"causal"}), draft=True, batch=False),
     layout="whole",
     presets={"paper": {"temperature": 0.0}},
@@ -35,7 +45,7 @@ def dflash(
     """Keep a draft as far as the model draws the same tokens, then the model's own next token.
 
     A row's first call reads the prompt and writes one token. Each later one checks a block that
-    the drafter filled with its likeliest tokens: whatever it drafts, the text is the one that
+    the draft model filled with its most likely tokens: whatever it drafts, the text is the one that
     `autoregressive` writes under this seed. Calls are the model's; a draft costs time, no call.
     Rows share a call only where they stand at the same column.
     """
@@ -43,29 +53,29 @@ def dflash(
     widest = min(draft_length, denoise.card.draft_length)
     last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     read = torch.zeros(len(x), dtype=torch.bool, device=x.device)  # rows whose prompt was read
-    while (left := canvas.holes(x, slice(0, length), canvas.finished(x) & eos_early_stop)).any():
+    while (left := canvas.masked(x, slice(0, length), canvas.finished(x) & eos_early_stop)).any():
         first = left.int().argmax(-1).where(left.any(-1), length)
         stop = (first + torch.where(read, widest, 1)).minimum(last)
         behind = first.argmin()
         rows = (first == first[behind]) & (stop == stop[behind])
         window = slice(int(first[behind]), int(stop[behind]))
-        hole = canvas.holes(x, window, ~rows)
-        guess, tried = torch.full_like(hole, -1, dtype=torch.int64), x
-        if hole.shape[1] > 1:
+        masked = canvas.masked(x, window, ~rows)
+        predicted, tried = torch.full_like(masked, -1, dtype=torch.int64), x
+        if masked.shape[1] > 1:
             ahead = slice(window.start, window.stop - 1)
             draft = denoise.draft(x, window=ahead, rows=rows).argmax(-1)
-            guess[:, :-1] = draft.where(hole[:, :-1], -1)
-            tried = write(x, ahead, hole[:, :-1], draft)
+            predicted[:, :-1] = draft.where(masked[:, :-1], -1)
+            tried = write(x, ahead, masked[:, :-1], draft)
         logits = denoise(tried, window=window, rows=rows)
         agreed = rows[:, None]
         # Drawn one by one, so that no draw is wasted: the noise of a position is its own.
-        for j in range(hole.shape[1]):
+        for j in range(masked.shape[1]):
             place, here = slice(j, j + 1), slice(window.start + j, window.start + j + 1)
-            mine = hole[:, place] & agreed
+            mine = masked[:, place] & agreed
             token, _ = draw(logits[:, place], mine, noise, temperature, top_k, top_p, nucleus_rule)
             x = write(x, here, mine, token)
-            agreed = agreed & (~mine | (token == guess[:, place]))
+            agreed = agreed & (~mine | (token == predicted[:, place]))
             agreed = agreed & ~(canvas.finished(x) & eos_early_stop)[:, None]
-            guess[:, place] = token.where(mine, guess[:, place])
+            predicted[:, place] = token.where(mine, predicted[:, place])
         read = read | rows
-        yield Step(x, window, guess)
+        yield Step(x, window, predicted)

@@ -5,18 +5,29 @@ from typing import Annotated
 
 import torch
 
-from .core import Canvas, Denoiser, Noise, Step, draw, entropy, write
-from .core import top_k as first
+from . import kernels
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw, entropy
+from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
-Gamma = Annotated[float, Range(0.0, 10.0, 0.05, "Most entropy (nats) that the tokens of one call may add to the surest one's; 0 is one token a call.")]  # noqa: E501
+Gamma = Annotated[
+    float,
+    Range(
+        0.0,
+        10.0,
+        0.05,
+        "Most entropy (nats) that the tokens of one call may add to the most confident one's; 0 "
+        "is one token a call.",
+    ),
+]
 
 
 @sampler(
     title="Entropy bound (EB)",
     paper="arXiv:2505.24857",
-    law="floor",
+    guarantee="floor",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="whole",
     presets={"fast": {"gamma": 1.0}},
@@ -33,7 +44,8 @@ def entropy_bound(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Commit the k holes of least entropy, k the most with sum_{i<=k} H_i - max H_i <= gamma.
+    """Commit the k masked positions of least entropy, k the most with sum_{i<=k} H_i - max H_i <=
+    gamma.
 
     The order depends on the model's distribution alone, so gamma = 0 (one token a call) is exact;
     above it the error is the dependence among the tokens of one call.
@@ -41,14 +53,14 @@ def entropy_bound(
     x = canvas.tokens
     for window in canvas.blocks():
         while True:
-            hole = canvas.holes(x, window, canvas.finished(x) & eos_early_stop)
-            if not (rows := hole.any(-1)).any():
+            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=window, rows=rows)
-            guess, _ = draw(logits, hole, noise, temperature, top_k, top_p, nucleus_rule)
-            unsure = entropy(logits).where(hole, torch.inf)
+            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            unsure = entropy(logits).where(masked, torch.inf)
             ranked = unsure.sort(dim=-1).values
             before = ranked.cumsum(-1) - ranked  # the largest of k is the k-th: H ascends
             count = (before <= gamma).sum(-1)
-            x = write(x, window, first(-unsure, count), guess)
-            yield Step(x, window, guess, -unsure.where(hole, torch.nan))
+            x = write(x, window, kernels.top_k(-unsure, count), predicted)
+            yield Step(x, window, predicted, -unsure.where(masked, torch.nan))

@@ -3,24 +3,18 @@
 from collections.abc import Iterator
 from functools import partial
 
-from .bd3lm import first_hits
-from .core import Canvas, Denoiser, Noise, Step, token_weights
-from .params import (
-    AlphaSchedule,
-    EosEarlyStop,
-    NucleusRule,
-    Steps,
-    Temperature,
-    TopK,
-    TopP,
-)
+from .canvas import Canvas, Denoiser, Step
+from .draw import token_weights
+from .kernels import first_hits
+from .noise import Noise
+from .params import AlphaSchedule, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, sampler
 
 
 @sampler(
     title="First hitting",
     paper="arXiv:2409.02908",
-    law="exact",
+    guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
 )
@@ -37,10 +31,11 @@ def first_hitting(
     nucleus_rule: NucleusRule = "drop_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Open one hole a call, at a uniformly drawn position and the time at which it would open.
+    """Open one masked position a call, at a uniformly drawn position and the time at which it would
+    open.
 
-    The law of MDLM with infinitely many steps, at one call a token. With fewer steps than holes
-    several open a call, and the law is no longer exact.
+    The law of MDLM with infinitely many steps, at one call a token. With fewer steps than masked
+    positions several open a call, and the law is no longer exact.
     """
     weigh = partial(
         token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule

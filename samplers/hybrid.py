@@ -1,6 +1,6 @@
 """Hybrid diffusion, mask and uniform noise together (GIDD, von Ruette et al., arXiv:2503.04482)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -8,29 +8,78 @@ import torch
 from torch import Tensor
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, probability, token_weights, write
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import probability, token_weights
+from .kernels import chosen, leave_one_out, noise_spread, reverse
+from .noise import Noise
 from .params import NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, sampler
 
-PUniform = Annotated[float, Range(0.0, 0.99, 0.01, "Share of uniform noise at t = 1/2, as the net was trained; 0 is MDLM's law, 0.1 and 0.2 were published.")]  # noqa: E501
-Gamma = Annotated[float, Range(0.1, 2.0, 0.1, "How sharply the uniform noise gathers round t = 1/2; 1 is published.")]  # noqa: E501
-ClipNoise = Annotated[float, Range(1.0, 50.0, 1.0, "p_uniform is floored at exp(-clip_noise), so that 0 stays finite; 20 is published.")]  # noqa: E501
-Rule = Annotated[str, Choice(("auto", "plug_in", "mixture"), "The reverse step: plug_in for a leave-one-out net, mixture for a full posterior; auto takes the one that fits.")]  # noqa: E501
-HybridGrid = Annotated[str, Choice((*schedules.GRIDS, "published"), "Times; published is the official grid, one point late, ending in a step that does nothing and leaves noise.")]  # noqa: E501
-MinP = Annotated[float, Range(0.0, 0.5, 0.001, "Drop outcomes of the reverse step less likely than this; 0 is off.")]  # noqa: E501
-SelfCorrection = Annotated[bool, Flag("After the run, redraw the most confidently wrong token, one a call, until nothing changes.")]  # noqa: E501
-CorrectionTemperature = Annotated[float, Range(0.01, 2.0, 0.01, "Temperature of self-correction; 0.1 and 0.5 were published.")]  # noqa: E501
-Patience = Annotated[int, Range(1, 512, 1, "Self-correction stops after so many calls without better agreement.")]  # noqa: E501
+PUniform = Annotated[
+    float,
+    Range(
+        0.0,
+        0.99,
+        0.01,
+        "Share of uniform noise at t = 1/2, as the model was trained; 0 is MDLM's law, 0.1 and "
+        "0.2 were published.",
+    ),
+]
+Gamma = Annotated[
+    float,
+    Range(0.1, 2.0, 0.1, "How sharply the uniform noise gathers round t = 1/2; 1 is published."),
+]
+ClipNoise = Annotated[
+    float,
+    Range(
+        1.0,
+        50.0,
+        1.0,
+        "p_uniform is floored at exp(-clip_noise), so that 0 stays finite; 20 is published.",
+    ),
+]
+Rule = Annotated[
+    str,
+    Choice(
+        ("auto", "plug_in", "mixture"),
+        "The reverse step: plug_in for a leave-one-out model, mixture for a full posterior; auto "
+        "takes the one that fits.",
+    ),
+]
+HybridGrid = Annotated[
+    str,
+    Choice(
+        (*schedules.GRIDS, "published"),
+        "Times; published is the official grid, one point late, ending in a step that does "
+        "nothing and leaves noise.",
+    ),
+]
+MinP = Annotated[
+    float,
+    Range(0.0, 0.5, 0.001, "Drop outcomes of the reverse step less likely than this; 0 is off."),
+]
+SelfCorrection = Annotated[
+    bool,
+    Flag(
+        "After the run, redraw the most confidently wrong token, one a call, until nothing changes."
+    ),
+]
+CorrectionTemperature = Annotated[
+    float, Range(0.01, 2.0, 0.01, "Temperature of self-correction; 0.1 and 0.5 were published.")
+]
+Patience = Annotated[
+    int, Range(1, 512, 1, "Self-correction stops after so many calls without better agreement.")
+]
 
 RULES = {"plug_in": "loo", "mixture": "full"}
 
 
 def check(values: dict[str, Any], card: Any) -> None:
-    """Refuse the rule that the net's posterior does not fit: it would be biased (TV .16 flat)."""
+    """Refuse the rule that the model's posterior does not fit: it would be biased (TV .16 flat)."""
     wanted = RULES.get(values["rule"])
     if wanted and card.posterior != wanted:
         raise ValueError(
-            f"hybrid: rule {values['rule']} needs a net with posterior {wanted}, this one has "
+            f"hybrid: rule {values['rule']} needs a model with posterior {wanted}, this one has "
             f"{card.posterior}; leave rule at auto"
         )
 
@@ -38,7 +87,7 @@ def check(values: dict[str, Any], card: Any) -> None:
 @sampler(
     title="Hybrid (mask + uniform)",
     paper="arXiv:2503.04482",
-    law="O(N^-1/2)",
+    guarantee="O(N^-1/2)",
     needs=Needs(frozenset({"hybrid"}), frozenset({"full"}), time=True),
     layout="whole",
     revises=True,
@@ -99,7 +148,9 @@ def hybrid(
         x = write(x, window, redrawn, ids)
         yield Step(x, window, chosen(ids, clean, canvas.mask_id, then, spread))
     if self_correction:
-        yield from correct(denoise, canvas, noise, x, window, steps, correction_temperature, patience)  # noqa: E501
+        yield from correct(
+            denoise, canvas, noise, x, window, steps, correction_temperature, patience
+        )
 
 
 def correct(
@@ -112,7 +163,8 @@ def correct(
     temperature: float,
     patience: int,
 ) -> Iterator[Step]:
-    """Change the one token a call that the net is surest is wrong (GIDD's self-correction).
+    """Change the one token a call that the model is most confident is wrong (GIDD's
+    self-correction).
 
     A row stops when its draw changes nothing, or when the share of tokens that are the argmax has
     not grown for `patience` calls. A search for a fixed point, not a sampler of p.
@@ -139,55 +191,8 @@ def correct(
         yield Step(x, window, ids, score.where(here, torch.nan))
 
 
-Masses = Sequence[float]  # of the marginal at one time: (alpha, on mask, spread over noise ids)
-
-
-def leave_one_out(
-    logits: Tensor, z: Tensor, free: Tensor, mask_id: int | None, now: Masses, spread: Tensor
-) -> Tensor:
-    """Turn full-posterior logits [B, W, V] into leave-one-out ones: divide by q(z_t | x).
-
-    The quotient differs at the observed token alone, by q(z | x = z) / q(z | x != z).
-    """
-    token = free if mask_id is None else free & (z != mask_id)
-    own = torch.log(1 + now[0] / (now[2] * spread[z])).where(token, 0.0)
-    return logits.scatter_add(-1, z[..., None], -own[..., None].to(logits.dtype))
-
-
-def reverse(
-    clean: Tensor, z: Tensor, mask_id: int | None, now: Masses, then: Masses, spread: Tensor
-) -> Tensor:
-    """Weights [B, W, V] of z_s given z_t: q(z_t | z_s) q_s(z_s), with clean [B, W, V] for x."""
-    (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = now, then
-    kept = alpha_t / alpha_s
-    target = alpha_s * clean + uniform_s * spread
-    noised = (uniform_t - kept * uniform_s) * spread[z]
-    if mask_id is not None:
-        target[..., mask_id] += mask_s
-        noised = noised.masked_fill(z == mask_id, mask_t - kept * mask_s)
-    back = noised.clamp(min=0)[..., None].expand_as(target)
-    return target * back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
-
-
-def chosen(
-    ids: Tensor, clean: Tensor, mask_id: int | None, then: Masses, spread: Tensor
-) -> Tensor:
-    """The ids [B, W] that came from the net sooner than from the noise; -1 for the others."""
-    safe = ids.clamp(min=0)
-    net = then[0] * clean.gather(-1, safe[..., None])[..., 0] >= then[2] * spread[safe]
-    return ids.where(net & (ids != (-1 if mask_id is None else mask_id)), -1)
-
-
 def _times(grid: str, steps: int) -> list[tuple[float, float]]:
     if grid == "published":  # linspace(e, 1 - e), read one point late; e = 1e-4
         points = (torch.linspace(0, 1, steps + 1, dtype=torch.float64) * (1 - 2e-4) + 1e-4).tolist()
         return [(points[i], points[max(0, i - 1)]) for i in range(steps - 1, -1, -1)]
     return list(pairwise(schedules.grid(grid, steps)))
-
-
-def noise_spread(card: Any, device: torch.device) -> Tensor:
-    """Where uniform noise lands: 1/K on each of the K noise ids [V], 0 elsewhere."""
-    spread = torch.zeros(card.vocab_size, device=device)
-    ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]
-    spread[list(ids)] = 1 / len(ids)
-    return spread

@@ -1,4 +1,5 @@
-"""LLaDA: fill a fixed number of holes a step, the surest first (arXiv:2502.09992)."""
+"""LLaDA: fill a fixed number of masked positions a step, the most confident first
+(arXiv:2502.09992)."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -6,22 +7,43 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from .core import Canvas, Denoiser, Noise, Step, coin, draw, probability, share, write
-from .core import top_k as first
+from . import kernels
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw, probability
+from .kernels import share
+from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, sampler
 
 RULES = ("low_confidence", "random", "bernoulli", "bernoulli_s")
-Remasking = Annotated[str, Choice(RULES, "Which predictions stay: the surest, a random set of the same size, each with 1 - s/t (the paper's algorithm 4), or each with 1 - s (javiersgjavi/diffusion-llm).")]  # noqa: E501
-Guidance = Annotated[float, Range(0.0, 8.0, 0.1, "Classifier-free guidance: push away from what the net says without the prompt, at two calls for one.")]  # noqa: E501
+Remasking = Annotated[
+    str,
+    Choice(
+        RULES,
+        "Which predictions stay: the most confident, a random set of the same size, each with 1 "
+        "- s/t (the paper's algorithm 4), or each with 1 - s (javiersgjavi/diffusion-llm).",
+    ),
+]
+Guidance = Annotated[
+    float,
+    Range(
+        0.0,
+        8.0,
+        0.1,
+        "Classifier-free guidance: push away from what the model says without the prompt, at two "
+        "calls for one.",
+    ),
+]
 ForbidEos = Annotated[bool, Flag("Never predict EOS: always gen_length tokens.")]
-EosLast = Annotated[bool, Flag("Confidence is taken without EOS: one is committed only when nothing else is left.")]  # noqa: E501
+EosLast = Annotated[
+    bool, Flag("Confidence is taken without EOS: one is committed only when nothing else is left.")
+]
 
 
 @sampler(
     title="LLaDA (remasking)",
     paper="arXiv:2502.09992",
-    law="biased",
+    guarantee="biased",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="prompt",
     presets={
@@ -48,47 +70,49 @@ def llada(
     eos_last: EosLast = False,
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Predict every hole of the block, keep this step's share, mask the rest again.
+    """Predict every masked position of the block, keep this step's share, mask the rest again.
 
-    `steps` is for one block. The exact-count rules keep holes // steps (remainder first); the
-    Bernoulli rules keep each prediction by itself and fill what is left in the last step. The
-    preset bernoulli_s is the generate() of javiersgjavi/diffusion-llm; its ban list and its fixed
-    first and last token are the model's affair (lab.adapters.masked).
+    `steps` is for one block. The exact-count rules keep masked positions // steps (remainder
+    first); the Bernoulli rules keep each prediction by itself and fill what is left in the last
+    step. The preset bernoulli_s is the generate() of javiersgjavi/diffusion-llm; its ban list and
+    its fixed first and last token are the model's affair (lab.models.transformers.masked).
     """
     x = canvas.tokens
     eos = torch.tensor(canvas.eos_ids, dtype=torch.int64, device=x.device)
     for block in canvas.blocks():
-        count = canvas.holes(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
+        count = canvas.masked(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
         for step in range(steps):
-            hole = canvas.holes(x, block, canvas.finished(x) & eos_early_stop)
-            if not hole.any():
+            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            if not masked.any():
                 break
-            commit = _coins(remasking, step, steps, hole, noise)
-            rows = hole.any(-1) if commit is None else commit.any(-1)
+            commit = _coins(remasking, step, steps, masked, noise)
+            rows = masked.any(-1) if commit is None else commit.any(-1)
             if not rows.any():
                 continue
             logits = denoise(x, window=block, rows=rows, guidance=guidance)
             if forbid_eos:
                 logits = logits.index_fill(-1, eos, -torch.inf)
-            asked = hole & rows[:, None]
-            guess, sure = draw(logits, asked, noise, temperature, top_k, top_p, nucleus_rule)
-            score = torch.full_like(sure, -torch.inf)
+            asked = masked & rows[:, None]
+            predicted, confidence = draw(
+                logits, asked, noise, temperature, top_k, top_p, nucleus_rule
+            )
+            score = torch.full_like(confidence, -torch.inf)
             if commit is None:
                 if eos_last:  # before the softmax, where the published code comes too late
                     others = logits.index_fill(-1, eos, -torch.inf)
-                    sure = probability(others, guess, asked).nan_to_num()
-                order = noise.uniform(hole, "order") if remasking == "random" else sure
-                score = order.where(hole, -torch.inf)
-                commit = first(score, share(count, steps, step))
-            x = write(x, block, commit, guess)
-            yield Step(x, block, guess, score.masked_fill(score == -torch.inf, torch.nan))
+                    confidence = probability(others, predicted, asked).nan_to_num()
+                order = noise.uniform(masked, "order") if remasking == "random" else confidence
+                score = order.where(masked, -torch.inf)
+                commit = kernels.top_k(score, share(count, steps, step))
+            x = write(x, block, commit, predicted)
+            yield Step(x, block, predicted, score.masked_fill(score == -torch.inf, torch.nan))
 
 
-def _coins(rule: str, step: int, steps: int, hole: Tensor, noise: Noise) -> Tensor | None:
+def _coins(rule: str, step: int, steps: int, masked: Tensor, noise: Noise) -> Tensor | None:
     """Which predictions the Bernoulli rules keep [B, W], thrown before the call: none, no call."""
     if not rule.startswith("bernoulli"):
         return None
     t, s = 1 - step / steps, 1 - (step + 1) / steps
     stay = s if rule == "bernoulli_s" else s / t
-    keep = torch.full(hole.shape, 1 - stay, dtype=torch.float64, device=hole.device)
-    return coin(keep, hole, noise, "remask")
+    keep = torch.full(masked.shape, 1 - stay, dtype=torch.float64, device=masked.device)
+    return coin(keep, masked, noise, "remask")

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import torch
 
-from .core import Canvas, Denoiser, Noise, Step, draw, share, write
-from .core import top_k as surest
+from . import kernels
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw
+from .kernels import share
+from .noise import Noise
 from .params import (
     BlockLength,
     EosEarlyStop,
@@ -19,14 +22,25 @@ from .params import (
 )
 from .registry import Needs, Range, sampler
 
-EditingThreshold = Annotated[float, Range(0.0, 1.0, 0.01, "Replace a written token when another is likeliest with more than this; 0 always edits, None never.")]  # noqa: E501
-MaxPostSteps = Annotated[int, Range(0, 64, 1, "With editing: most calls on a block that has no masks left.")]  # noqa: E501
+EditingThreshold = Annotated[
+    float,
+    Range(
+        0.0,
+        1.0,
+        0.01,
+        "Replace a written token when another is most likely with more than this; 0 always "
+        "edits, None never.",
+    ),
+]
+MaxPostSteps = Annotated[
+    int, Range(0, 64, 1, "With editing: most calls on a block that has no masks left.")
+]
 
 
 @sampler(
     title="LLaDA2 (block refinement)",
     paper="arXiv:2512.15745",
-    law="biased",
+    guarantee="biased",
     needs=Needs(frozenset({"absorbing", "hybrid"}), frozenset({"block_causal"})),
     layout="first",
     presets={
@@ -50,43 +64,50 @@ def llada2(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Commit every hole surer than `threshold`, and always this step's share of the block.
+    """Commit every masked position more confident than `threshold`, and always this step's share of
+    the block.
 
-    The share is holes // steps, the remainder on the first steps (LLaDA2.0). With editing
-    (LLaDA2.1 eqs. 1-3) the same call also replaces written tokens; a block is settled when a call
-    finds no hole and nothing to edit. A row ends at an EOS with no hole before it: at once where
-    written tokens are final, when the block is settled where they may be edited.
+    The share is masked positions // steps, the remainder on the first steps (LLaDA2.0). With
+    editing (LLaDA2.1 eqs. 1-3) the same call also replaces written tokens; a block is settled when
+    a call finds no masked position and nothing to edit. A row ends at an EOS with no masked
+    position before it: at once where written tokens are final, when the block is settled where they
+    may be edited.
     """
     x = canvas.tokens
     editing = editing_threshold is not None
     for block in canvas.blocks():
         frozen = canvas.finished(x) & eos_early_stop
-        count = canvas.holes(x, block, frozen).sum(-1)
+        count = canvas.masked(x, block, frozen).sum(-1)
         posts = torch.zeros_like(count)
         settled = count == 0
         for step in range(steps + max_post_steps):
             if not editing:
                 frozen = canvas.finished(x) & eos_early_stop
-            hole = canvas.holes(x, block, frozen)
-            masked = hole.any(-1)
+            masked_here = canvas.masked(x, block, frozen)
+            masked = masked_here.any(-1)
             rows = masked | (~settled & editing & (posts < max_post_steps))
             if not rows.any():
                 break
             logits = denoise(x, window=block, rows=rows)
-            guess, sure = draw(logits, hole, noise, temperature, top_k, top_p, nucleus_rule)
-            sure = sure.where(hole, -torch.inf)
-            fast = sure > threshold if threshold is not None else torch.zeros_like(hole)
+            predicted, confidence = draw(
+                logits, masked_here, noise, temperature, top_k, top_p, nucleus_rule
+            )
+            confidence = confidence.where(masked_here, -torch.inf)
+            fast = (
+                confidence > threshold if threshold is not None else torch.zeros_like(masked_here)
+            )
             quota = share(count, steps, step)
             few = fast.sum(-1) < quota
-            commit = torch.where(few[:, None], surest(sure, quota), fast)
+            commit = torch.where(few[:, None], kernels.top_k(confidence, quota), fast)
             if editing:
                 best = logits.argmax(-1)
-                change = canvas.writable[:, block] & ~hole & rows[:, None] & (best != x[:, block])
+                change = (
+                    canvas.writable[:, block] & ~masked_here & rows[:, None] & (best != x[:, block])
+                )
                 change = change & (logits.softmax(-1).amax(-1) > editing_threshold)
-                guess = guess.where(hole | ~rows[:, None], best)
+                predicted = predicted.where(masked_here | ~rows[:, None], best)
                 settled = settled | (~masked & ~change.any(-1))
                 posts = posts + (~masked & rows)
                 commit = commit | change
-            x = write(x, block, commit, guess)
-            yield Step(x, block, guess, sure.where(hole, torch.nan))
-
+            x = write(x, block, commit, predicted)
+            yield Step(x, block, predicted, confidence.where(masked_here, torch.nan))

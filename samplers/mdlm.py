@@ -1,6 +1,6 @@
 """MDLM: ancestral sampling of absorbing diffusion (Sahoo et al. 2024, arXiv:2406.07524)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Annotated
@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, model_time, token_weights, write
+from .canvas import Canvas, Denoiser, Step
+from .draw import token_weights
+from .kernels import ancestral, noise_removal
+from .noise import Noise
 from .params import (
     AlphaSchedule,
     EosEarlyStop,
@@ -23,13 +26,22 @@ from .params import (
 )
 from .registry import Needs, Range, sampler
 
-Stride = Annotated[int, Range(1, 1024, 1, "Semi-autoregressive: denoise all that is left, keep this many tokens, mask the rest again.")]  # noqa: E501
+Stride = Annotated[
+    int,
+    Range(
+        1,
+        1024,
+        1,
+        "Semi-autoregressive: denoise all that is left, keep this many tokens, mask the rest "
+        "again.",
+    ),
+]
 
 
 @sampler(
     title="MDLM (absorbing)",
     paper="arXiv:2406.07524",
-    law="O(1/N)",
+    guarantee="O(1/N)",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
     presets={
@@ -54,12 +66,13 @@ def mdlm(
     sampling_eps: SamplingEps = 0.0,
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Unmask every hole independently with the chance that the noise process leaves it by then.
+    """Unmask every masked position independently with the chance that the noise process leaves it
+    by then.
 
-    From t to s a hole turns into token v with p(v) (alpha_s - alpha_t) / (1 - alpha_t) and stays
-    masked with (1 - alpha_s) / (1 - alpha_t) (eq. 7). The grid ends at s = 0, where nothing stays.
-    Positions are not ranked. A row that did not change needs no new call: its p(x0) is cached.
-    The preset official ends its grid at 1e-5 and spends one call more on what is left.
+    From t to s a masked position turns into token v with p(v) (alpha_s - alpha_t) / (1 - alpha_t)
+    and stays masked with (1 - alpha_s) / (1 - alpha_t) (eq. 7). The grid ends at s = 0, where
+    nothing stays. Positions are not ranked. A row that did not change needs no new call: its p(x0)
+    is cached. The preset official ends its grid at 1e-5 and spends one call more on what is left.
     """
     x = canvas.tokens
     times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
@@ -74,7 +87,7 @@ def mdlm(
         for step in ancestral(denoise, canvas, noise, x, window, pairs, schedule, weigh, frozen):
             x = step.tokens
             yield step
-        left = canvas.holes(x, window, frozen(x))
+        left = canvas.masked(x, window, frozen(x))
         for step in noise_removal(denoise, x, window, left, schedule, sampling_eps):
             x = step.tokens
             yield step
@@ -82,53 +95,6 @@ def mdlm(
         if again.any():
             x = x.masked_fill(again, canvas.mask_id)
             yield Step(x, window)
-
-
-def ancestral(
-    denoise: Denoiser,
-    canvas: Canvas,
-    noise: Noise,
-    x: Tensor,
-    window: slice,
-    pairs: Sequence[tuple[float, float]],
-    schedule: str,
-    weigh: Callable[[Tensor], Tensor],
-    frozen: Callable[[Tensor], Tensor],
-) -> Iterator[Step]:
-    """Walk the holes of one window through the (t, s) pairs.
-
-    `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done.
-    """
-    curve = schedules.get(schedule)
-    logits, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
-    for t, s in pairs:
-        hole = canvas.holes(x, window, frozen(x))
-        if not hole.any():
-            return
-        noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
-        stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
-        rows = hole.any(-1) & stale
-        if asked := bool(rows.any()):
-            time = model_time(denoise.card, torch.tensor(1 - noisy), x)
-            fresh = denoise(x, window=window, rows=rows, t=time)
-            logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
-        ids = noise.reveal(logits, hole, weigh, stay)
-        commit = ids >= 0
-        changed = commit.any(-1)
-        stale = (stale & ~rows) | changed | denoise.card.time_conditioned
-        if asked or changed.any():
-            x = write(x, window, commit, ids)
-            yield Step(x, window, ids)
-
-
-def noise_removal(
-    denoise: Denoiser, x: Tensor, window: slice, hole: Tensor, schedule: str, eps: float
-) -> Iterator[Step]:
-    """The published last call, at time eps: argmax at the holes [B, W] that are left, if any."""
-    if hole.any():
-        t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(eps)), x)
-        ids = denoise(x, window=window, rows=hole.any(-1), t=t).argmax(-1)
-        yield Step(write(x, window, hole, ids), window, ids.where(hole, -1))
 
 
 def _beyond(canvas: Canvas, kept: int) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from .core import Canvas, Denoiser, Noise, Step
+from .canvas import Canvas, Denoiser, Step
+from .noise import Noise
 
 
 def shown(value: Any) -> str:
@@ -103,8 +104,8 @@ class Needs:
     """What a sampler asks of a model, as data.
 
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
-    time: it tells the net the time, without which no time-conditioned net can run; draft: it needs
-    a drafter; batch: False where rows run one by one.
+    time: it tells the model the time, without which no time-conditioned model can run; draft: it
+    needs a draft model; batch: False where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -127,7 +128,7 @@ class Sampler:
     name: str
     title: str
     paper: str
-    law: str
+    guarantee: str
     needs: Needs
     layout: str
     params: tuple[Param, ...]
@@ -164,7 +165,7 @@ class Sampler:
         if card.time_conditioned and not needs.time:
             return f"{self.name} knows no time, this model is time-conditioned; choose another"
         if needs.draft and not card.draft_length:
-            return f"{self.name} needs a drafter, this model has none; choose another model"
+            return f"{self.name} needs a draft model, this model has none; choose another model"
         return None
 
     def __call__(
@@ -212,7 +213,7 @@ def sampler(
     *,
     title: str,
     paper: str,
-    law: str,
+    guarantee: str,
     needs: Needs,
     layout: str,
     revises: bool = False,
@@ -227,8 +228,18 @@ def sampler(
             raise ValueError(f"a sampler named {name!r} is registered already")
         # no_grad as a decorator: a `with` around a yield would leave grad off in the caller.
         made = Sampler(
-            name, title, paper, law, needs, layout, _read(function), dict(presets or {}),
-            inspect.getdoc(function) or "", revises, torch.no_grad()(function), check,
+            name,
+            title,
+            paper,
+            guarantee,
+            needs,
+            layout,
+            _read(function),
+            dict(presets or {}),
+            inspect.getdoc(function) or "",
+            revises,
+            torch.no_grad()(function),
+            check,
         )
         for values in made.presets.values():
             made.bind(values)

@@ -8,32 +8,47 @@ from typing import Annotated
 import torch
 
 from . import schedules
-from .core import (
-    Canvas,
-    Denoiser,
-    Noise,
-    Step,
-    coin,
-    model_time,
-    probability,
-    token_weights,
-    write,
-)
-from .mdlm import noise_removal
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import probability, token_weights
+from .kernels import model_time, noise_removal
+from .noise import Noise, coin
 from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
 from .registry import Choice, Needs, Range, sampler
 
 STRATEGIES = ("cap", "rescale", "conf", "loop", "forward_backward")
-Strategy = Annotated[str, Choice(STRATEGIES, "How likely a written token is masked again: at most eta, eta times the most possible, shared out by low confidence, only in a middle phase, or as the forward process would.")]  # noqa: E501
-Eta = Annotated[float, Range(0.0, 1.0, 0.001, "Strength of remasking (cap, rescale, loop); 0 is MDLM token for token (cap, rescale).")]  # noqa: E501
-Time = Annotated[float, Range(0.0, 1.0, 0.01, "loop: the times between which alpha stands still while tokens are remasked.")]  # noqa: E501
+Strategy = Annotated[
+    str,
+    Choice(
+        STRATEGIES,
+        "How likely a written token is masked again: at most eta, eta times the most possible, "
+        "shared out by low confidence, only in a middle phase, or as the forward process would.",
+    ),
+]
+Eta = Annotated[
+    float,
+    Range(
+        0.0,
+        1.0,
+        0.001,
+        "Strength of remasking (cap, rescale, loop); 0 is MDLM token for token (cap, rescale).",
+    ),
+]
+Time = Annotated[
+    float,
+    Range(
+        0.0,
+        1.0,
+        0.01,
+        "loop: the times between which alpha stands still while tokens are remasked.",
+    ),
+]
 Alpha = Annotated[float, Range(0.01, 0.99, 0.01, "loop: the alpha at which it stands still.")]
 
 
 @sampler(
     title="ReMDM (remasking)",
     paper="arXiv:2503.00307",
-    law="O(N^-1/2)",
+    guarantee="O(N^-1/2)",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
     revises=True,
@@ -65,12 +80,13 @@ def remdm(
 ) -> Iterator[Step]:
     """As MDLM, but from t to s a written token is masked again with probability sigma.
 
-    A hole stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), so that the marginal at
-    s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t, so the step to s = 0 takes nothing
-    back. EOS is applied when the run is settled. `cap` and `rescale` converge like N^-1/2,
-    `forward_backward` like 1/N; `loop` keeps a floor of O(eta), `conf` is biased by design. The
-    preset official ends its grid at 1e-5, takes tokens back even there (forward_backward without
-    its bound, loop by the phase of t instead of s), and one call more fills the holes by argmax.
+    A masked position stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), so that the
+    marginal at s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t, so the step to s = 0
+    takes nothing back. EOS is applied when the run is settled. `cap` and `rescale` converge like
+    N^-1/2, `forward_backward` like 1/N; `loop` keeps a floor of O(eta), `conf` is biased by design.
+    The preset official ends its grid at 1e-5, takes tokens back even there (forward_backward
+    without its bound, loop by the phase of t instead of s), and one call more fills the masked
+    positions by argmax.
     """
     x, published = canvas.tokens, sampling_eps > 0
     weigh = partial(
@@ -82,16 +98,16 @@ def remdm(
         stale, logits = torch.ones(len(x), dtype=torch.bool, device=x.device), None
         recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
         for t, s in pairwise(times):
-            hole = free & (x[:, window] == canvas.mask_id)
+            masked = free & (x[:, window] == canvas.mask_id)
             move_t, move_s, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
-            rows = hole.any(-1) & stale
+            rows = masked.any(-1) & stale
             if asked := bool(rows.any()):
                 time = model_time(denoise.card, torch.tensor(1 - move_t), x)
                 fresh = denoise(x, window=window, rows=rows, t=time)
                 logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
             stay = max(0.0, (move_s - sigma * (1 - move_t)) / move_t)
-            ids = noise.reveal(logits, hole, weigh, stay)
-            commit, written = ids >= 0, free & ~hole
+            ids = noise.reveal(logits, masked, weigh, stay)
+            commit, written = ids >= 0, free & ~masked
             chance = torch.full_like(recorded, sigma)
             if strategy == "conf":  # the less sure a token was, the larger its part of sigma
                 doubt = (-recorded).masked_fill(~written, -torch.inf)

@@ -61,62 +61,87 @@ def _geometric_sigma(t: Tensor) -> Tensor:
 
 _TABLE = (
     Schedule(
-        "loglinear", 1e-3, "MDLM arXiv:2406.07524, SEDD, ReMDM, Duo",
+        "loglinear",
+        1e-3,
+        "MDLM arXiv:2406.07524, SEDD, ReMDM, Duo",
         lambda t, e: 1 - (1 - e) * t,
         lambda t, e: torch.full_like(t, e - 1),
     ),
     Schedule(
-        "linear", 0.0, "LLaDA arXiv:2502.09992 eq. 8; BD3LM's log-linear without eps",
+        "linear",
+        0.0,
+        "LLaDA arXiv:2502.09992 eq. 8; BD3LM's log-linear without eps",
         lambda t, e: 1 - (1 - e) * t,
         lambda t, e: torch.full_like(t, e - 1),
     ),
     Schedule(
-        "cosine", 0.0, "MD4 arXiv:2406.04329 table 4, Duo: 1 - cos(pi (1 - t) / 2)",
+        "cosine",
+        0.0,
+        "MD4 arXiv:2406.04329 table 4, Duo: 1 - cos(pi (1 - t) / 2)",
         lambda t, e: 1 - torch.cos(_QUARTER * (1 - (1 - e) * t)),
         lambda t, e: -(1 - e) * _QUARTER * torch.sin(_QUARTER * (1 - (1 - e) * t)),
     ),
     Schedule(
-        "cosine_mdlm", 1e-3, "MDLM appendix E.1: eps + (1 - eps) cos(pi t / 2)",
+        "cosine_mdlm",
+        1e-3,
+        "MDLM appendix E.1: eps + (1 - eps) cos(pi t / 2)",
         lambda t, e: e + (1 - e) * torch.cos(_QUARTER * t),
         lambda t, e: -(1 - e) * _QUARTER * torch.sin(_QUARTER * t),
     ),
     Schedule(
-        "cosine_squared", 1e-3, "MDLM appendix E.1: eps + (1 - eps) cos^2(pi t / 2)",
+        "cosine_squared",
+        1e-3,
+        "MDLM appendix E.1: eps + (1 - eps) cos^2(pi t / 2)",
         lambda t, e: e + (1 - e) * torch.cos(_QUARTER * t) ** 2,
         lambda t, e: -(1 - e) * _QUARTER * torch.sin(2 * _QUARTER * t),
     ),
     Schedule(
-        "cosine_bd3lm", 1e-3, "BD3LM arXiv:2503.09573: (1 - eps) cos(pi t / 2)",
+        "cosine_bd3lm",
+        1e-3,
+        "BD3LM arXiv:2503.09573: (1 - eps) cos(pi t / 2)",
         lambda t, e: (1 - e) * torch.cos(_QUARTER * t),
         lambda t, e: -(1 - e) * _QUARTER * torch.sin(_QUARTER * t),
     ),
     Schedule(
-        "square", 1e-3, "BD3LM: 1 - max(t^2, eps)",
+        "square",
+        1e-3,
+        "BD3LM: 1 - max(t^2, eps)",
         lambda t, e: 1 - (t**2).clamp(min=e),
         lambda t, e: torch.where(t**2 > e, -2 * t, 0.0),
     ),
     Schedule(
-        "square_root", 1e-3, "BD3LM: 1 - max(t^0.5, eps)",
+        "square_root",
+        1e-3,
+        "BD3LM: 1 - max(t^0.5, eps)",
         lambda t, e: 1 - t.sqrt().clamp(min=e),
         lambda t, e: torch.where(t.sqrt() > e, -0.5 / t.clamp(min=1e-12).sqrt(), 0.0),
     ),
     Schedule(
-        "log", 0.0, "BD3LM: 1 - log(1 + t) / log 2",
+        "log",
+        0.0,
+        "BD3LM: 1 - log(1 + t) / log 2",
         lambda t, e: 1 - torch.log1p((1 - e) * t) / math.log(2),
         lambda t, e: -(1 - e) / (1 + (1 - e) * t) / math.log(2),
     ),
     Schedule(
-        "linear_sigma", 0.0, "MDLM Linear: exp(-(sigma_min + t (sigma_max - sigma_min)))",
+        "linear_sigma",
+        0.0,
+        "MDLM Linear: exp(-(sigma_min + t (sigma_max - sigma_min)))",
         lambda t, e: torch.exp(-(_SIGMA[0] + t * (_SIGMA[1] - _SIGMA[0]))),
-        lambda t, e: (_SIGMA[0] - _SIGMA[1])
-        * torch.exp(-(_SIGMA[0] + t * (_SIGMA[1] - _SIGMA[0]))),
+        lambda t, e: (
+            (_SIGMA[0] - _SIGMA[1]) * torch.exp(-(_SIGMA[0] + t * (_SIGMA[1] - _SIGMA[0])))
+        ),
     ),
     Schedule(
-        "geometric", 0.0, "SEDD arXiv:2310.16834: exp(-sigma_min^(1-t) sigma_max^t)",
+        "geometric",
+        0.0,
+        "SEDD arXiv:2310.16834: exp(-sigma_min^(1-t) sigma_max^t)",
         lambda t, e: torch.exp(-_geometric_sigma(t)),
-        lambda t, e: -math.log(_GEOMETRIC[1] / _GEOMETRIC[0])
-        * _geometric_sigma(t)
-        * torch.exp(-_geometric_sigma(t)),
+        lambda t, e: (
+            -math.log(_GEOMETRIC[1] / _GEOMETRIC[0])
+            * _geometric_sigma(t)
+            * torch.exp(-_geometric_sigma(t))
+        ),
     ),
 )
 

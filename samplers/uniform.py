@@ -8,18 +8,29 @@ import torch
 from torch import Tensor
 
 from . import schedules
-from .core import Canvas, Denoiser, Noise, Step, choose, model_time, token_weights, write
-from .hybrid import chosen, leave_one_out, noise_spread, reverse
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import token_weights
+from .kernels import chosen, leave_one_out, model_time, noise_spread, reverse
+from .noise import Noise, choose
 from .params import AlphaSchedule, Grid, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
-Corrector = Annotated[int, Range(0, 64, 1, "Gibbs corrector: after each step redraw this many uniformly drawn positions, at one call more; 0 is off.")]  # noqa: E501
+Corrector = Annotated[
+    int,
+    Range(
+        0,
+        64,
+        1,
+        "Gibbs corrector: after each step redraw this many uniformly drawn positions, at one "
+        "call more; 0 is off.",
+    ),
+]
 
 
 @sampler(
     title="Uniform (UDLM)",
     paper="arXiv:2412.10193",
-    law="O(1/N)",
+    guarantee="O(1/N)",
     needs=Needs(frozenset({"uniform"}), frozenset({"full"}), time=True),
     layout="whole",
     revises=True,
@@ -41,7 +52,7 @@ def uniform(
 ) -> Iterator[Step]:
     """Start from uniform tokens and redraw every position at every step.
 
-    The plug-in step of UDLM for a leave-one-out net; a full posterior is divided by q(z_t | x)
+    The plug-in step of UDLM for a leave-one-out model; a full posterior is divided by q(z_t | x)
     first, which is the mixture of DiscreteDDIM (the same kernel). The corrector redraws positions
     from alpha_s r + (1 - alpha_s) / K, r leave-one-out at s: one position leaves p_s invariant
     (arXiv:2605.22765). EOS is applied when the run is settled.

@@ -116,12 +116,12 @@ def test_app_knows_only_the_ui():
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("transformers", ("lab.adapters", "lab.train")),
-        ("tokenizers", ("lab.adapters", "lab.train")),
-        ("safetensors", ("lab.adapters", "lab.train")),
+        ("transformers", ("lab.models", "lab.train")),
+        ("tokenizers", ("lab.models", "lab.train")),
+        ("safetensors", ("lab.models", "lab.train")),
         ("gradio", ("lab.ui",)),
-        ("plotly", ("lab.figures",)),
-        ("diffusers", ("lab.bench",)),
+        ("plotly", ("lab.run.recorder.figures",)),
+        ("diffusers", ("lab.run.bench",)),
     ],
 )
 def test_a_library_is_imported_only_where_it_belongs(package: str, homes: tuple[str, ...]):
@@ -303,7 +303,7 @@ def test_all_imported_packages_are_required():
 def test_public_names_are_the_promised_ones():
     assert sorted(samplers.__all__) == ["SAMPLERS", "get"]
     assert sorted(lab.__all__) == [
-        *("ModelCard", "load", "models", "oracle", "read", "run", "save", "stream", "suites"),
+        *("ModelCard", "load", "models", "oracle", "read", "run", "save", "stream", "tasks"),
         *("table", "wrap"),
     ]
     for package in (samplers, lab):

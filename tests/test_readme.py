@@ -11,7 +11,7 @@ import yaml
 
 from lab import cli
 from lab.train import evaluate, options
-from tests.readme_table import README, updated
+from tests.kit.readme_table import README, updated
 from tests.test_layout import ROOT, requirements, tracked
 
 TEXT = README.read_text("utf-8")
@@ -32,7 +32,7 @@ def front_matter() -> dict[str, object]:
 
 
 def test_tables_are_the_registry_and_the_families():
-    assert updated(TEXT) == TEXT, "run: python -m tests.readme_table --write"
+    assert updated(TEXT) == TEXT, "run: python -m tests.kit.readme_table --write"
 
 
 def test_front_matter_is_what_a_space_accepts():

@@ -1,4 +1,5 @@
-"""What a drafter is worth: how much of a draft is kept, how well it guesses held-out text."""
+"""What a draft model is worth: how much of a draft is kept, how well it predictions held-out
+text."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lab.adapters.checkpoint import load_checkpoint
-from lab.adapters.drafter import Drafted
-from lab.record import run
+from lab.models.transformers.checkpoint import load_checkpoint
+from lab.models.transformers.draft_model import Drafted
+from lab.run.recorder import run
 from lab.train.bounds import chunks
 from lab.train.data import generator
-from lab.train.drafter import DrafterLearner, dflash
+from lab.train.draft_model import DraftLearner, dflash
 
 GIVEN = 32  # tokens of a held-out story that are the prompt
 PROMPTS = 32  # most of them
@@ -27,14 +28,15 @@ class Acceptance(NamedTuple):
     at_least: list[float]
 
 
-def guessed(model: Drafted, rows: torch.Tensor) -> list[float]:
-    """Share of tokens of rows [N, T] that the drafter guesses right, by place after the anchor."""
+def predicted(model: Drafted, rows: torch.Tensor) -> list[float]:
+    """Share of tokens of rows [N, T] that the draft model predictions right, by place after the
+    anchor."""
     banned = (model.card.mask_id, model.card.pad_id)
-    learner = DrafterLearner(model.drafter, model.net, banned).eval()
+    learner = DraftLearner(model.draft_model, model.network, banned).eval()
     right, count = 0, 0
     for number, part in chunks(rows, 16):
         asked = dflash(
-            part, model.drafter.config.mask_token_id, generator(1, number),
+            part, model.draft_model.config.mask_token_id, generator(1, number),
             block_length=model.card.draft_length,
         )  # fmt: skip
         with torch.no_grad():
@@ -61,7 +63,7 @@ def kept(model: Drafted, rows: torch.Tensor, temperature: float) -> Acceptance:
 
 
 def report(folder: Path, rows: torch.Tensor) -> str:
-    """The numbers of the drafter in folder on held-out rows [N, T], as two markdown tables."""
+    """The numbers of the draft model in folder on held-out rows [N, T], as two markdown tables."""
     model = load_checkpoint(folder)
     found = {f"{heat:g}": kept(model, rows, heat) for heat in (0.0, 1.0)}
     lines = [
@@ -69,12 +71,12 @@ def report(folder: Path, rows: torch.Tensor) -> str:
         "|---|---|",
         *(f"| {heat} | {value.length:.2f} |" for heat, value in found.items()),
         "",
-        "| place in the draft | held-out token guessed right | kept up to here, greedy | at 1 |",
+        "| place in the draft | held-out token predicted right | kept up to here, greedy | at 1 |",
         "|---|---|---|---|",
     ]
     greedy, sampled = (value.at_least for value in found.values())
     for place, (right, cold, warm) in enumerate(
-        zip(guessed(model, rows), greedy, sampled, strict=True), start=1
+        zip(predicted(model, rows), greedy, sampled, strict=True), start=1
     ):
         lines.append(f"| {place} | {right:.1%} | {cold:.1%} | {warm:.1%} |")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lab.train import gidd
 from lab.train.data import Stream, generator
-from lab.train.net import Learner
+from lab.train.network import Learner
 from lab.train.objectives import Problem, bd3lm, everywhere, hybrid_noise
 
 
@@ -22,7 +22,8 @@ class Estimate(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """At one noise level: share of masked tokens whose best guess is right; cross-entropy there.
+    """At one noise level: share of masked tokens whose best prediction is right; cross-entropy
+    there.
 
     level None: the next token, given all text before it.
     """
@@ -100,7 +101,7 @@ def hybrid_bound(
     posterior: str = "full",
     seed: int = 0,
 ) -> Estimate:
-    """GIDD's bound, nats a token; a net's full posterior is made leave-one-out by Bayes' rule.
+    """GIDD's bound, nats a token; a model's full posterior is made leave-one-out by Bayes' rule.
 
     The integral from eps = 1e-4 to 1 - eps plus the reconstruction -log p(x | z_eps); the prior's
     term (about 1e-4 in all) is left out. Column 0 is given.
@@ -108,25 +109,25 @@ def hybrid_bound(
     eps, each = 1e-4, []
     for number, part in chunks(rows, 8):
         random = generator(seed, number)
-        vocab_size = learner.net.config.vocab_size
+        vocab_size = learner.network.config.vocab_size
         times, jacobian = gidd.stratified_times(len(part), random, eps)
         total = torch.zeros(len(part), dtype=torch.float64)
         for time, integral in ((times, True), (torch.full_like(times, eps), False)):
             wide = time[:, None].expand(part.shape)
             noisy = hybrid_noise(part, time, mask_id, vocab_size, p_uniform, random)
             asked = everywhere(noisy, part, torch.ones(part.shape))
-            log_net = learner.logits(asked).log_softmax(1)
+            log_network = learner.logits(asked).log_softmax(1)
             clean, seen = part[asked.wanted], noisy[asked.wanted]
             curve = gidd.marginal(wide[asked.wanted], p_uniform, vocab_size)
             if integral:
                 if posterior == "full":
-                    log_net = gidd.leave_one_out(log_net, seen, curve, mask_id)
-                value = gidd.integrand(log_net.double(), seen, clean, curve, mask_id)
+                    log_network = gidd.leave_one_out(log_network, seen, curve, mask_id)
+                value = gidd.integrand(log_network.double(), seen, clean, curve, mask_id)
                 total += value.view(len(part), -1).mean(1) * jacobian
             else:
                 if posterior == "loo":
-                    log_net = gidd.full(log_net, seen, curve, mask_id)
-                total -= log_net.gather(1, clean[:, None]).view(len(part), -1).mean(1)
+                    log_network = gidd.full(log_network, seen, curve, mask_id)
+                total -= log_network.gather(1, clean[:, None]).view(len(part), -1).mean(1)
         each.append(total)
     return estimate(each)
 

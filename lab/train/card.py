@@ -1,4 +1,4 @@
-"""The model card of a net: what it is, how it was made, what was measured."""
+"""The model card of a model: what it is, how it was made, what was measured."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ KINDS = {
     "of random tokens among the shown ones; block-causal attention; {blocks}); it gives the full "
     "posterior at every position of a block",
     "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
-    "dflash": "a drafter (DFlash, arXiv 2602.06036): a block diffusion net that fills blocks of "
-    "{draft_length} tokens in one step for the net `{target}` beside it, from that net's hidden "
-    "states; embedding and output head are that net's, and so is every text that the pair writes",
+    "dflash": "a draft model (DFlash, arXiv 2602.06036): a block diffusion model that fills "
+    "blocks of "
+    "{draft_length} tokens in one step for the model `{target}` beside it, from that model's "
+    "hidden "
+    "states; embedding and output head are that model's, and so is every text that the pair writes",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
 }
 
 
 class Subject(NamedTuple):
-    """What a net of a kind of data was made for: what it saw, where that is from, its limits."""
+    """What a model of a kind of data was made for: what it saw, where that is from, its limits."""
 
     seen: str
     data: str
     limits: str
-    net: str = "a stock transformers decoder whose attention mask the caller gives"
+    network: str = "a stock transformers decoder whose attention mask the caller gives"
 
 
 STORIES = Subject(
@@ -39,7 +41,7 @@ STORIES = Subject(
     "corpus and the stereotypes in it. Not for any use in which a reader relies on the text.",
 )
 _BOARD = (
-    "Solved grids drawn without end by `lab/train/puzzles.py`: random fills, then symmetries "
+    "Solved grids drawn without end by `lab/tasks/puzzles.py`: random fills, then symmetries "
     "(digits, bands, rows, stacks and columns change places{turn}). One grid in 16, told by a "
     "hash of its content, is held out and never trains. {orbit}"
 )
@@ -66,13 +68,13 @@ SUBJECTS = {
                        _LIMITS.format(cells=81), _NET),
     "addition": Subject(
         "sums of two numbers",
-        "Sums drawn without end by `lab/train/puzzles.py`: two numbers of 1 to 8 digits with "
+        "Sums drawn without end by `lab/tasks/puzzles.py`: two numbers of 1 to 8 digits with "
         "leading zeros and their sum in 9 digits; half of them with a carry chain of random "
         "length laid in. The summands are given, the sum is noised. One pair of summands in 16, "
         "told by a hash, is held out and never trains.",
         "It completes 8 digits + 8 digits = 9 digits, leading zeros written, and nothing else. "
         "arXiv 2605.29123 finds orders by confidence committing digits before the carries that "
-        "decide them. A net that has learned to sum reads every digit off the summands, so there "
+        "decide them. A model that has learned to sum reads every digit off the summands, so there "
         "is no order left to get wrong: the counterpart of the boards, not a calculator.",
         "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; digits "
         "of one place share a code in their learned positions, and three heads a layer start as "
@@ -82,7 +84,7 @@ SUBJECTS = {
 
 
 def read_stages(source: str | None) -> list[dict[str, Any]]:
-    """How the net at `source` was trained so far, oldest stage first; [] where it is not told."""
+    """How the model at `source` was trained so far, oldest stage first; [] where it is not told."""
     path = Path(source or "") / "training.json"
     if not source or not path.is_file():
         return []
@@ -117,7 +119,7 @@ def write_card(
         f"# {fields['name']}",
         "",
         f"{kind[0].upper()}{kind[1:]}, trained from random weights on {subject.seen}. "
-        f"{size / 1e6:.2f} M parameters, bf16; {subject.net}. At most {fields['context']} "
+        f"{size / 1e6:.2f} M parameters, bf16; {subject.network}. At most {fields['context']} "
         "columns. Not time-conditioned.",
         "",
         "## Data",
@@ -147,7 +149,7 @@ def write_card(
         "",
         "## Use and limits",
         "",
-        "Made to show how samplers of discrete diffusion differ on one small net, on a CPU. "
+        "Made to show how samplers of discrete diffusion differ on one small model, on a CPU. "
         f"{subject.limits}",
         "",
     ]
@@ -167,7 +169,7 @@ def write_section(path: Path, name: str, text: str) -> None:
 def write_evaluation(path: Path, told: str, command: str) -> None:
     """Write what `evaluate` printed, and the command that printed it, into the card at path."""
     data = re.search(r"--data (\S+)", path.read_text(encoding="utf-8"))
-    shown = command.format(net="path/to/" + path.parent.name, data=data[1] if data else "DATA")
+    shown = command.format(network="path/to/" + path.parent.name, data=data[1] if data else "DATA")
     write_section(path, "held-out", f"Printed by `{shown}`:\n\n{told}")
 
 
@@ -189,14 +191,14 @@ def _blocks(fields: dict[str, Any]) -> str:
     *more, last = fields["block_lengths"] or [0]
     if not more:
         return f"block length {last}"
-    return f"block lengths {', '.join(map(str, more))} and {last} in one net"
+    return f"block lengths {', '.join(map(str, more))} and {last} in one model"
 
 
 def _data(stage: dict[str, Any]) -> str:
     if stage["data"] in SUBJECTS:
         return SUBJECTS[stage["data"]].data
     told = f"`{stage['data']}`: {stage['stories']} stories, {stage['data_tokens']} tokens; "
-    told += f"{stage['held_out']} further stories are held out and never train, neither net nor "
+    told += f"{stage['held_out']} further stories are held out and never train, neither model nor "
     told += "tokenizer."
     if "tinystories" in stage["data"].lower():
         told += (

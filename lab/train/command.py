@@ -17,10 +17,10 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from lab.train import data as corpora
-from lab.train import drafter
+from lab.train import draft_model
 from lab.train.card import read_stages, write_card
 from lab.train.export import card_fields, export
-from lab.train.net import Learner, is_masked, open_net
+from lab.train.network import Learner, is_masked, open_network
 from lab.train.objectives import OBJECTIVES
 from lab.train.options import check, parser, settings_of, shown_command
 from lab.train.report import Reporter, refusing
@@ -33,7 +33,7 @@ LAUNCH = "accelerate launch --multi_gpu --num_processes"  # without a GPU they s
 
 @refusing
 def main(argv: list[str]) -> int:
-    """Train one net; return the exit status."""
+    """Train one model; return the exit status."""
     options = parser(__doc__)
     arguments = options.parse_args(argv)
     check(arguments)
@@ -58,7 +58,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         source = open_source(arguments)
     tokenizer = source.tokenizer
     learner = open_learner(arguments, source)
-    start = learner.net
+    start = learner.network
     if is_masked(start) and arguments.objective != "mdlm":
         raise ValueError(
             f"{arguments.init_from} is a masked language model, which goes on with --objective "
@@ -75,7 +75,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         run.load()
     name = arguments.name or arguments.out.name
     fields = card_fields(
-        settings.objective, name, arguments.suite, start.config.max_position_embeddings,
+        settings.objective, name, arguments.task, start.config.max_position_embeddings,
         arguments.p_uniform,
     )  # fmt: skip
     if settings.block_length:
@@ -83,7 +83,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
     if settings.objective == "dflash":
         target = Path(settings.init_from)
         fields |= {"target": target.name, "draft_length": arguments.draft_length}
-        show = partial(drafter.show, learner, tokenizer, target)
+        show = partial(draft_model.show, learner, tokenizer, target)
     else:
         show = partial(
             sample, learner, tokenizer, attention=fields["attention"], canvas=source.canvas
@@ -98,7 +98,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
             "length": fields["length"] - 1,
             "context": fields["context"] - 1,
         }
-    # Read now: by the first save another net may stand where this one started from.
+    # Read now: by the first save another model may stand where this one started from.
     before = read_stages(settings.init_from)
     stage = {
         "objective": settings.objective,
@@ -110,7 +110,7 @@ def train(arguments: argparse.Namespace, command: str) -> None:
         "command": launched(command, accelerator),
     }
     if arguments.tokenizer and accelerator.is_main_process:
-        tokenizer.save_pretrained(arguments.out)  # a suite's own stands beside its nets
+        tokenizer.save_pretrained(arguments.out)  # a task's own stands beside its models
     follow(run, arguments, fields, [*before, stage], show)
     accelerator.end_training()
 
@@ -132,17 +132,19 @@ def objective_of(
     return partial(objective, **{name: known[name] for name in known.keys() & names.keys()})
 
 
-def open_learner(arguments: argparse.Namespace, source: Source) -> Learner | drafter.DrafterLearner:
-    """The net that trains, as it starts, and what it needs to tell its loss."""
-    tokenizer, net = source.tokenizer, open_start(arguments, source)
+def open_learner(
+    arguments: argparse.Namespace, source: Source
+) -> Learner | draft_model.DraftLearner:
+    """The model that trains, as it starts, and what it needs to tell its loss."""
+    tokenizer, network = source.tokenizer, open_start(arguments, source)
     banned = (tokenizer.mask_token_id, tokenizer.pad_token_id)
     if arguments.objective != "dflash":
-        return Learner(net, banned)
-    made = drafter.build_drafter(
-        net, tokenizer, layers=arguments.layers, draft_length=arguments.draft_length,
+        return Learner(network, banned)
+    made = draft_model.build_draft_model(
+        network, tokenizer, layers=arguments.layers, draft_length=arguments.draft_length,
         seed=arguments.seed,
     )  # fmt: skip
-    return drafter.DrafterLearner(made, net, banned)
+    return draft_model.DraftLearner(made, network, banned)
 
 
 def open_start(arguments: argparse.Namespace, source: Source) -> PreTrainedModel:
@@ -156,13 +158,13 @@ def open_start(arguments: argparse.Namespace, source: Source) -> PreTrainedModel
             context=arguments.context,
             seed=arguments.seed,
         )
-    net = open_net(arguments.init_from)
-    if net.config.vocab_size != len(source.tokenizer):
+    network = open_network(arguments.init_from)
+    if network.config.vocab_size != len(source.tokenizer):
         raise ValueError(
             f"a start must have the tokenizer's vocabulary of {len(source.tokenizer)}, got "
-            f"{net.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
+            f"{network.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
         )
-    return net
+    return network
 
 
 def launched(command: str, accelerator: Accelerator) -> str:
@@ -186,14 +188,14 @@ def follow(
     stages: list[dict],
     show: Callable[[torch.Generator], str],
 ) -> None:
-    """Train to the end: log, save a state and the net every few minutes, show a sample of it."""
+    """Train to the end: log, save a state and the model every few minutes, show a sample of it."""
     main_process = run.accelerator.is_main_process
     reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
 
     def keep() -> None:
         run.save()
         if main_process:
-            size = export(arguments.out, run.net, run.average.weights, fields)
+            size = export(arguments.out, run.network, run.average.weights, fields)
             stages[-1] |= {
                 "steps": run.progress.step,
                 "tokens": run.progress.tokens,

@@ -1,7 +1,8 @@
 """`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
 
-Of a drafter: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a net
-that was trained on puzzles: how many it solves, by sampler (options of lab.train.puzzle_rates).
+Of a draft model: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a
+model that was trained on puzzles: how many it solves, by sampler (options of
+lab.train.puzzle_rates).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
-from lab.adapters.card import read_facts, target_folder
+from lab.models.card import read_facts, target_folder
+from lab.tasks.puzzles import PUZZLES
 from lab.train import acceptance, puzzle_rates
 from lab.train.bounds import (
     Accuracy,
@@ -29,9 +31,8 @@ from lab.train.bounds import (
 )
 from lab.train.card import write_evaluation
 from lab.train.data import TINY_STORIES, check_tokenizer, pack, read_corpus
-from lab.train.net import Learner, open_net
+from lab.train.network import Learner, open_network
 from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, hybrid, mdlm
-from lab.train.puzzles import PUZZLES
 from lab.train.report import refusing
 
 LEVELS = (0.15, 0.5, 0.85)
@@ -40,7 +41,7 @@ LEVELS = (0.15, 0.5, 0.85)
 def evaluate(
     learner: Learner, card: dict[str, Any], mask_id: int, rows: torch.Tensor
 ) -> tuple[dict[str, Estimate], list[Accuracy]]:
-    """Every bound of a net with this card (lab.json) by name, and its accuracy at LEVELS."""
+    """Every bound of a model with this card (lab.json) by name, and its accuracy at LEVELS."""
     levels: tuple[float | None, ...] = LEVELS
     if card["attention"] == "causal":
         problem, levels = partial(ar, mask_id=mask_id), (None,)
@@ -52,7 +53,7 @@ def evaluate(
             for size in card["block_lengths"] or BLOCK_LENGTHS
         }
     elif card["corruption"] == "hybrid":
-        size, p_uniform = learner.net.config.vocab_size, card["p_uniform"]
+        size, p_uniform = learner.network.config.vocab_size, card["p_uniform"]
         problem = partial(hybrid, mask_id=mask_id, vocab_size=size, p_uniform=p_uniform)
         bounds = {"GIDD": hybrid_bound(learner, rows, mask_id, p_uniform, card["posterior"])}
     else:
@@ -68,7 +69,7 @@ def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
         lines.append(
             f"| {name} | {value.mean:.3f} ± {value.error:.3f} | {math.exp(value.mean):.1f} |"
         )
-    lines += ["", "| noise level t | asked tokens guessed right | nats an asked token |"]
+    lines += ["", "| noise level t | asked tokens predicted right | nats an asked token |"]
     lines.append("|---|---|---|")
     for value in accuracies:
         asked = "next token" if value.level is None else value.level
@@ -89,13 +90,15 @@ def clipped(learner: Learner, mask_id: int, rows: torch.Tensor, block_length: in
     )
 
 
-def together(nets: list[tuple[str, dict[str, Estimate]]]) -> str:
-    """Every bound of every net in one markdown table, the least first."""
-    each = [(value, net, name) for net, bounds in nets for name, value in bounds.items()]
-    lines = ["| net | bound | nats a token | perplexity at most |", "|---|---|---|---|"]
-    for value, net, name in sorted(each):
+def together(networks: list[tuple[str, dict[str, Estimate]]]) -> str:
+    """Every bound of every model in one markdown table, the least first."""
+    each = [
+        (value, network, name) for network, bounds in networks for name, value in bounds.items()
+    ]
+    lines = ["| model | bound | nats a token | perplexity at most |", "|---|---|---|---|"]
+    for value, network, name in sorted(each):
         nats = f"{value.mean:.3f} ± {value.error:.3f}"
-        lines.append(f"| {net} | {name} | {nats} | {math.exp(value.mean):.1f} |")
+        lines.append(f"| {network} | {name} | {nats} | {math.exp(value.mean):.1f} |")
     return "\n".join(lines)
 
 
@@ -103,11 +106,11 @@ def parser() -> argparse.ArgumentParser:
     """Every option, with its default."""
     options = argparse.ArgumentParser(prog="python -m lab evaluate", description=__doc__)
     add = options.add_argument
-    add("nets", nargs="+", type=Path, help="directories written by `python -m lab train`")
+    add("networks", nargs="+", type=Path, help="directories written by `python -m lab train`")
     add("--data", default=TINY_STORIES, help="as in `python -m lab train`")
     add("--field", default="text", help="the column that holds the text")
     add("--held-out", default="valid_v2", help="the split that never trains")
-    add("--tokenizer", type=Path, help="default: NET/../tokenizer of the first net")
+    add("--tokenizer", type=Path, help="default: NET/../tokenizer of the first model")
     add("--length", type=int, default=256, help="columns of a window")
     add("--windows", type=int, help="at most so many windows (default: all)")
     add("--threads", type=int, default=1, help="torch threads")
@@ -118,24 +121,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def is_puzzle(argument: str) -> bool:
-    """Whether this is the folder of a net that was trained on puzzles."""
+    """Whether this is the folder of a model that was trained on puzzles."""
     folder = Path(argument)
-    return (folder / "lab.json").is_file() and read_facts(folder).get("suite") in PUZZLES
+    return (folder / "lab.json").is_file() and read_facts(folder).get("task") in PUZZLES
 
 
 @refusing
 def main(argv: list[str]) -> int:
-    """Evaluate nets on the same windows, a puzzle's net by what it solves; the exit status."""
+    """Evaluate models on the same windows, a puzzle's model by what it solves; the exit status."""
     if any(is_puzzle(argument) for argument in argv):
         return puzzle_rates.main(argv)
     arguments = parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    for net in arguments.nets:
-        if not (net / "lab.json").is_file():
+    for network in arguments.networks:
+        if not (network / "lab.json").is_file():
             raise ValueError(
-                f"{net} must be a directory written by `python -m lab train`; it has no lab.json"
+                f"{network} must be a directory written by `python -m lab train`; it has "
+                "no lab.json"
             )
-    words = arguments.tokenizer or arguments.nets[0].parent / "tokenizer"
+    words = arguments.tokenizer or arguments.networks[0].parent / "tokenizer"
     tokenizer = AutoTokenizer.from_pretrained(words)
     check_tokenizer(tokenizer)
     corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
@@ -145,23 +149,23 @@ def main(argv: list[str]) -> int:
     sys.stdout.write(shown + "\n")
     flags = f"--length {arguments.length}"
     flags += f" --windows {arguments.windows}" if arguments.windows else ""
-    nets, mask_id = [], tokenizer.mask_token_id
-    for net in arguments.nets:
-        if target_folder(net) is not None:
-            text = acceptance.report(net, rows)
+    networks, mask_id = [], tokenizer.mask_token_id
+    for network in arguments.networks:
+        if target_folder(network) is not None:
+            text = acceptance.report(network, rows)
         else:
-            learner = Learner(open_net(str(net)), (mask_id, tokenizer.pad_token_id)).eval()
-            bounds, accuracies = evaluate(learner, read_facts(net), mask_id, rows)
-            nets.append((net.name, bounds))
+            learner = Learner(open_network(str(network)), (mask_id, tokenizer.pad_token_id)).eval()
+            bounds, accuracies = evaluate(learner, read_facts(network), mask_id, rows)
+            networks.append((network.name, bounds))
             text = report(bounds, accuracies)
             if arguments.noise_ranges:
                 text += "\n\n" + clipped(learner, mask_id, rows, arguments.noise_ranges)
-        title = f"\n{net.name}:\n" if len(arguments.nets) > 1 else ""
+        title = f"\n{network.name}:\n" if len(arguments.networks) > 1 else ""
         sys.stdout.write(f"{title}\n{text}\n")
         sys.stdout.flush()
         if arguments.card:
-            command = f"python -m lab evaluate {{net}} --data {{data}} {flags}"
-            write_evaluation(net / "README.md", f"{shown}\n\n{text}", command)
-    if len(nets) > 1:
-        sys.stdout.write(f"\n{together(nets)}\n")
+            command = f"python -m lab evaluate {{model}} --data {{data}} {flags}"
+            write_evaluation(network / "README.md", f"{shown}\n\n{text}", command)
+    if len(networks) > 1:
+        sys.stdout.write(f"\n{together(networks)}\n")
     return 0

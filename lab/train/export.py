@@ -1,4 +1,4 @@
-"""Write a net as a directory that the stock classes open: bf16 safetensors, config, lab.json."""
+"""Write a model as a directory that the stock classes open: bf16 safetensors, config, lab.json."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lab.train.objectives import BLOCK_LENGTHS, NOISY
 
 
 def card_fields(
-    objective: str, name: str, suite: str, context: int, p_uniform: float
+    objective: str, name: str, task: str, context: int, p_uniform: float
 ) -> dict[str, Any]:
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
-    causal = objective in ("ar", "dflash")  # a drafter is shown as its target with it
+    causal = objective in ("ar", "dflash")  # a draft model is shown as its target with it
     block = objective in ("bd3lm", "edit")
     hybrid = objective in NOISY
     return {
         "name": name,
-        "suite": suite,
+        "task": task,
         "attention": "block_causal" if block else "causal" if causal else "full",
         "corruption": "hybrid" if hybrid else "absorbing",
         "posterior": "full",
@@ -37,11 +37,11 @@ def card_fields(
 
 
 def export(
-    folder: Path, net: PreTrainedModel, weights: dict[str, torch.Tensor], fields: dict[str, Any]
+    folder: Path, network: PreTrainedModel, weights: dict[str, torch.Tensor], fields: dict[str, Any]
 ) -> int:
-    """Write net with `weights` as bf16 in shards under 10 MB, and lab.json; return its size."""
+    """Write model with `weights` as bf16 in shards under 10 MB, and lab.json; return its size."""
     folder.mkdir(parents=True, exist_ok=True)
-    copied = copy.deepcopy(net).float().cpu()
+    copied = copy.deepcopy(network).float().cpu()
     copied.load_state_dict(weights, strict=False)
     logging.disable_progress_bar()
     copied.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")

@@ -1,4 +1,5 @@
-"""The bound that GIDD proves for hybrid noise (arXiv 2503.04482), given a net's full posterior."""
+"""The bound that GIDD proves for hybrid noise (arXiv 2503.04482), given a model's full
+posterior."""
 
 from __future__ import annotations
 
@@ -101,7 +102,7 @@ def integrand(
     """GIDD's ELBO integrand [n], nats a token: w(z) [KL(q_t(.|x) || q_t(.|x_th)) + r - log r - 1].
 
     log_loo [n, V] is the leave-one-out posterior, zero at the mask; r = q_t(z|x) / q_t(z|x_th);
-    weights [n] stand in for w(z) where a net is trained under others.
+    weights [n] stand in for w(z) where a model is trained under others.
     """
     one = torch.arange(len(noisy))
     alpha, each = curve.alpha, curve.each
@@ -117,7 +118,7 @@ def integrand(
 
 
 class Divergence(NamedTuple):
-    """GIDD's own loss for a batch at time [B, C]: the net is read as the leave-one-out posterior.
+    """GIDD's own loss for a batch at time [B, C]: the model is read as the leave-one-out posterior.
 
     weighting: elbo (the bound), clip (its weights, at most CLIP) or dynamic.
     """

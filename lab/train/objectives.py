@@ -1,4 +1,5 @@
-"""What each objective asks of a net for one batch: noisy input, attention, targets and weights."""
+"""What each objective asks of a model for one batch: noisy input, attention, targets and
+weights."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from lab.train.drafter import Blocks, dflash
+from lab.train.draft_model import Blocks, dflash
 from lab.train.gidd import Divergence
 from samplers.schedules import Hybrid
 
@@ -146,7 +147,7 @@ def bd3lm(
 ) -> Problem:
     """Block diffusion: one noise level a block, x_t (+) x_0 in one pass (BD3LM eq. 8).
 
-    block_length None draws one of BLOCK_LENGTHS for the batch, so that one net serves all.
+    block_length None draws one of BLOCK_LENGTHS for the batch, so that one model serves all.
     """
     rows, length = tokens.shape
     if block_length is None:
@@ -189,7 +190,7 @@ def hybrid_noise(
 
 
 def everywhere(noisy: torch.Tensor, clean: torch.Tensor, weight: torch.Tensor) -> Problem:
-    """Ask a full-attention net for every column of noisy [B, T] but the first."""
+    """Ask a full-attention model for every column of noisy [B, T] but the first."""
     rows, length = noisy.shape
     wanted = torch.ones_like(noisy, dtype=torch.bool)
     wanted[:, 0] = False
@@ -218,9 +219,9 @@ def hybrid(
     """Noise of masks and random tokens (GIDD's curve, arXiv 2503.04482).
 
     posterior: cross-entropy everywhere, 1/t at masks, 1/2 elsewhere: the weight depends on what the
-    net sees alone, so that the minimum is the full posterior. elbo, clip, dynamic: GIDD's losses,
-    from which a net learns the leave-one-out posterior (dynamic and clipped weights tell random
-    tokens from clean ones, which a net cannot, and move the minimum).
+    model sees alone, so that the minimum is the full posterior. elbo, clip, dynamic: GIDD's losses,
+    from which a model learns the leave-one-out posterior (dynamic and clipped weights tell random
+    tokens from clean ones, which a model cannot, and move the minimum).
     """
     time = low + (1 - 2 * low) * low_discrepancy(len(tokens), random)
     if level is not None:
@@ -269,12 +270,12 @@ def edit(
     other = other + (other >= mask_id)
     wrong = torch.rand(tokens.shape, generator=random) < p_uniform
     wrong[:, 0] = False
-    hole = noisy == mask_id
-    noisy = torch.where(wrong & ~hole, other, noisy)
+    masked = noisy == mask_id
+    noisy = torch.where(wrong & ~masked, other, noisy)
     wanted = clean.wanted.clone()
     wanted[:, 1:length] = True
     weight = clean.weight.clone()
-    weight[:, :length] = torch.where(hole, weight[:, :length], 0.5)
+    weight[:, :length] = torch.where(masked, weight[:, :length], 0.5)
     inputs = torch.cat([noisy, tokens], 1)
     return clean._replace(inputs=inputs, wanted=wanted, weight=weight)
 
@@ -319,5 +320,5 @@ OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
     "ar": ar,
     "dflash": dflash,
 }
-BLOCKED = ("bd3lm", "edit")  # objectives of block-causal nets
+BLOCKED = ("bd3lm", "edit")  # objectives of block-causal models
 NOISY = ("hybrid", "edit")  # objectives that also replace tokens by random ones

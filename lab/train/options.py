@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.train.data import TINY_STORIES
-from lab.train.drafter import check_target
+from lab.train.draft_model import check_target
 from lab.train.objectives import BLOCKED, MASKINGS, NOISY, OBJECTIVES, WEIGHTINGS
 from lab.train.trainer import Settings
 
@@ -26,11 +26,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--held-out", default="valid_v2", help="the split that never trains")
     add("--objective", choices=sorted(OBJECTIVES), default="mdlm", help="what is trained")
     add("--work", required=True, type=Path, help="folder of the run: state, log, settings")
-    add("--out", type=Path, help="where the net is written; WORK/net if not given")
-    add("--name", help="name of the net; the folder it is written to if not given")
-    add("--suite", default="stories", help="suite of the net")
+    add("--out", type=Path, help="where the model is written; WORK/model if not given")
+    add("--name", help="name of the model; the folder it is written to if not given")
+    add("--task", default="stories", help="task of the model")
     add("--tokenizer", type=Path, help="a tokenizer directory; OUT/../tokenizer if not given")
-    add("--init-from", help="a directory or hub name of a net to start from")
+    add("--init-from", help="a directory or hub name of a model to start from")
     add("--resume", action="store_true", help="go on with the run in WORK")
     add("--steps", type=int, help="budget in optimizer steps")
     add("--minutes", type=float, help="budget in minutes of training, instead of --steps")
@@ -52,7 +52,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--precision", choices=("bf16", "no"), default="bf16", help="of activations")
     add("--threads", type=int, help="torch threads a process; torch's own if not given")
     add("--vocabulary", type=int, default=4096, help="size of a tokenizer to train")
-    add("--hidden", type=int, default=256, help="width of a net to build")
+    add("--hidden", type=int, default=256, help="width of a model to build")
     add("--layers", type=int, default=4, help="its depth")
     add("--heads", type=int, default=4, help="its attention heads")
     add("--intermediate", type=int, default=768, help="width of its feed-forward part")
@@ -105,12 +105,12 @@ def check(arguments: argparse.Namespace) -> None:
             f"--hidden must be an even multiple of --heads, got {arguments.hidden} and "
             f"{arguments.heads}"
         )
-    arguments.out = arguments.out or arguments.work / "net"
+    arguments.out = arguments.out or arguments.work / "network"
     if arguments.objective == "dflash":
         check_target(arguments)
     if not arguments.resume and (arguments.out / "config.json").exists():
         raise ValueError(
-            f"{arguments.out} already holds a net; choose another --out, or --resume its run"
+            f"{arguments.out} already holds a model; choose another --out, or --resume its run"
         )
 
 

@@ -17,16 +17,17 @@ import torch
 from torch import Tensor
 
 import samplers
-from lab import checks
-from lab.adapters.checkpoint import load_checkpoint
-from lab.adapters.model import Model, Opened
-from lab.tables import Board
+from lab.models.model import Model, Opened
+from lab.models.transformers.checkpoint import load_checkpoint
+from lab.tasks import checks
+from lab.tasks.puzzles import PUZZLES, WIDTH, Puzzle, addition, masked
+from lab.tasks.tables import Board
 from lab.train.card import write_section
 from lab.train.data import generator
 from lab.train.puzzle_ways import Way, ways
-from lab.train.puzzles import PUZZLES, WIDTH, Puzzle, addition, holes
 from lab.train.report import refusing
-from samplers.core import Canvas, Noise
+from samplers.canvas import Canvas
+from samplers.noise import Noise
 
 CASES = {
     "sudoku4": "6,4",
@@ -94,11 +95,12 @@ def check_case(puzzle: Puzzle, case: str) -> None:
 
 
 def asked(puzzle: Puzzle, case: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Held-out puzzles of a case ("32" givens; "8:4" digits and chain): truth and holes [N, T]."""
+    """Held-out puzzles of a case ("32" givens; "8:4" digits and chain): truth and masked
+    positions [N, T]."""
     random = generator(seed, *map(int, case.split(":")))
     if puzzle.board is not None:
         truth = puzzle.draw(count, random, True)
-        return truth, holes(count, puzzle.length, int(case), random)
+        return truth, masked(count, puzzle.length, int(case), random)
     digits, chain = map(int, case.split(":"))
     truth = addition(count, random, True, digits=digits, chain=chain)
     return truth, (torch.arange(puzzle.length) >= puzzle.given).expand_as(truth)
@@ -106,16 +108,17 @@ def asked(puzzle: Puzzle, case: str, count: int, seed: int = 0) -> tuple[Tensor,
 
 @torch.no_grad()
 def answer(
-    model: Model, way: Way, truth: Tensor, hole: Tensor, first: int = 0
+    model: Model, way: Way, truth: Tensor, masked: Tensor, first: int = 0
 ) -> tuple[Tensor, int]:
-    """Fill the holes of truth [N, T]; ids [N, T] and the calls of the model, all rows together."""
+    """Fill the masked positions of truth [N, T]; ids [N, T] and the calls of the model, all rows
+    together."""
     chosen, settings = samplers.get(way.sampler), dict(way.settings)
     if way.a_call:
-        settings["steps"] = -(-int(hole.sum(1).max()) // way.a_call)
+        settings["steps"] = -(-int(masked.sum(1).max()) // way.a_call)
     values = chosen.bind(settings)
     block_length, mask_id = values.get("block_length"), model.card.mask_id
-    tokens, seen = truth.masked_fill(hole, mask_id), torch.ones_like(hole)
-    canvas = Canvas(tokens, hole, seen, mask_id, (), chosen.layout, block_length)
+    tokens, seen = truth.masked_fill(masked, mask_id), torch.ones_like(masked)
+    canvas = Canvas(tokens, masked, seen, mask_id, (), chosen.layout, block_length)
     denoise = Counted(model.open(canvas, block_length))
     noise = Noise(0, range(first, first + len(tokens)))
     for step in chosen(denoise, canvas, noise, **values):
@@ -123,30 +126,31 @@ def answer(
     return tokens, denoise.calls
 
 
-def measure(model: Model, way: Way, puzzle: Puzzle, truth: Tensor, hole: Tensor) -> Rate:
-    """Run one way on puzzles truth [N, T] with these holes; 100 puzzles side by side."""
+def measure(model: Model, way: Way, puzzle: Puzzle, truth: Tensor, masked: Tensor) -> Rate:
+    """Run one way on puzzles truth [N, T] with these masked positions; 100 puzzles side by side."""
     right, calls = 0, 0
     for first in range(0, len(truth), 100):
         rows = slice(first, first + 100)
-        tokens, asked_for = answer(model, way, truth[rows], hole[rows], first)
+        tokens, asked_for = answer(model, way, truth[rows], masked[rows], first)
         right += int(solved(puzzle, tokens, truth[rows]).sum())
         calls += asked_for
     return Rate(right / len(truth), calls / len(truth))
 
 
-def shown(model: Model, suite: str, case: str, count: int = 5) -> str:
-    """Puzzles as three ways fill them, each with the verdict of lab.checks; holes are dots."""
-    puzzle, lines = PUZZLES[suite], []
-    truth, hole = asked(puzzle, case, count, seed=1)
+def shown(model: Model, task: str, case: str, count: int = 5) -> str:
+    """Puzzles as three ways fill them, each with the verdict of lab.tasks.checks; masked
+    positions are dots."""
+    puzzle, lines = PUZZLES[task], []
+    truth, masked = asked(puzzle, case, count, seed=1)
     told = ("random order, temperature 1", "largest probability, temperature 0",
             "LLaDA, 4 a call, temperature 0")  # fmt: skip
     every = ways(puzzle.length, model.card.attention)
     for way in [way for way in every if way.told in told] or every:
         lines += [f"{way.told[0].upper()}{way.told[1:]}:", "", "```"]
-        for ids, hidden in zip(answer(model, way, truth, hole)[0], hole, strict=True):
+        for ids, hidden in zip(answer(model, way, truth, masked)[0], masked, strict=True):
             words = [puzzle.words[i] for i in ids.tolist()]
             width = puzzle.board.side if puzzle.board else puzzle.length
-            told_of = checks.check(suite, words)
+            told_of = checks.check(task, words)
             for marks in (["." if h else w for w, h in zip(words, hidden, strict=True)], words):
                 cut = range(0, puzzle.length, width)
                 lines.append(" ".join("".join(marks[i : i + width]) for i in cut))
@@ -156,13 +160,13 @@ def shown(model: Model, suite: str, case: str, count: int = 5) -> str:
 
 
 def table(
-    model: Model, suite: str, cases: list[str], count: int, only: tuple[str, ...] = ("",)
+    model: Model, task: str, cases: list[str], count: int, only: tuple[str, ...] = ("",)
 ) -> Iterator[str]:
     """The lines of a markdown table, one a way, as soon as each is measured.
 
     only: the ways whose name holds one of these.
     """
-    puzzle = PUZZLES[suite]
+    puzzle = PUZZLES[task]
     questions = [asked(puzzle, case, count) for case in cases]
     kind = "digits:chain" if puzzle.board is None else "givens"
     yield f"| {kind} | {' | '.join(cases)} | calls |"
@@ -180,9 +184,11 @@ def table(
 
 @refusing
 def main(argv: list[str]) -> int:
-    """Measure one net; return the exit status."""
+    """Measure one model; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.puzzle_rates", description=__doc__)
-    options.add_argument("net", type=Path, help="a net that `python -m lab train` wrote on puzzles")
+    options.add_argument(
+        "network", type=Path, help="a model that `python -m lab train` wrote on puzzles"
+    )
     options.add_argument("--cases", help="numbers of givens, or digits:chain, parted by commas")
     options.add_argument("--puzzles", type=int, default=1000, help="held-out puzzles a case")
     options.add_argument("--only", help="ways whose name holds one of these, parted by ;")
@@ -190,31 +196,31 @@ def main(argv: list[str]) -> int:
     options.add_argument("--card", action="store_true", help="write the table into NET/README.md")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    model = load_checkpoint(arguments.net)
-    suite = model.card.suite
-    if suite not in PUZZLES:
-        raise ValueError(f"a net must be of {', '.join(PUZZLES)}, got one of {suite!r}")
-    cases = arguments.cases or CASES[suite]
+    model = load_checkpoint(arguments.network)
+    task = model.card.task
+    if task not in PUZZLES:
+        raise ValueError(f"a model must be of {', '.join(PUZZLES)}, got one of {task!r}")
+    cases = arguments.cases or CASES[task]
     for case in cases.split(","):
-        check_case(PUZZLES[suite], case)
+        check_case(PUZZLES[task], case)
     lines = []
     only = tuple((arguments.only or "").split(";"))
-    for line in table(model, suite, cases.split(","), arguments.puzzles, only):
+    for line in table(model, task, cases.split(","), arguments.puzzles, only):
         lines.append(line)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     if arguments.card:
-        command = f"python -m lab.train.puzzle_rates assets/{suite}/{arguments.net.name}"
+        command = f"python -m lab.train.puzzle_rates assets/{task}/{arguments.network.name}"
         command += f" --cases {cases} --puzzles {arguments.puzzles}"
         command += f' --only "{arguments.only}"' if arguments.only else ""
         told = f"Solved exactly, of {arguments.puzzles} held-out puzzles a column; printed by "
         text = f"{told}`{command}`:\n\n" + "\n".join(lines)
-        text += f"\n\n{NOTE}" if PUZZLES[suite].board else ""
-        write_section(arguments.net / "README.md", "held-out", text)
+        text += f"\n\n{NOTE}" if PUZZLES[task].board else ""
+        write_section(arguments.network / "README.md", "held-out", text)
         middle = cases.split(",")[len(cases.split(",")) // 2]
-        told = f"Held-out puzzles ({'givens' if PUZZLES[suite].board else 'digits:chain'} "
-        text = f"{told}{middle}), each above its filling:\n\n{shown(model, suite, middle)}"
-        write_section(arguments.net / "README.md", "samples", text)
+        told = f"Held-out puzzles ({'givens' if PUZZLES[task].board else 'digits:chain'} "
+        text = f"{told}{middle}), each above its filling:\n\n{shown(model, task, middle)}"
+        write_section(arguments.network / "README.md", "samples", text)
     return 0
 
 

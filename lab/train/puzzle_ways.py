@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 
 class Way(NamedTuple):
-    """One line of the table: a sampler with settings; `a_call` holes a call where it counts steps.
+    """One line of the table: a sampler with settings; `a_call` masked positions a call where it
+    counts steps.
 
     a_call None: the settings say all.
     """
@@ -18,9 +19,10 @@ class Way(NamedTuple):
 
 
 def ways(length: int, attention: str = "full") -> list[Way]:
-    """Every order at temperature 1 and 0, then the samplers that fill several holes a call.
+    """Every order at temperature 1 and 0, then the samplers that fill several masked positions a
+    call.
 
-    A causal net has one order.
+    A causal model has one order.
     """
     if attention == "causal":
         return [

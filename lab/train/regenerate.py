@@ -1,4 +1,4 @@
-"""`python -m lab.train.regenerate`: a corpus as a net continues it, for its drafter to learn.
+"""`python -m lab.train.regenerate`: a corpus as a model continues it, for its draft model to learn.
 
 DFlash trains on answers that the target wrote (arXiv:2602.06036): a draft is kept where it says
 what the target says, not what a text says. The held-out stories stay as they are.
@@ -16,10 +16,11 @@ import torch
 from tqdm import tqdm
 
 import samplers
-from lab.adapters.checkpoint import Checkpoint, load_checkpoint
+from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.train.data import TINY_STORIES, generator, read_corpus
 from lab.train.report import refusing
-from samplers.core import Canvas, Noise
+from samplers.canvas import Canvas
+from samplers.noise import Noise
 
 GIVEN = (4, 32)  # tokens of a story that stay, drawn anew for each batch; half of it at most
 
@@ -60,21 +61,21 @@ def main(argv: list[str]) -> int:
     """Write the corpus anew as a jsonl that `python -m lab train --data` reads; exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.regenerate", description=__doc__)
     add = options.add_argument
-    add("net", type=Path, help="a causal net written by `python -m lab train`")
+    add("network", type=Path, help="a causal model written by `python -m lab train`")
     add("out", type=Path, help="the .jsonl to write")
     add("--data", default=TINY_STORIES, help="as in `python -m lab train`")
     add("--field", default="text", help="the column that holds the text")
     add("--held-out", default="valid_v2", help="the split that stays as it is")
     add("--stories", type=int, help="at most so many (default: all)")
-    add("--temperature", type=float, default=1.0, help="of the net's choice of tokens")
+    add("--temperature", type=float, default=1.0, help="of the model's choice of tokens")
     add("--rows", type=int, default=64, help="stories at a time")
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1, help="torch threads")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    if not (arguments.net / "lab.json").is_file():
-        raise ValueError(f"{arguments.net} must be written by `python -m lab train`")
-    model = load_checkpoint(arguments.net)
+    if not (arguments.network / "lab.json").is_file():
+        raise ValueError(f"{arguments.network} must be written by `python -m lab train`")
+    model = load_checkpoint(arguments.network)
     if reason := samplers.get("autoregressive").misfit(model.card):
         raise ValueError(reason)
     samplers.get("autoregressive").bind({"temperature": arguments.temperature})

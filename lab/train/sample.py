@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from lab.train.net import Learner
+from lab.train.network import Learner
 from lab.train.objectives import Problem, block_causal, causal, everything
 
 
@@ -20,11 +20,12 @@ def sample(
     temperature: float = 0.8,
     canvas: torch.Tensor | None = None,
 ) -> str:
-    """Write one text of `length` tokens, one token a call at a random hole of the current block.
+    """Write one text of `length` tokens, one token a call at a random masked position of the
+    current block.
 
     full: one block, the canvas; block_causal: blocks of 16; causal: left to right. At temperature 1
-    this is the exact law of the net (first hitting, arXiv 2409.02908). canvas [1, T]: fill its
-    holes instead.
+    this is the exact law of the model (first hitting, arXiv 2409.02908). canvas [1, T]: fill its
+    masked positions instead.
     """
     if canvas is None:
         tokens = torch.full((1, length), tokenizer.mask_token_id)
@@ -39,8 +40,8 @@ def sample(
         attend = everything(length) if attention == "full" else block_causal(length, size)
     for first in range(shift, length, size):
         block = tokens[0, first : first + size]
-        while (hole := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
-            place = first + hole[torch.randint(len(hole), (1,), generator=random)]
+        while (masked := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
+            place = first + masked[torch.randint(len(masked), (1,), generator=random)]
             wanted = torch.zeros(1, length, dtype=torch.bool)
             wanted[0, place - shift] = True
             problem = Problem(

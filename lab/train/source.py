@@ -13,16 +13,16 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from lab.adapters.words import word_tokenizer
+from lab.models.word_tokenizer import word_tokenizer
+from lab.tasks.puzzles import PUZZLES, Puzzle
 from lab.train import data as corpora
-from lab.train.net import build, build_puzzle
-from lab.train.puzzles import PUZZLES, Puzzle
+from lab.train.network import build, build_puzzle
 
 
 class Source(NamedTuple):
     """windows(rows, length, random) -> ids [rows, length]; the first `given` columns stay clean.
 
-    build(tokenizer, shape...) -> a random net; canvas [1, T]: what a shown sample starts from
+    build(tokenizer, shape...) -> a random model; canvas [1, T]: what a shown sample starts from
     (None: bos and masks); told: what training.json says of the data; start_id: the token that
     stands before the first column of a puzzle whose columns are all asked for, from left to right.
     """
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
-    """Open the data that the arguments name, and the suite's tokenizer (made where missing)."""
+    """Open the data that the arguments name, and the task's tokenizer (made where missing)."""
     if arguments.data in PUZZLES:
         return _puzzles(arguments, PUZZLES[arguments.data])
     corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
@@ -74,7 +74,8 @@ def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
     folder = tokenizer_folder(arguments)
     if not folder.exists():
         tokenizer.save_pretrained(folder)
-        # Stock classes open it by their own name; the lab adds its messages (lab.adapters.words).
+        # Stock classes open it by their own name; the lab adds its messages
+        # (lab.models.word_tokenizer).
         path = folder / "tokenizer_config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -89,9 +90,9 @@ def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
 
     told = {"data": arguments.data, "data_tokens": 0}
     layout = puzzle.layout.begun() if started else puzzle.layout
-    net = partial(build_puzzle, layout=layout)
+    network = partial(build_puzzle, layout=layout)
     given = 1 if started else puzzle.given
-    return Source(tokenizer, windows, given, net, canvas, told, start_id)
+    return Source(tokenizer, windows, given, network, canvas, told, start_id)
 
 
 def begun(tokens: torch.Tensor, start_id: int | None) -> torch.Tensor:
@@ -100,5 +101,5 @@ def begun(tokens: torch.Tensor, start_id: int | None) -> torch.Tensor:
 
 
 def tokenizer_folder(arguments: argparse.Namespace) -> Path:
-    """Where the suite's tokenizer is, or will be."""
+    """Where the task's tokenizer is, or will be."""
     return arguments.tokenizer or arguments.out.parent / "tokenizer"

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from lab.train.data import generator, window_length
-from lab.train.net import Learner
+from lab.train.network import Learner
 from lab.train.objectives import Problem
 
 
@@ -22,7 +22,7 @@ from lab.train.objectives import Problem
 class Settings:
     """What decides the weights that come out; a resumed run must have the same.
 
-    data_tokens: tokens of the packed training split. shape: what the net is built from.
+    data_tokens: tokens of the packed training split. shape: what the model is built from.
     """
 
     objective: str
@@ -75,19 +75,20 @@ class Progress:
 
 
 class Average:
-    """Exponential moving average of a net's weights in float32 (warm: young runs forget faster)."""
+    """Exponential moving average of a model's weights in float32 (warm: young runs forget
+    faster)."""
 
-    def __init__(self, net: torch.nn.Module, decay: float) -> None:
+    def __init__(self, network: torch.nn.Module, decay: float) -> None:
         self.decay = decay
         self.weights = {
-            name: value.detach().float().clone() for name, value in net.named_parameters()
+            name: value.detach().float().clone() for name, value in network.named_parameters()
         }
 
     @torch.no_grad()
-    def update(self, net: torch.nn.Module, step: int) -> None:
-        """Move towards the net's weights after step number `step`."""
+    def update(self, network: torch.nn.Module, step: int) -> None:
+        """Move towards the model's weights after step number `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in net.named_parameters():
+        for name, value in network.named_parameters():
             self.weights[name].lerp_(value.detach().float(), 1 - decay)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -124,7 +125,7 @@ class Run:
         self.folder, self.settings, self.windows = folder, settings, windows
         self.problem, self.accelerator = problem, accelerator
         self.progress = Progress()
-        self.average = Average(learner.net, settings.ema)
+        self.average = Average(learner.network, settings.ema)
         decayed = [value for value in learner.parameters() if value.ndim > 1]
         plain = [value for value in learner.parameters() if value.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -135,7 +136,7 @@ class Run:
             lr=settings.learning_rate,
             betas=(0.9, 0.98),
         )
-        self.net = learner.net
+        self.network = learner.network
         self.learner, self.optimizer = accelerator.prepare(learner, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.average)
 
@@ -187,7 +188,7 @@ class Run:
                     self.optimizer.step()
                     self.optimizer.zero_grad()
                 loss += part.detach() / settings.accumulate
-            self.average.update(self.net, progress.step)
+            self.average.update(self.network, progress.step)
             progress.step += 1
             progress.tokens += rows * length * settings.accumulate * self.accelerator.num_processes
             seconds = torch.tensor(time.perf_counter() - began, dtype=torch.float64)

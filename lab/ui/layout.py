@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import lab
+from lab.tasks.examples import PROMPT, TEMPLATE, examples, kind_of
+from lab.ui.model_picker import Field, field
+from lab.ui.panel import ASSETS, TokenPanel
+from lab.ui.panel_run import fits
+from lab.ui.settings_form import PANELS, SettingsForm, start_value
 from samplers import get
-
-from .examples import PROMPT, TEMPLATE, examples, kind_of
-from .field import Field, field
-from .lane import fits
-from .panel import ASSETS, TokenPanel
-from .settings import PANELS, SettingsForm, start_value
 
 ABOUT = (
     "# Sampler lab\n"
     "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
-    "one sampler on the same suite of models with the same seed, and shows every step: what was "
-    "written, how sure the model was, what was changed again. All of it is measured from outside "
+    "one sampler on the same task of models with the same seed, and shows every step: what was "
+    "written, how confident the model was, what was changed again. All of it is measured from "
+    "outside "
     "the sampler, and can be taken home: CSV and JSON open again here, the HTML plays anywhere."
 )
 
@@ -28,7 +28,7 @@ LENGTH_INFO = "0: 64, or what the model's length leaves."
 class Inputs(NamedTuple):
     """What a visitor sets."""
 
-    suite: gr.Dropdown
+    task: gr.Dropdown
     other: Field
     kind: gr.Radio
     text: gr.Textbox
@@ -57,17 +57,17 @@ class Outputs(NamedTuple):
     python: gr.Code
 
 
-def first_suite() -> str:
-    """Stories where its models are there, else the first suite of tables."""
-    return next(iter(lab.suites()))
+def first_task() -> str:
+    """Stories where its models are there, else the first task of tables."""
+    return next(iter(lab.tasks()))
 
 
 def sidebar() -> Inputs:
     """The settings, top to bottom: what to write, then how."""
-    suite = first_suite()
-    first = examples(suite)[0]
+    task = first_task()
+    first = examples(task)[0]
     chosen = gr.Dropdown(
-        list(lab.suites()), value=suite, label="suite", elem_id="suite",
+        list(lab.tasks()), value=task, label="task", elem_id="task",
         info="Models of one vocabulary and one corpus; every sampler gets the one it fits.",
     )  # fmt: skip
     other = field()
@@ -76,11 +76,11 @@ def sidebar() -> Inputs:
     )  # fmt: skip
     text = gr.Textbox(
         first, label="text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
-        info="In a template, [MASK] or [MASK]*8 are the holes.",
+        info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
     dataset = gr.Dataset(
         label="examples", components=[gr.Textbox(visible=False)],
-        samples=[[text] for text in examples(suite)], elem_classes="lab-examples",
+        samples=[[text] for text in examples(task)], elem_classes="lab-examples",
     )  # fmt: skip
     length = gr.Slider(
         0, 256, value=0, step=1, label="gen_length", elem_id="length",
@@ -88,7 +88,7 @@ def sidebar() -> Inputs:
     )  # fmt: skip
     seed = gr.Number(0, label="seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("another seed", size="sm")
-    settings = SettingsForm({**start_value(fits(suite)), "suite": suite}, elem_id="settings")
+    settings = SettingsForm({**start_value(fits(task)), "task": task}, elem_id="settings")
     return Inputs(chosen, other, kind, text, dataset, length, seed, dice, settings)
 
 
@@ -151,7 +151,7 @@ def idle(panel: dict[str, Any] | None) -> dict[str, Any]:
     sampler = get(panel["sampler"])
     return {
         "kind": "idle", "run": f"idle {sampler.name}", "title": sampler.title,
-        "subtitle": f"{sampler.paper} · law: {sampler.law}", "message": "Press Run.",
+        "subtitle": f"{sampler.paper} · law: {sampler.guarantee}", "message": "Press Run.",
         "steps": [], "columns": 0, "pieces": {},
     }  # fmt: skip
 

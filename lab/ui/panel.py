@@ -9,10 +9,9 @@ import gradio as gr
 import numpy as np
 from numpy import ndarray
 
-from lab.history import STATES
-from lab.trajectory import Trajectory
-
-from .visible import visible
+from lab.record.history import STATES
+from lab.record.trajectory import Trajectory
+from lab.ui.safe_text import visible
 
 ASSETS = Path(__file__).parents[2] / "assets"
 PANEL_SCRIPTS = ("film.js", "grid.js", "inspect.js", "panel.js")
@@ -45,7 +44,7 @@ def strip(trajectory: Trajectory, sent: list[str]) -> dict[str, Any]:
     a list, and telling old from new costs a string comparison.
     """
     states, tokens = trajectory.state, trajectory.tokens
-    count = len(trajectory.guess)
+    count = len(trajectory.predicted)
     fresh = [_step(trajectory, s) for s in range(len(sent), count)]
     card = trajectory.card
     specials = [card.get(name) for name in ("mask_id", "pad_id", "bos_id")]
@@ -78,7 +77,7 @@ def _step(trajectory: Trajectory, s: int) -> str:
         "state": _changes(trajectory.state[s], trajectory.state[s + 1]),
         "written": _changes(trajectory.committed_step[s], trajectory.committed_step[s + 1]),
         "confidence": _changes(before, trajectory.confidence[s]),
-        "guess": trajectory.guess[s, window].tolist(),
+        "predicted": trajectory.predicted[s, window].tolist(),
         "entropy": [_plain(x) for x in trajectory.entropy[s, window].tolist()],
         "top": _alternatives(trajectory, s, window),
     }

@@ -9,13 +9,12 @@ import gradio as gr
 import pandas as pd
 from gradio.components.plot import PlotData
 
-from lab import metrics
-from lab.history import STATES
-from lab.trajectory import Trajectory
-
-from . import standalone
-from .layout import Outputs
-from .visible import visible
+from lab.record import metrics
+from lab.record.history import STATES
+from lab.record.trajectory import Trajectory
+from lab.ui import standalone
+from lab.ui.layout import Outputs
+from lab.ui.safe_text import visible
 
 LINES = 5000  # most lines of the trajectory table
 
@@ -32,7 +31,7 @@ def update(
     trajectories, values: one a panel, the first None where there is none; files: their CSV and
     JSON, beside which the HTML is written; source: the Python that gets the same.
     """
-    from lab import figures  # plotly takes a second to import, which the first page need not wait
+    from lab.record import figures
 
     runs = [one for one in trajectories if one]
     page = Path(files[0]).with_suffix(".html")
@@ -56,12 +55,12 @@ def update(
 def title(runs: Sequence[Trajectory]) -> str:
     """What was compared, in one line."""
     names = ", ".join(dict.fromkeys(visible(run.sampler) for run in runs))
-    return f"{names} on {visible(runs[0].suite or runs[0].model)}, seed {runs[0].seed}"
+    return f"{names} on {visible(runs[0].task or runs[0].model)}, seed {runs[0].seed}"
 
 
 def warm() -> None:
     """Import what only a finished run needs, while the visitor still reads the page."""
-    from lab import figures
+    from lab.record import figures
 
     figures.plot_confidence(figures.confidence_info([]))
 

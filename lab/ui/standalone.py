@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from .panel import ASSETS, PANEL_SCRIPTS
+from lab.ui.panel import ASSETS, PANEL_SCRIPTS
 
 
 def save(path: Path, title: str, values: Sequence[dict[str, Any]], source: str) -> None:

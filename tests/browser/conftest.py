@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 from lab.ui import build
-from tests.serving import served
+from tests.kit.serving import served
 
 HERE = Path(__file__).parent
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -66,12 +66,12 @@ class Visit:
             timeout=30_000
         )
 
-    def suite(self, name: str) -> None:
-        """Choose a suite and wait until its first example stands in the prompt."""
-        if self.page.locator("#suite input").input_value() == name:
+    def task(self, name: str) -> None:
+        """Choose a task and wait until its first example stands in the prompt."""
+        if self.page.locator("#task input").input_value() == name:
             return
         before = self.text.input_value()
-        self.page.locator("#suite input").click()
+        self.page.locator("#task input").click()
         self.page.get_by_role("option", name=name, exact=True).click()
         expect(self.text).not_to_have_value(before, timeout=30_000)
 

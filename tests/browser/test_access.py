@@ -21,7 +21,7 @@ def test_axe_finds_nothing_wrong(visit, dark):
     shown.page.get_by_role("button", name="Other model").click()
     shown.page.get_by_role("button", name="how it is opened").click()
     assert violations(shown.page) == []
-    shown.suite("sudoku4")
+    shown.task("sudoku4")
     shown.text.fill("1 1[MASK]*14")  # no such grid: wrong cells are marked
     shown.open_settings(1)
     shown.run()
@@ -36,7 +36,7 @@ def test_axe_finds_nothing_wrong(visit, dark):
 
 def test_a_wrong_cell_is_told_by_more_than_colour(visit):
     shown = visit(reduced_motion="reduce")
-    shown.suite("sudoku4")
+    shown.task("sudoku4")
     shown.text.fill("1 1[MASK]*14")
     shown.run()
     wrong = shown.panel(1).locator(".wrong")
@@ -45,12 +45,12 @@ def test_a_wrong_cell_is_told_by_more_than_colour(visit):
     expect(wrong.first).not_to_have_css("border-top-color", "rgba(0, 0, 0, 0)")
 
 
-@pytest.mark.parametrize("suite", ["sudoku9", "addition"])
-def test_a_board_fits_a_phone(visit, suite):
+@pytest.mark.parametrize("task", ["sudoku9", "addition"])
+def test_a_board_fits_a_phone(visit, task):
     shown = visit(width=390, height=844, reduced_motion="reduce")
     expect(shown.page.locator("#text textarea")).to_be_hidden()
     shown.page.get_by_role("button", name="Prompt and settings").click()
-    shown.suite(suite)
+    shown.task(task)
     shown.page.get_by_role("button", name="Toggle Sidebar").click()
     expect(shown.page.locator("#text textarea")).to_be_hidden()
     shown.run()
@@ -64,7 +64,7 @@ def test_a_board_fits_a_phone(visit, suite):
 
 def test_whatever_has_the_focus_shows_it(visit):
     shown = visit()
-    shown.suite("capitals")
+    shown.task("capitals")
     seen = set()
     for _ in range(60):
         shown.page.keyboard.press("Tab")

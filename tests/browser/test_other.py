@@ -5,16 +5,16 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from lab.ui import other
-from tests import fake_hub, published
+from lab.ui import loaded_models
+from tests.kit import fake_hub, published
 
 BERT, LARGE = "google-bert/bert-base-uncased", "GSAI-ML/LLaDA-8B-Instruct"
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A hub that is slow to give weights away, with a small net and one that says it is large."""
-    monkeypatch.setattr(other, "_KNOWN", {})
+    """A hub that is slow to give weights away, with a small model and one that says it is large."""
+    monkeypatch.setattr(loaded_models, "_KNOWN", {})
     with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
         running.add(BERT, published.write(tmp_path / "bert", "bert"))
         running.add(LARGE, published.write(tmp_path / "large", "qwen3-mdlm"),
@@ -52,7 +52,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     load.click()
     expect(shown.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
     expect(told).to_contain_text("loaded, and chosen above", timeout=30_000)
-    expect(shown.page.locator("#suite input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
+    expect(shown.page.locator("#task input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
     expect(shown.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
     shown.run()
     for number in (1, 2, 3, 4):
@@ -62,8 +62,8 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     field.press("Enter")
     expect(told.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
     expect(shown.panel(1)).to_have_attribute("data-kind", "done")
-    assert shown.page.locator("#suite input").input_value().startswith(BERT)
-    shown.suite("capitals")
+    assert shown.page.locator("#task input").input_value().startswith(BERT)
+    shown.task("capitals")
     expect(shown.panel(1).locator(".title")).to_have_text("Largest probability")
     shown.run()
     expect(shown.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
@@ -98,16 +98,16 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     load.click()
     shown.page.get_by_role("button", name="Stop loading").click()
     expect(told).to_contain_text("stopped", timeout=30_000)
-    assert not hub.fetched(".safetensors") and not other.known()
+    assert not hub.fetched(".safetensors") and not loaded_models.known()
     hub.answer = answer
     load.click()
     expect(told).to_contain_text("loaded", timeout=30_000)
 
 
-def test_run_pressed_before_the_suite_came_back_runs_the_new_suite(visit):
+def test_run_pressed_before_the_task_came_back_runs_the_new_task(visit):
     shown, held = visit(), []
     shown.page.route("**/gradio_api/run/**", lambda route: held.append(route))
-    shown.page.locator("#suite input").click()
+    shown.page.locator("#task input").click()
     shown.page.get_by_role("option", name="sudoku4", exact=True).click()
     shown.page.get_by_role("button", name="Run", exact=True).click()
     expect(shown.panel(1).locator(".subtitle")).to_contain_text("sudoku4 ·", timeout=30_000)

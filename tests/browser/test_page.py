@@ -6,16 +6,16 @@ import pytest
 from playwright.sync_api import expect
 
 import lab
-from lab import export
+from lab.record import files
 
 
 @pytest.fixture
 def capitals(visit):
-    """The app with the capitals suite chosen."""
+    """The app with the capitals task chosen."""
 
     def open_capitals(**options):
         made = visit(**options)
-        made.suite("capitals")
+        made.task("capitals")
         return made
 
     return open_capitals
@@ -105,7 +105,7 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
             shown.page.get_by_role("button", name=name, exact=True).click()
         assert waiting.value.suggested_filename == f"trajectories-capitals-seed11.{suffix}"
         waiting.value.save_as(tmp_path / f"run.{suffix}")
-        runs = export.read(tmp_path / f"run.{suffix}")
+        runs = files.read(tmp_path / f"run.{suffix}")
         own = [{"threshold": 0.5}, {}, {}, {}]
         for run, extra in zip(runs, own, strict=True):
             alone = lab.run(run.sampler, "capitals", "The capital of", gen_length=8, seed=11,
@@ -198,7 +198,7 @@ def test_fewer_panels_take_the_room(capitals):
 
 def test_a_template_is_filled_and_a_grid_is_drawn_as_a_grid(visit):
     shown = visit()
-    shown.suite("sudoku4")
+    shown.task("sudoku4")
     expect(shown.page.locator("#length input").first).to_be_disabled()
     shown.page.get_by_role("button", name="1 2 3 4[MASK]*12").click()
     expect(shown.text).to_have_value("1 2 3 4[MASK]*12")

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from lab.ui.panel import TokenPanel, strip
-from tests.serving import served
-from tests.trajectories import make
+from tests.kit.serving import served
+from tests.kit.trajectories import make
 
 HOSTILE = {
     0: "${1+1}",
@@ -91,7 +91,7 @@ def test_states_are_told_by_more_than_colour(visit, hostile):
 
 def test_nothing_moves_by_itself_for_who_asked_for_calm(visit):
     shown = visit(reduced_motion="reduce")
-    shown.suite("capitals")
+    shown.task("capitals")
     shown.run()
     for number in (1, 2, 3, 4):
         scrub = shown.panel(number).locator(".scrub")
@@ -108,7 +108,7 @@ def test_phone_and_dark(visit, width, height, dark):
         expect(shown.page.locator(".sidebar")).not_to_have_class("open")
         expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
     else:
-        shown.suite("capitals")
+        shown.task("capitals")
     shown.run()
     for number in (1, 2, 3, 4):
         expect(shown.panel(number)).to_have_attribute("data-kind", "done")

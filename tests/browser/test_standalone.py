@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from lab.ui import standalone
 from lab.ui.panel import strip
 from tests.browser.test_panel import HOSTILE, SHOWN
-from tests.trajectories import make
+from tests.kit.trajectories import make
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def alone(browser):
 
 def test_the_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
     shown = visit(reduced_motion="reduce")
-    shown.suite("sudoku4")
+    shown.task("sudoku4")
     shown.run()
     with shown.page.expect_download() as waiting:
         shown.page.get_by_role("button", name="HTML", exact=True).click()

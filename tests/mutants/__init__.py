@@ -1,14 +1,14 @@
 """Small changes of the source, each with the test that must then fail: one module a list.
 
 An entry is (file, text that stands there once, what replaces it, test), with its law in front where
-the list names laws. `python -m tests.mutants` judges them, tests/test_mutants.py holds them to the
-source.
+the list names laws. `python -m tests.mutants` judges them, tests/mutants/test_mutants.py holds them
+to the source.
 """
 
 from importlib import import_module
 from typing import NamedTuple
 
-NAMES = ("laws", "exact", "record", "hub", "dflash", "train", "puzzles", "app")
+NAMES = ("laws", "exact", "record", "hub", "draft_model", "train", "puzzles", "app")
 
 
 class Mutant(NamedTuple):

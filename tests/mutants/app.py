@@ -1,12 +1,13 @@
+# ruff: noqa: E501 - an entry stands on one line
 """The app and what it shows; the tests under tests/browser need a Chromium."""
 
-APP, API = "tests/test_app.py", "tests/test_app_api.py"
-OTHERS, ACCESS = "tests/test_app_other.py", "tests/browser/test_access.py"
+APP, API = "tests/ui/test_page.py", "tests/ui/test_api.py"
+OTHERS, ACCESS = "tests/ui/test_other_models.py", "tests/browser/test_access.py"
 PAGE, PANEL = "tests/browser/test_page.py", "tests/browser/test_panel.py"
-ALONE, HTML = "lab/ui/standalone.py", "tests/test_app_standalone.py"
-SAVED, LOADED = "tests/test_app_opened.py", "tests/browser/test_other.py"
+ALONE, HTML = "lab/ui/standalone.py", "tests/ui/test_standalone_file.py"
+SAVED, LOADED = "tests/ui/test_replay.py", "tests/browser/test_other.py"
 RACE, LANE, PRESS, COMPUTE = (f"lab/ui/{name}.py" for name in ("race", "lane", "press", "compute"))
-STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings.py", "lab/ui/endpoints.py"
+STRIP, FORM, ENDPOINTS = "lab/ui/panel.py", "lab/ui/settings_form.py", "lab/ui/api.py"
 OTHER, FIELD, PAGES = (f"lab/ui/{name}.py" for name in ("other", "field", "app"))
 STYLE = "assets/style.css"
 
@@ -28,7 +29,7 @@ MUTANTS = [
      f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
     (LANE, "this failed ({type(error).__name__})", "this failed ({error})",
      f"{APP}::test_an_error_half_way_stays_in_its_panel_and_keeps_its_steps"),
-    (LANE, "            known_suite(request.suite)\n", "",
+    (LANE, "            known_task(request.task)\n", "",
      f"{APP}::test_bad_input_names_the_field_and_the_rule"),
     (LANE, '{"block_causal": first.stop, "causal": first.start}', '{"block_causal": first.start}',
      f"{APP}::test_a_panel_says_where_later_text_is_not_seen"),
@@ -45,16 +46,16 @@ MUTANTS = [
      f"{APP}::test_own_settings_override_shared_ones_and_shared_ones_skip_who_ignores_them"),
     (FORM, "if name in SHARED and name in known", "if name in SHARED",
      f"{APP}::test_own_settings_override_shared_ones_and_shared_ones_skip_who_ignores_them"),
-    ("lab/ui/visible.py", "category(character) not in _HIDDEN", "category(character) != 'Cc'",
+    ("lab/ui/safe_text.py", "category(character) not in _HIDDEN", "category(character) != 'Cc'",
      f"{APP}::test_what_would_be_invisible_is_written_out"),
-    ("lab/ui/python.py", "**preset, **choice.params", "**choice.params",
+    ("lab/ui/snippet.py", "**preset, **choice.params", "**choice.params",
      f"{APP}::test_the_python_of_a_run_repeats_it"),
     (ENDPOINTS, "Choice(name, preset, {**inherited, **given})", "Choice(name, preset, inherited)",
      f"{API}::test_compare_gives_what_lab_run_gives"),
     (ENDPOINTS, "if unknown := [", "if False and [", f"{API}::test_bad_input_is_one_sentence"),
-    ("lab/ui/app.py", "with compute.stoppable(session)", "with compute.stoppable('another')",
+    ("lab/ui/page.py", "with compute.stoppable(session)", "with compute.stoppable('another')",
      f"{PAGE}::test_stop_ends_all_panels_and_keeps_their_files"),
-    ("lab/ui/app.py", "None if gen_length == 0 else gen_length", "9",
+    ("lab/ui/page.py", "None if gen_length == 0 else gen_length", "9",
      f"{PAGE}::test_the_downloaded_files_are_the_run"),
     ("assets/panel/grid.js", "span.textContent = cell.text", "span.innerHTML = cell.text",
      f"{PANEL}::test_hostile_tokens_are_only_text"),
@@ -75,7 +76,7 @@ MUTANTS = [
      f"{PAGE}::test_settings_mark_what_changed_and_say_what_is_ignored"),
     ("assets/style.css", ".lab-panel .now, .lab-playback .now {", ".lab-other {",
      f"{PANEL}::test_states_are_told_by_more_than_colour"),
-    ("lab/ui/app.py", "demo.load(None, js=NARROW)", "pass", f"{PANEL}::test_phone_and_dark"),
+    ("lab/ui/page.py", "demo.load(None, js=NARROW)", "pass", f"{PANEL}::test_phone_and_dark"),
     ("lab/ui/results.py", "figures.plot_confidence, figures.confidence_info, trajectory)",
      "figures.plot_confidence, figures.confidence_info, None)",
      f"{PAGE}::test_the_figures_are_drawn"),
@@ -90,12 +91,12 @@ MUTANTS = [
     (OTHER, "for mine in compute.turn(stop):", "for mine in (True,):",
      f"{OTHERS}::test_a_load_waits_for_a_run_to_end"),
     (OTHER, "    found = replace(found, card=made.card)\n", "",
-     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_task_does"),
     (OTHER, 'family.adapter == "dit" else asked[1]', 'family.adapter == "dit" else "float32"',
      f"{OTHERS}::test_a_dtype_is_one_that_it_can_be_opened_in"),
     (OTHER, 'if "/tree/" in name:', "if False:",
      f"{OTHERS}::test_an_id_comes_with_a_revision_or_as_the_address_of_its_page"),
-    ("lab/adapters/hub.py", "math.prod(weights", "max(weights",
+    ("lab/models/hub/download.py", "math.prod(weights", "max(weights",
      f"{OTHERS}::test_a_folder_is_told_and_loaded_like_an_id"),
     (FIELD, "found.asked != (text, dtype, trust is True)", "False",
      f"{OTHERS}::test_load_takes_only_what_was_looked_up"),
@@ -107,21 +108,21 @@ MUTANTS = [
      f"{LOADED}::test_another_model_is_looked_up_loaded_and_run"),
     (FIELD, "    compute.stop(_session(request))", "    pass",
      f"{LOADED}::test_a_load_is_stopped_and_may_go_on"),
-    (LANE, "model = other.model(request.suite) or request.suite", "model = request.suite",
-     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
-    (PRESS, 're.sub(r"[^\\w.-]", "-", first.suite or first.model)', "first.suite or first.model",
-     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
-    ("lab/ui/python.py", '        model = "model"\n', "",
-     f"{OTHERS}::test_a_loaded_model_runs_as_a_suite_does"),
+    (LANE, "model = other.model(request.task) or request.task", "model = request.task",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_task_does"),
+    (PRESS, 're.sub(r"[^\\w.-]", "-", first.task or first.model)', "first.task or first.model",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_task_does"),
+    ("lab/ui/snippet.py", '        model = "model"\n', "",
+     f"{OTHERS}::test_a_loaded_model_runs_as_a_task_does"),
     (FORM, "new if panel == old else panel", "new",
-     f"{APP}::test_another_suite_brings_samplers_that_fit_and_the_way_back_their_own"),
+     f"{APP}::test_another_task_brings_samplers_that_fit_and_the_way_back_their_own"),
     (FORM, "(Choice(free.pop(0))) if free else None", "(Choice(free.pop(0))) if free else panel",
      f"{OTHERS}::test_the_form_follows_the_model_and_finds_its_way_back"),
     (FORM, "old if now == panel else now", "now",
      f"{OTHERS}::test_the_form_follows_the_model_and_finds_its_way_back"),
-    (PAGES, 'settings.get("suite") != suite', "False",
-     f"{LOADED}::test_run_pressed_before_the_suite_came_back_runs_the_new_suite"),
-    ("lab/ui/layout.py", '{**start_value(fits(suite)), "suite": suite}', "start_value(fits(suite))",
+    (PAGES, 'settings.get("task") != task', "False",
+     f"{LOADED}::test_run_pressed_before_the_task_came_back_runs_the_new_task"),
+    ("lab/ui/layout.py", '{**start_value(fits(task)), "task": task}', "start_value(fits(task))",
      f"{ACCESS}::test_panels_begin_at_one_height_whatever_they_count"),
     (PAGES, 'body_text_color_subdued="*neutral_600"', 'body_text_color_subdued="*neutral_400"',
      f"{ACCESS}::test_axe_finds_nothing_wrong"),
@@ -133,13 +134,13 @@ MUTANTS = [
      f"{ACCESS}::test_whatever_has_the_focus_shows_it"),
     (STYLE, "min-height: 80px", "min-height: 36px",
      f"{ACCESS}::test_panels_begin_at_one_height_whatever_they_count"),
-    ("lab/ui/opened.py", "first = runs[:PANELS]", "first = runs[-PANELS:]",
+    ("lab/ui/replay.py", "first = runs[:PANELS]", "first = runs[-PANELS:]",
      f"{SAVED}::test_four_of_many_runs_are_shown"),
-    ("lab/ui/opened.py", "    if not runs:\n", "    if False:\n",
+    ("lab/ui/replay.py", "    if not runs:\n", "    if False:\n",
      f"{SAVED}::test_any_other_file_is_one_sentence"),
-    ("lab/ui/opened.py", "visible(trajectory.sampler)", "trajectory.sampler",
+    ("lab/ui/replay.py", "visible(trajectory.sampler)", "trajectory.sampler",
      f"{SAVED}::test_what_a_strangers_file_says_is_only_text_and_numbers"),
-    ("lab/ui/view.py", "BOARDS.get(trajectory.suite, ())", "()",
+    ("lab/ui/panel_value.py", "BOARDS.get(trajectory.task, ())", "()",
      f"{SAVED}::test_a_file_of_the_app_shows_the_panels_that_wrote_it"),
     (STRIP, "if math.isfinite(number) else None", "if number == number else None",
      f"{SAVED}::test_what_a_strangers_file_says_is_only_text_and_numbers"),

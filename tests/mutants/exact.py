@@ -1,21 +1,22 @@
-"""The exact models, the samplers that claim a law, the checkers."""
+# ruff: noqa: E501 - an entry stands on one line
+"""The exact models, the samplers that claim a guarantee, the checkers."""
 
 MDLM = "samplers/mdlm.py"
 HYBRID = "samplers/hybrid.py"
 REMDM = "samplers/remdm.py"
 NOISE = "samplers/noise.py"
 LLADA2 = "samplers/llada2.py"
-EXACT = "lab/adapters/exact.py"
-ORACLE = "lab/adapters/oracle.py"
-TABLE = "lab/adapters/table.py"
-WORDS = "lab/adapters/words.py"
-CHECKS = "lab/checks.py"
-LAWS = "tests/test_laws_exact.py"
-ORDERS = "tests/test_laws_orders.py"
-T_ORACLE = "tests/test_oracle.py"
-ERRORS = "tests/test_oracle_errors.py"
-TABLES = "tests/test_tables.py"
-PARAMS = "tests/test_conformance_params.py"
+EXACT = "lab/models/exact/base.py"
+ORACLE = "lab/models/exact/oracle.py"
+TABLE = "lab/models/exact/table.py"
+WORDS = "lab/models/word_tokenizer.py"
+CHECKS = "lab/tasks/checks.py"
+LAWS = "tests/samplers/test_laws_exact.py"
+ORDERS = "tests/samplers/test_laws_orders.py"
+T_ORACLE = "tests/models/test_oracle.py"
+ERRORS = "tests/models/test_oracle_errors.py"
+TABLES = "tests/models/test_exact_tables.py"
+PARAMS = "tests/conformance/test_conformance_params.py"
 MIXTURE = f"{LAWS}::test_hybrid_plug_in_and_mixture"
 MANY = f"{ORDERS}::test_the_error_of_many_tokens_a_call"
 GIBBS = f"{ORDERS}::test_the_gibbs_corrector_takes_error_away"
@@ -26,7 +27,7 @@ FLOOR = f"{T_ORACLE}::test_table_floor_answers_where_nothing_is_possible_and_onl
 MUTANTS = [
     (MDLM, "stay = cleaner / noisy if s > 0 else 0.0", "stay = cleaner if s > 0 else 0.0",
      f"{LAWS}::test_mdlm"),
-    (MDLM, "reveal(logits, hole, weigh, stay)", "reveal(logits, hole, weigh)",
+    (MDLM, "reveal(logits, masked, weigh, stay)", "reveal(logits, masked, weigh)",
      f"{LAWS}::test_mdlm"),
     (MDLM, "stale = (stale & ~rows) | changed", "stale = (stale & ~rows) | (changed & False)",
      f"{LAWS}::test_mdlm_cached_calls"),
@@ -43,7 +44,7 @@ MUTANTS = [
     (HYBRID, "spread[list(ids)] = 1 / len(ids)", "spread[list(ids)] = 1 / (len(ids) + 1)", MIXTURE),
     (REMDM, "    if not published and move_t < 1:", "    if False:", MANY),
     (REMDM, "    if not published and move_t < 1:", "    if move_t < 1:", MANY),
-    (MDLM, "    if hole.any():\n", "    if False:\n", MANY),
+    (MDLM, "    if masked.any():\n", "    if False:\n", MANY),
     (REMDM, "if t > t_off if published else s >= t_off:", "if s >= t_off:", MANY),
     (REMDM, "most = min(1.0, s / (1 - t)) if t < 1 else 1.0", "most = 1.0 - t", MANY),
     (REMDM, "move_s = move_s if s > 0 else 0.0", "move_s = move_s * 1.0",
@@ -61,11 +62,11 @@ MUTANTS = [
      f"{LAWS}::test_first_hitting_is_exact_at_every_block_size"),
     (LLADA2, "quota = share(count, steps, step)", "quota = share(count, steps, step) * 2",
      f"{LAWS}::test_low_confidence_is_biased_as_known"),
-    (LLADA2, "sure = sure.where(hole, -torch.inf)",
-     "sure = logits.softmax(-1).amax(-1).double().where(hole, -torch.inf)",
+    (LLADA2, "confidence = confidence.where(masked, -torch.inf)",
+     "confidence = logits.softmax(-1).amax(-1).double().where(masked, -torch.inf)",
      f"{LAWS}::test_low_confidence_is_biased_as_known"),
-    (LLADA2, "fast = sure > threshold if threshold is not None else torch.zeros_like(hole)",
-     "fast = sure < threshold if threshold is not None else torch.zeros_like(hole)",
+    (LLADA2, "fast = confidence > threshold if threshold is not None else torch.zeros_like(masked)",
+     "fast = confidence < threshold if threshold is not None else torch.zeros_like(masked)",
      f"{LAWS}::test_threshold_on_the_sampled_probability"),
     (NOISE, "target = torch.minimum(u * coarse[:, -1], _below(coarse[:, -1]))",
      "target = torch.minimum(u * u * coarse[:, -1], _below(coarse[:, -1]))",
@@ -107,7 +108,7 @@ MUTANTS = [
      f"{TABLES}::test_every_sequence_comes_back_from_text"),
     (WORDS, "cleanup=not letters", "cleanup=False",
      f"{TABLES}::test_every_sequence_comes_back_from_text"),
-    ("lab/tables.py", "return pair is None or len", "return True or len",
+    ("lab/tasks/tables.py", "return pair is None or len", "return True or len",
      f"{TABLES}::test_sudoku4_lists_every_grid_once"),
     (CHECKS, "    return list(words[: words.index(EOS)]) if EOS in words else list(words)",
      "    return list(words)", f"{TABLES}::test_every_listed_sequence_is_right"),

@@ -1,23 +1,24 @@
+# ruff: noqa: E501 - an entry stands on one line
 """The opening of published checkpoints."""
 
-MOE, T_MOE = "lab/adapters/llada2_moe.py", "tests/test_llada2_moe.py"
+MOE, T_MOE = "lab/models/transformers/llada2_moe.py", "tests/models/test_llada2_moe.py"
 BY_HAND = T_MOE + "::test_it_says_what_the_published_layers_say"
 WHOLE = T_MOE + "::test_weights_that_are_not_whole_or_hold_more_are_refused"
-HUB, FAMILIES = "tests/test_hub.py", "tests/test_families.py"
-OPENING, DIT = "tests/test_opening.py", "tests/test_dit.py"
-CHECKPOINT, GEMMA = "tests/test_checkpoint.py", "tests/test_canvas_net.py"
+HUB, FAMILIES = "tests/models/test_hub.py", "tests/models/test_families.py"
+OPENING, DIT = "tests/models/test_opening.py", "tests/models/test_dit.py"
+CHECKPOINT, GEMMA = "tests/models/test_checkpoint.py", "tests/models/test_canvas_model.py"
 A = "lab/adapters/"
 ONCE = f"{CHECKPOINT}::test_a_folder_is_opened_once_until_its_files_change"
 OPEN = f"{HUB}::test_an_id_stays_open_from_run_to_run"
 PADS = f"{FAMILIES}::test_pads_are_invisible_and_shift_no_position"
-FRAME = f"{FAMILIES}::test_a_masked_net_sees_its_frame_round_the_canvas"
+FRAME = f"{FAMILIES}::test_a_masked_network_sees_its_frame_round_the_canvas"
 SPACE = f"{HUB}::test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code"
 CODE = f"{HUB}::test_remote_code_stays_with_the_hub_unless_it_is_named_and_switched_on"
 SIZE = f"{HUB}::test_what_does_not_fit_is_refused_with_the_numbers"
 IDS = f"{FAMILIES}::test_published_ids_hold_where_the_tokenizer_names_none"
 HAND = f"{DIT}::test_the_arithmetic_is_the_published_one"
 
-PAIR = f"{HUB}::test_a_drafter_s_id_opens_it_with_the_net_that_it_drafts_for"
+PAIR = f"{HUB}::test_a_draft_model_s_id_opens_it_with_the_network_that_it_drafts_for"
 
 MUTANTS = [
     (A + "hub.py", 'any(p.get("num_experts") for p in parts)', "False",
@@ -26,14 +27,14 @@ MUTANTS = [
      f"{HUB}::test_eight_bits_that_miss_the_experts_are_refused"),
     (A + "hub.py", "for each in (offer.target, offer) if each]", "for each in (offer,)]", PAIR),
     (A + "hub.py", "target.memory if target else 0", "0", PAIR),
-    (A + "drafter.py", ".to(target.net.device, target.net.dtype)", ".to(target.net.device)", PAIR),
-    (A + "drafter.py", "card, target.tokenizer, target.banned_ids)", "card, target.tokenizer)",
+    (A + "draft_model.py", ".to(target.network.device, target.network.dtype)", ".to(target.network.device)", PAIR),
+    (A + "draft_model.py", "card, target.tokenizer, target.banned_ids)", "card, target.tokenizer)",
      PAIR),
-    ("lab/ui/other.py", "draft_length=lengths[-1] if drafts else None", "draft_length=None",
-     "tests/test_app_other.py::test_a_drafter_is_told_and_loaded_with_its_target"),
+    ("lab/ui/loaded_models.py", "draft_length=lengths[-1] if drafts else None", "draft_length=None",
+     "tests/ui/test_other_models.py::test_a_draft_model_is_told_and_loaded_with_its_target"),
     (A + "masked.py", "seen = allowed(visible,", "seen = allowed(visible | True,", PADS),
-    (A + "masked.py", "place = self.net.device, positions(visible)",
-     "place = self.net.device, positions(visible | True)", PADS),
+    (A + "masked.py", "place = self.network.device, positions(visible)",
+     "place = self.network.device, positions(visible | True)", PADS),
     (A + "masked.py", "(place[:, None] - place[..., None]).abs()",
      "(columns - columns[:, None])[None].abs()", PADS),
     (A + "masked.py", "<= self._reach", "< self._reach", FRAME),
@@ -46,7 +47,7 @@ MUTANTS = [
     (A + "checkpoint.py", "(visible, (1, 0))[:, window]", "(visible | True, (1, 0))[:, window]",
      f"{FAMILIES}::test_unshifted_moves_by_one_within_each_row"),
     (A + "checkpoint.py", ".clamp(max=known - 1)", "",
-     f"{FAMILIES}::test_an_autoregressive_net_says_what_greedy_decoding_says"),
+     f"{FAMILIES}::test_an_autoregressive_network_says_what_greedy_decoding_says"),
     (A + "families.py", '"ff_proj": "mlp.gate_proj"', '"ff_proj": "mlp.up_proj"',
      f"{FAMILIES}::test_the_llada_tensors_are_lamas_under_other_names"),
     (A + "checkpoint.py", "if all_known and not bad:", "if False:", WHOLE),
@@ -84,8 +85,8 @@ MUTANTS = [
      f"{OPENING}::test_a_tokenizer_of_remote_code_is_read_without_it"),
     (A + "build.py", 'if "--" in str(place)', "if False",
      f"{HUB}::test_code_from_a_third_place_is_refused"),
-    (A + "build.py", 'if family.adapter == "drafter":', "if False:",
-     f"{OPENING}::test_a_drafter_is_not_opened_alone"),
+    (A + "build.py", 'if family.adapter == "draft_model":', "if False:",
+     f"{OPENING}::test_a_draft_model_is_not_opened_alone"),
     (A + "hub.py", "    fits(offer)\n", "", SIZE),
     (A + "hub.py", "DTYPES[dtype].itemsize", "4",
      f"{HUB}::test_what_it_is_and_costs_is_known_before_any_weights_move"),
@@ -102,7 +103,7 @@ MUTANTS = [
     (A + "hub.py", "report(done, offer.download)", "pass",
      f"{HUB}::test_an_id_is_fetched_opened_and_run_and_its_commit_kept"),
     (A + "hub.py", "if offer.family is None", "if False",
-     f"{HUB}::test_a_net_of_this_lab_is_opened_as_its_lab_json_says"),
+     f"{HUB}::test_a_network_of_this_lab_is_opened_as_its_lab_json_says"),
     (A + "hub.py", 'free["cpu"] = min(', 'free["cpu"] = max(',
      f"{HUB}::test_free_memory_heeds_a_containers_limit"),
     (A + "reach.py", "except errors.RevisionNotFoundError", "except ZeroDivisionError",
@@ -118,31 +119,31 @@ MUTANTS = [
     (A + "dit.py", "nn.Linear(width, 3 * width, bias=False)", "nn.Linear(width, 3 * width)",
      f"{DIT}::test_names_and_shapes_are_the_published_ones"),
     (A + "dit.py", "if self.sigma else noisy", "",
-     f"{DIT}::test_time_is_heard_where_the_net_was_trained_with_it"),
+     f"{DIT}::test_time_is_heard_where_the_network_was_trained_with_it"),
     (A + "dit.py", "allowed(visible, self.card.attention,", 'allowed(visible, "causal",',
      f"{DIT}::test_a_block_sees_what_is_left_of_it_and_nothing_right"),
-    ("lab/suites.py", "_OPEN.pop(key, None) or opened()", "opened()", OPEN),
-    ("lab/suites.py", "        allowed(name, revision, trust_remote_code, dtype, eight_bit)\n", "",
+    ("lab/models/catalogue.py", "_OPEN.pop(key, None) or opened()", "opened()", OPEN),
+    ("lab/models/catalogue.py", "        allowed(name, revision, trust_remote_code, dtype, eight_bit)\n", "",
      OPEN),
-    ("lab/suites.py", "if not let_go():", "if True:",
+    ("lab/models/catalogue.py", "if not let_go():", "if True:",
      f"{HUB}::test_what_is_open_makes_room_for_what_is_asked_for"),
-    ("lab/suites.py", "while len(_OPEN) > KEPT:", "while False:", ONCE),
-    ("lab/suites.py", "know.st_mtime_ns, know.st_size", "0, 0", ONCE),
-    ("lab/suites.py", "with _TURNS.setdefault(key, threading.Lock()):", "if True:",
-     f"{CHECKPOINT}::test_two_that_ask_at_once_get_one_net"),
+    ("lab/models/catalogue.py", "while len(_OPEN) > KEPT:", "while False:", ONCE),
+    ("lab/models/catalogue.py", "know.st_mtime_ns, know.st_size", "0, 0", ONCE),
+    ("lab/models/catalogue.py", "with _TURNS.setdefault(key, threading.Lock()):", "if True:",
+     f"{CHECKPOINT}::test_two_that_ask_at_once_get_one_network"),
     (A + "checkpoint.py", "    with LOADING:\n", "    if True:\n",
-     f"{CHECKPOINT}::test_a_folder_waits_for_a_net_that_loads"),
-    (A + "canvas_net.py", "columns[columns < window.start]", "columns[columns <= window.start]",
+     f"{CHECKPOINT}::test_a_folder_waits_for_a_network_that_loads"),
+    (A + "canvas_network.py", "columns[columns < window.start]", "columns[columns <= window.start]",
      f"{GEMMA}::test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all"),
-    (A + "canvas_net.py", "torch.arange(read.shape[1], read.shape[1] + len(canvas))",
+    (A + "canvas_network.py", "torch.arange(read.shape[1], read.shape[1] + len(canvas))",
      "torch.arange(len(canvas))",
      f"{GEMMA}::test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all"),
-    (A + "canvas_net.py", "torch.full((len(read), 1), self.start_id)",
+    (A + "canvas_network.py", "torch.full((len(read), 1), self.start_id)",
      "torch.full((len(read), 1), 0)", f"{GEMMA}::test_without_a_prompt_the_start_token_is_read"),
-    (A + "canvas_net.py", "                cache[key] = past", "                pass",
+    (A + "canvas_network.py", "                cache[key] = past", "                pass",
      f"{GEMMA}::test_the_prompt_is_read_once_a_run"),
-    (A + "canvas_net.py", "(*banned_ids, *known)", "banned_ids",
+    (A + "canvas_network.py", "(*banned_ids, *known)", "banned_ids",
      f"{GEMMA}::test_images_and_pads_are_never_said_and_noise_is_every_id"),
-    (A + "canvas_net.py", "if width > self.most:", "if False:",
+    (A + "canvas_network.py", "if width > self.most:", "if False:",
      f"{GEMMA}::test_more_than_a_canvas_is_refused_before_any_call"),
 ]  # fmt: skip

@@ -1,7 +1,8 @@
-"""The puzzles and sums that nets are trained on."""
+# ruff: noqa: E501 - an entry stands on one line
+"""The puzzles and sums that networks are trained on."""
 
-TEST = "tests/test_puzzles.py::"
-PUZZLES, CHECKS, RATES = "lab/train/puzzles.py", "lab/checks.py", "lab/train/puzzle_rates.py"
+TEST = "tests/tasks/test_puzzles.py::"
+PUZZLES, CHECKS, RATES = "lab/tasks/puzzles.py", "lab/tasks/checks.py", "lab/train/puzzle_rates.py"
 DRAWN = TEST + "test_what_is_drawn_is_right_seeded_and_on_its_side_of_the_split"
 CHAIN = TEST + "test_length_of_a_carry_chain"
 SUM = TEST + "test_a_wrong_sum_is_marked_at_its_wrong_digits"
@@ -36,18 +37,18 @@ MUTANTS = [
     ("lab/train/objectives.py", "may[:given] = False", "may[:1] = False", GIVEN),
     ("lab/train/objectives.py", "weight,\n        rows * (length - given)",
      "weight,\n        rows * length", GIVEN),
-    ("lab/tables.py", "row // self.height * (self.side // self.width)",
+    ("lab/tasks/tables.py", "row // self.height * (self.side // self.width)",
      "row // self.width * (self.side // self.width)", DIGIT),
     (CHECKS, 'for unit in ("row", "column", "box"):', 'for unit in ("row", "column"):', DIGIT),
     (RATES, 'for kind in ("row", "column", "box"):', "for kind in ():", DIGIT),
     (CHECKS, "if a != b]\n    reason", "if a == b]\n    reason", SUM),
     (CHECKS, "start = len(said) - len(told)", "start = len(said) - len(told) - 1", SUM),
     (CHECKS, ".zfill(len(told))", "", SUM),
-    ("lab/train/net.py", "if hidden < int(size.sum()) or width < int(size.max()):", "if False:",
-     TEST + "test_a_net_too_narrow_for_its_board_is_refused"),
+    ("lab/train/network.py", "if hidden < int(size.sum()) or width < int(size.max()):", "if False:",
+     TEST + "test_a_network_too_narrow_for_its_board_is_refused"),
     ("lab/train/source.py", "if arguments.lengths != (puzzle.length,)", "if False",
      TEST + "test_a_puzzle_trains_resumes_and_is_measured"),
-    ("lab/adapters/checkpoint.py", '__name__ == "WordLevel"', '__name__ == ""',
+    ("lab/models/transformers/checkpoint.py", '__name__ == "WordLevel"', '__name__ == ""',
      TEST + "test_a_puzzle_trains_resumes_and_is_measured"),
     (RATES, "self.calls += len(tokens) if rows is None else int(rows.sum())", "self.calls += 1",
      TEST + "test_a_puzzle_trains_resumes_and_is_measured"),

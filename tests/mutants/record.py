@@ -1,19 +1,20 @@
+# ruff: noqa: E501 - an entry stands on one line
 """The record of a run, its files, numbers and figures, and what it costs."""
 
-BENCH, T_BENCH = "lab/bench.py", "tests/test_bench.py"
+BENCH, T_BENCH = "lab/run/bench.py", "tests/run/test_bench.py"
 RATIO = T_BENCH + "::test_a_ratio_is_the_median_of_the_repeats_own_and_each_side_goes_first"
-HISTORY = "lab/history.py"
-RUN = "lab/trajectory.py"
-EXPORT = "lab/export.py"
-CSV = "lab/export_csv.py"
-VERIFY = "lab/verify.py"
-METRICS = "lab/metrics.py"
-INFO = "lab/figure_info.py"
-FIGURES = "lab/figures.py"
-T_RUN = "tests/test_trajectory.py"
-T_EXPORT = "tests/test_export.py"
-T_METRICS = "tests/test_metrics.py"
-T_FIGURES = "tests/test_figures.py"
+HISTORY = "lab/record/history.py"
+RUN = "lab/record/trajectory.py"
+EXPORT = "lab/record/files.py"
+CSV = "lab/record/csv_files.py"
+VERIFY = "lab/record/validation.py"
+METRICS = "lab/record/metrics.py"
+INFO = "lab/record/figure_data.py"
+FIGURES = "lab/record/figures.py"
+T_RUN = "tests/record/test_trajectory.py"
+T_EXPORT = "tests/record/test_files.py"
+T_METRICS = "tests/record/test_metrics.py"
+T_FIGURES = "tests/record/test_figures.py"
 KIND = f"{T_EXPORT}::test_json_of_another_kind_is_refused"
 VALUE = f"{T_EXPORT}::test_json_with_a_wrong_value_is_refused"
 CELL = f"{T_EXPORT}::test_csv_with_a_wrong_cell_is_refused"
@@ -28,20 +29,20 @@ MUTANTS = [
     (HISTORY, 'agrees | (card.get("corruption", "absorbing") == "absorbing")', "agrees | True",
      f"{T_RUN}::test_a_chosen_token_renoised_is_noise_and_its_next_choice_a_commit"),
     (HISTORY, 'agrees | (card.get("corruption", "absorbing") == "absorbing")', "agrees",
-     f"{T_RUN}::test_absorbing_runs_have_no_noise_whatever_the_guess_says"),
+     f"{T_RUN}::test_absorbing_runs_have_no_noise_whatever_the_predicted_says"),
     (HISTORY, "_hold(changed | agrees,", "_hold(changed,",
      f"{T_RUN}::test_the_prior_of_uniform_diffusion_is_noise_and_choosing_over_it_commits"),
     (HISTORY, "np.where(before | noise[:-1], COMMITTED, EDITED)", "np.where(before, 3, 4)",
      f"{T_RUN}::test_a_chosen_token_renoised_is_noise_and_its_next_choice_a_commit"),
     (HISTORY, "event = changed | (noise[:-1] & ~noise[1:])", "event = changed",
      f"{T_RUN}::test_the_prior_of_uniform_diffusion_is_noise_and_choosing_over_it_commits"),
-    (HISTORY, "np.where(writable & ~hole, step, np.int32(-1))", "np.where(writable, step, -1)",
+    (HISTORY, "np.where(writable & ~masked, step, np.int32(-1))", "np.where(writable, step, -1)",
      f"{T_RUN}::test_masks_are_committed_edited_and_remasked_until_the_next_change"),
-    (HISTORY, "unsettled = hole | noise", "unsettled = hole",
+    (HISTORY, "unsettled = masked | noise", "unsettled = masked",
      f"{T_RUN}::test_an_eos_among_noise_settles_nothing_before_the_last_line"),
-    (HISTORY, "unsettled = hole | noise", "unsettled = noise",
+    (HISTORY, "unsettled = masked | noise", "unsettled = noise",
      f"{T_RUN}::test_everything_after_the_first_settled_eos_is_after_eos"),
-    (HISTORY, "unsettled[-1], generated[-1] = hole[-1], writable", "pass",
+    (HISTORY, "unsettled[-1], generated[-1] = masked[-1], writable", "pass",
      f"{T_RUN}::test_an_eos_among_noise_settles_nothing_before_the_last_line"),
     (HISTORY, "generated = writable & ~noise", "generated = ~noise",
      f"{T_RUN}::test_an_eos_in_the_prompt_or_in_pinned_text_ends_nothing"),
@@ -65,7 +66,7 @@ MUTANTS = [
     (RUN, "written < 0)", "written < -1)", FRAME),
     (RUN, "json.dumps(self.piece(i))", "self.piece(i)",
      f"{T_RUN}::test_frame_holds_texts_that_are_no_unicode"),
-    (RUN, "by_cell(self.guess, -1)", "by_cell(self.guess, 0)", FRAME),
+    (RUN, "by_cell(self.predicted, -1)", "by_cell(self.predicted, 0)", FRAME),
     (RUN, "np.asarray(value, dtype))", "np.asarray(value))",
      f"{T_RUN}::test_arrays_get_their_dtype_whatever_the_recorder_hands_over"),
     (RUN, "if len(runs) != 1:", "if not runs:", f"{T_EXPORT}::test_one_run_saves_and_loads_itself"),
@@ -113,13 +114,13 @@ MUTANTS = [
      f"{T_METRICS}::test_confidence_at_commit_is_of_the_step_that_wrote_the_token"),
     (METRICS, "np.isin(run.state[-1], (COMMITTED, EDITED))", "run.state[-1] == COMMITTED", NUMBERS),
     (METRICS, "np.isin(run.state[-1], (COMMITTED, EDITED))", "run.state[-1] > 1",
-     f"{T_METRICS}::test_a_stopped_run_counts_what_stands_and_not_its_holes_or_noise"),
+     f"{T_METRICS}::test_a_stopped_run_counts_what_stands_and_not_its_masked_or_noise"),
     (METRICS, "run.edits.sum()", "run.remasks.sum() * 2", NUMBERS),
     (METRICS, "other_seconds=seconds - model_seconds", "other_seconds=seconds", NUMBERS),
     (METRICS, "_ratio(tokens, seconds)", "_ratio(tokens, model_seconds)", NUMBERS),
     (METRICS, "np.log(share)", "np.log2(share)", f"{T_METRICS}::test_entropy_is_in_nats"),
     (METRICS, ', *(run.card.get("eos_ids") or ())}', "}",
-     f"{T_METRICS}::test_a_stopped_run_counts_what_stands_and_not_its_holes_or_noise"),
+     f"{T_METRICS}::test_a_stopped_run_counts_what_stands_and_not_its_masked_or_noise"),
     (METRICS, "for i in range(n)", "for i in range(1)", f"{T_METRICS}::test_distinct_n_grams"),
     (METRICS, 'part / whole if whole else float("nan")', "part / max(whole, 1)",
      f"{T_METRICS}::test_a_run_that_never_began_has_no_ratios"),

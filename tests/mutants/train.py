@@ -1,6 +1,7 @@
+# ruff: noqa: E501 - an entry stands on one line
 """The trainer, and the judge."""
 
-TRAIN, STARTS = "tests/test_train.py::", "tests/test_train_starts.py::"
+TRAIN, STARTS = "tests/train/test_train.py::", "tests/train/test_train_starts.py::"
 OBJECTIVES, GIDD = "lab/train/objectives.py", "lab/train/gidd.py"
 ENTROPY = TRAIN + "test_absorbing_objectives_equal_the_entropy"
 EDIT = TRAIN + "test_edit_corrupts_what_is_shown_and_asks_for_all"
@@ -11,15 +12,15 @@ FORMS = TRAIN + "test_gidd_weights_are_the_papers_closed_forms"
 LOSSES = TRAIN + "test_hybrid_losses_of_the_paper"
 GOES_ON = STARTS + "test_a_masked_language_model_goes_on"
 HUB_DATA = STARTS + "test_a_hub_data_set_trains_by_its_name"
-JUDGE = "tests/test_judge.py::"
+JUDGE = "tests/models/test_judge.py::"
 
-TOGETHER = "tests/test_train_processes.py::"
+TOGETHER = "tests/train/test_train_processes.py::"
 TOGETHER += "test_two_processes_save_and_end_together_with_the_same_weights"
 
 MUTANTS = [
     ("lab/train/trainer.py", "if self.accelerator.num_processes > 1:", "if False:", TOGETHER),
     ("lab/train/trainer.py", "2 + micro, process)", "2 + micro)", TOGETHER),
-    ("lab/train/drafter.py", "torch.manual_seed(seed)", "torch.seed()", TOGETHER),
+    ("lab/train/draft_model.py", "torch.manual_seed(seed)", "torch.seed()", TOGETHER),
     (OBJECTIVES, "return tokens.masked_fill(key < time, mask_id), 1 / time",
      "return tokens.masked_fill(key < time, mask_id), 1 / time**2", ENTROPY),
     (OBJECTIVES, "size[block] / count[:, block].clamp(min=1)",
@@ -30,7 +31,7 @@ MUTANTS = [
     (OBJECTIVES, "tokens.roll(-1, 1)", "tokens", STOCK),
     (OBJECTIVES, "wanted[:, : given - 1] = False", "wanted[:, :given] = False", STOCK),
     (OBJECTIVES, "dtype=torch.bool).tril()", "dtype=torch.bool)", STOCK),
-    (OBJECTIVES, "noisy = torch.where(wrong & ~hole, other, noisy)",
+    (OBJECTIVES, "noisy = torch.where(wrong & ~masked, other, noisy)",
      "noisy = torch.where(wrong, other, noisy)", EDIT),
     (OBJECTIVES, "wanted[:, 1:length] = True", "wanted[:, 1:] = True", EDIT),
     (OBJECTIVES, "generator=random) < 0.25)[:, block]", "generator=random) < 0.0)[:, block]", EDIT),
@@ -52,13 +53,13 @@ MUTANTS = [
      GOES_ON),
     ("lab/train/data.py", "tokenizer.cls_token, tokenizer.sep_token",
      "tokenizer.cls_token, tokenizer.cls_token", GOES_ON),
-    ("lab/adapters/build.py", 'name.endswith("ForMaskedLM")', "False", GOES_ON),
+    ("lab/models/transformers/build.py", 'name.endswith("ForMaskedLM")', "False", GOES_ON),
     ("lab/train/data.py", "if key != valid for text", "for text", HUB_DATA),
     ("lab/train/data.py", "if field not in first.column_names:", "if False:", HUB_DATA),
-    ("lab/judge.py", "if card.bos_id is not None and ids[:1] != [card.bos_id]:", "if False:",
+    ("lab/models/judge.py", "if card.bos_id is not None and ids[:1] != [card.bos_id]:", "if False:",
      JUDGE + "test_a_judge_gives_the_nll_of_what_was_written"),
-    ("lab/judge.py", "nats[asked[1:]]", "nats",
+    ("lab/models/judge.py", "nats[asked[1:]]", "nats",
      JUDGE + "test_a_judge_gives_the_nll_of_what_was_written"),
-    ("lab/judge.py", 'if card.attention != "causal":', "if False:",
+    ("lab/models/judge.py", 'if card.attention != "causal":', "if False:",
      JUDGE + "test_a_judge_that_cannot_judge_is_refused"),
 ]  # fmt: skip

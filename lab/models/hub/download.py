@@ -1,0 +1,282 @@
+"""Checkpoints of the hub by their id: pinned, sized, and refused before anything large moves."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lab.models.hub.connection import TIMEOUT, endpoint, explained, on_space, silent
+from lab.models.model import Model
+from lab.models.transformers.build import DTYPES, build, openable
+from lab.models.transformers.checkpoint import load_checkpoint, no_safetensors
+from lab.models.transformers.draft_model import paired
+from lab.models.transformers.families import ALLOWED, Family, recognise
+from samplers.registry import shown
+
+ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SPARE = 1.2  # what a run needs beyond the weights: activations, logits, a cache
+TEXTS = re.compile(
+    r"(config|generation_config|lab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|"
+    r"vocab|model\.safetensors\.index)\.json|vocab\.txt|merges\.txt|chat_template\.(jinja|json)"
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the hub holds under an id, known before any weights are fetched.
+
+    revision: the commit it stands for now; files: {name: bytes} that would be fetched; download,
+    memory, free: bytes to fetch, bytes that a run needs, bytes that are free; family None: a
+    checkpoint of this lab, with its own lab.json; target: the model that it drafts for, counted in.
+    """
+
+    name: str
+    revision: str
+    files: Mapping[str, int]
+    family: Family | None
+    memory: int
+    free: int
+    target: Offer | None = None
+
+    @property
+    def download(self) -> int:
+        """Bytes to fetch, were nothing in the cache."""
+        return sum(sum(each.files.values()) for each in (self, self.target) if each)
+
+
+class NoRoom(ValueError):
+    """It would not fit into the memory that is free now."""
+
+
+def is_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, owner/name."""
+    return bool(ID.fullmatch(name)) and ".." not in name
+
+
+def look_up(
+    name: str,
+    revision: str | None = None,
+    *,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    eight_bit: bool = False,
+) -> Offer:
+    """Ask the hub what `name` is and what it would cost; only its config.json is fetched.
+
+    ValueError: no such id or revision, no network, a gated repository, pickled weights only, an
+    unknown family, code that would have to be run, and on a Space anything not allowed there.
+    """
+    from huggingface_hub import HfApi
+
+    allowed(name, revision, trust_remote_code, dtype, eight_bit)
+    with explained(name, revision):
+        info = HfApi(endpoint=endpoint()).model_info(
+            name, revision=revision, timeout=TIMEOUT, files_metadata=True
+        )
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    weights = {file: size for file, size in sizes.items()
+               if file.endswith(".safetensors") and "/" not in file}  # fmt: skip
+    if any(file.startswith("model") for file in weights):  # beside it may lie copies of its parts
+        weights = {file: size for file, size in weights.items() if file.startswith("model")}
+    if not weights:
+        raise ValueError(no_safetensors(name))
+    texts = {file: size for file, size in sizes.items() if TEXTS.fullmatch(file)}
+    if "config.json" not in texts:
+        raise ValueError(f"{name} has no config.json, which says what model it is")
+    config, family, target = _config(name, info.sha), None, None
+    if "lab.json" not in texts:
+        family = recognise(config, name)
+        if known := family.targets.get(name):
+            target = look_up(known, dtype=dtype, eight_bit=eight_bit)
+        else:
+            openable(family, name, config, trust_remote_code)
+        parts = (config, config.get("text_config") or {})
+        # transformers keeps experts as one tensor, which bitsandbytes leaves as it is.
+        if eight_bit and family.adapter != "remote" and any(p.get("num_experts") for p in parts):
+            raise ValueError(
+                f"eight_bit does not reach the experts of {name}, which are most of its weights; "
+                'leave eight_bit off and set dtype="bfloat16"'
+            )
+        if family.adapter == "remote":
+            texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
+    if family is None or family.adapter == "dit":
+        dtype, eight_bit = "float32", False  # models of ours are small and always kept whole
+    memory = _memory(info, sum(weights.values()), config, dtype, eight_bit)
+    memory += target.memory if target else 0
+    return Offer(name, info.sha, {**texts, **weights}, family, memory, free_memory(), target)
+
+
+def load_hub(
+    name: str,
+    revision: str | None = None,
+    *,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    eight_bit: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Model:
+    """Fetch a checkpoint by its id and open it; the card keeps the commit it was taken at.
+
+    revision: a branch, a tag or a commit (on a Space a commit). trust_remote_code: for families
+    whose model is code beside the weights, never on a Space. progress(done, total): bytes, as they
+    come; what it raises ends the load. accelerate shares a large model among GPUs and main memory.
+    ValueError as `look_up`, and for what does not fit in memory or on the disk.
+    """
+    offer = look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype,
+                    eight_bit=eight_bit)  # fmt: skip
+    fits(offer)
+    folder = fetch(offer, progress)
+    if offer.family is None:
+        model = load_checkpoint(folder)
+        model.card = replace(model.card, name=name, revision=offer.revision)
+        return model
+    how = {"dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit}
+    if target := offer.target:
+        verifier = build(fetch(target), target.name, revision=target.revision, **how)
+        return paired(verifier, folder, name=name, revision=offer.revision)
+    return build(folder, name, revision=offer.revision, words=_words(offer),
+                 trust_remote_code=trust_remote_code, **how)  # fmt: skip
+
+
+def fits(offer: Offer) -> None:
+    """ValueError with the numbers where memory or disk are too small for it."""
+    if offer.memory > offer.free:
+        raise NoRoom(
+            f"{offer.name} needs about {gb(offer.memory)} of memory, {gb(offer.free)} are free; "
+            'load it with dtype="bfloat16", in 8 bits, or choose a smaller checkpoint'
+        )
+    from huggingface_hub import constants
+
+    place = Path(constants.HF_HUB_CACHE)
+    while not place.exists():
+        place = place.parent
+    left = shutil.disk_usage(place).free
+    if offer.download > left:
+        raise ValueError(
+            f"{offer.name} is a download of {gb(offer.download)}, {gb(left)} of disk are free; "
+            "clear the hub's cache or set HF_HOME to a larger disk"
+        )
+
+
+def fetch(offer: Offer, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Fetch what the offer lists at its commit, as far as the cache lacks it; return the folder.
+
+    A draft model's target comes first, and counts as part of it.
+    """
+    from huggingface_hub import hf_hub_download
+
+    done, folder = 0, Path()
+    report = progress or (lambda done, total: None)
+    report(0, offer.download)
+    parts = [each for each in (offer.target, offer) if each]
+    for part, file, size in ((each, *item) for each in parts for item in each.files.items()):
+        bar = silent(lambda fresh, before=done: report(before + fresh, offer.download))
+        with explained(part.name, part.revision):
+            path = hf_hub_download(part.name, file, revision=part.revision,
+                                   endpoint=endpoint(), tqdm_class=bar)  # fmt: skip
+        done += size
+        report(done, offer.download)
+        folder = Path(path).parent
+    return folder
+
+
+def free_memory() -> int:
+    """Bytes free for a model, on all GPUs and in main memory, as far as this process may use it."""
+    from accelerate.utils import get_max_memory
+
+    free = dict(get_max_memory())
+    group = Path("/sys/fs/cgroup")
+    try:  # a container's own limit, which the machine's numbers do not show
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        free["cpu"] = min(free.get("cpu", limit), max(0, limit - used))
+    except (OSError, ValueError):
+        pass
+    return sum(free.values())
+
+
+def parameters(folder: Path) -> int:
+    """How many numbers a folder's weights hold, read from the files' headers."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            names = weights.keys()
+            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+    return count
+
+
+def allowed(
+    name: str, revision: str | None, trust_remote_code: bool, dtype: str, eight_bit: bool
+) -> None:
+    """ValueError for what is never loaded like this, or not on a public Space."""
+    if not is_id(name):
+        raise ValueError(f"a hub id is owner/name, got {shown(name)}")
+    if revision is not None and not (isinstance(revision, str) and revision.strip()):
+        raise ValueError(f"revision must be a commit, a branch or a tag, got {shown(revision)}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
+    if eight_bit and importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            "eight_bit needs the package bitsandbytes, which is not installed; install it, or "
+            'leave eight_bit off and set dtype="bfloat16"'
+        )
+    if not on_space():
+        return
+    if name not in ALLOWED:
+        raise ValueError(
+            f"on this public page {name} cannot be loaded; it allows {', '.join(sorted(ALLOWED))}. "
+            "Run the lab on your own machine for others"
+        )
+    if trust_remote_code:
+        raise ValueError("on this public page no code from the hub is run; leave trust_remote_code")
+    if not COMMIT.fullmatch(revision or ""):
+        raise ValueError(
+            f"on this public page a revision must be a commit of 40 hexadecimal digits, got "
+            f"{shown(revision)}; take it from the checkpoint's history on the hub"
+        )
+
+
+def _config(name: str, commit: str) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+
+    with explained(name, commit):
+        path = hf_hub_download(name, "config.json", revision=commit, endpoint=endpoint(),
+                               tqdm_class=silent(lambda done: None))  # fmt: skip
+    return json.loads(Path(path).read_text("utf-8"))
+
+
+def _words(offer: Offer) -> Path | None:
+    """The tokenizer's folder, where the checkpoint brings none and its family names another's."""
+    if "tokenizer.json" in offer.files or not offer.family.words:
+        return None
+    name, commit = offer.family.words
+    files = {"tokenizer.json": 0, "tokenizer_config.json": 0}
+    return fetch(replace(offer, name=name, revision=commit, files=files))
+
+
+def _memory(info: Any, stored: int, config: Mapping[str, Any], dtype: str, eight_bit: bool) -> int:
+    """Bytes that a run needs: every parameter in the width asked for, and something to spare."""
+    kept = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    count = info.safetensors.total if info.safetensors else stored / (4 if "32" in kept else 2)
+    return int(count * (1 if eight_bit else DTYPES[dtype].itemsize) * SPARE)
+
+
+def _device_map() -> str | None:
+    return "auto" if torch.cuda.is_available() else None
+
+
+def gb(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e7 else f"{size / 1e6:.2f} MB"

@@ -1,0 +1,86 @@
+"""DiffusionGemma: an encoder reads the text so far, a decoder sees it and the whole canvas."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.models.attention import alike
+from lab.models.model import Model, ModelCard, Opened
+from samplers.canvas import Canvas
+
+
+class CanvasModel(Model):
+    """transformers' DiffusionGemmaForBlockDiffusion as a denoiser of full attention.
+
+    What stands left of the window goes through the encoder once a run; its keys and values, and
+    all columns from the window on, are what the decoder reads, both ways. Pads are cut away, so
+    the class's own masks hold. The published loop also feeds each call the logits of the one
+    before (self-conditioning, off as in the class's default): here equal tokens get equal answers.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+        banned_ids: tuple[int, ...] = (),
+    ):
+        self.network, self.card, self.tokenizer = network.eval(), card, tokenizer
+        self.most, text = network.config.canvas_length, network.config.get_text_config()
+        self.start_id = card.bos_id if card.bos_id is not None else 0
+        names = ("boi_token_id", "eoi_token_id", "image_token_id")
+        images = [getattr(network.config, name, None) for name in names]
+        known = [i for i in images if i is not None and i < text.vocab_size]
+        self.banned_ids = (*banned_ids, *known)
+
+    def open(self, canvas: Canvas, block_length: int | None = None) -> Opened:
+        """As every model's; ValueError where more is to be written than one canvas holds."""
+        columns = canvas.writable.any(0).nonzero().flatten()
+        width = canvas.tokens.shape[1] - int(columns[0]) if len(columns) else 0
+        if width > self.most:
+            raise ValueError(
+                f"{self.card.name} writes one canvas of at most {self.most} tokens, got {width}; "
+                "lower gen_length, or go on from the text in a second run"
+            )
+        return super().open(canvas, block_length)
+
+    def new_cache(self) -> dict[Any, Any]:
+        return {}
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: dict[Any, Any] | None,
+        rows: Tensor,
+    ) -> Tensor:
+        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        for same, columns in alike(visible):
+            canvas = columns[columns >= window.start]
+            read = tokens[same, columns[columns < window.start]]
+            if not read.shape[1]:
+                read = torch.full((len(read), 1), self.start_id)
+            key = (window.start, *rows[same[:, 0]].tolist())
+            past = self._read(read) if cache is None or key not in cache else cache[key]
+            if cache is not None:
+                cache[key] = past
+            place = torch.arange(read.shape[1], read.shape[1] + len(canvas))
+            out = self.network(
+                past_key_values=past,
+                decoder_input_ids=tokens[same, canvas].to(self.network.device),
+                decoder_position_ids=place.expand(len(read), -1).to(self.network.device),
+            )
+            inside = canvas < window.stop
+            answer[same, canvas[inside] - window.start] = out.logits[:, inside].float().cpu()
+        return answer
+
+    def _read(self, ids: Tensor) -> Any:
+        from transformers import DynamicCache
+
+        past = DynamicCache(config=self.network.config.get_text_config())
+        self.network.model.encoder(input_ids=ids.to(self.network.device), past_key_values=past)
+        return past

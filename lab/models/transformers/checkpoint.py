@@ -1,0 +1,206 @@
+"""A trained model of a stock transformers class, run with the attention that its card states."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.models.attention import additive, allowed, positions
+from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
+from lab.models.model import LOADING, Model, ModelCard
+from lab.models.word_tokenizer import WordTokenizer
+
+
+@dataclass
+class PrefixCache:
+    """Keys and values of what is final, left of the window: exact, because attention there never
+    looks right (block_causal, causal). `layers` hold [rows, heads, length, dim] each."""
+
+    length: int = 0
+    rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def select(self, rows: Tensor, start: int) -> list[tuple[Tensor, Tensor]]:
+        """The prefix of these rows, or nothing where it does not hold them or reaches too far."""
+        held = torch.isin(rows, self.rows).all() if self.length else False
+        if not held or self.length > start:
+            self.length, self.layers = 0, []
+            return []
+        if len(rows) == len(self.rows):
+            return self.layers
+        index = torch.searchsorted(self.rows, rows)
+        return [(keys[index], values[index]) for keys, values in self.layers]
+
+
+class Checkpoint(Model):
+    """A causal-LM class (Qwen3, Llama, ...) used as a denoiser.
+
+    Only the window's hidden states go through the output head. For block_causal and causal models
+    everything left of the window is computed once a block (equal to uncached to 1e-5). `shifted`:
+    a full-attention model that was made from a causal one and kept its habit (Dream): output j - 1
+    speaks of column j, and a row's first output of its first column. `start_id`: what stands before
+    the first column of a causal model whose canvas has no start token.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+        shifted: bool = False,
+        banned_ids: tuple[int, ...] = (),
+        start_id: int | None = None,
+    ):
+        self.network, self.card, self.tokenizer = network.eval(), card, tokenizer
+        self.shifted, self.banned_ids, self.start_id = shifted, banned_ids, start_id
+
+    def new_cache(self) -> PrefixCache | None:
+        return PrefixCache() if self.card.attention != "full" else None
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: PrefixCache | None,
+        rows: Tensor,
+    ) -> Tensor:
+        from transformers import DynamicCache
+
+        context = self.card.context
+        if self.start_id is not None:
+            tokens = torch.nn.functional.pad(tokens, (1, 0), value=self.start_id)
+            visible = torch.nn.functional.pad(visible, (1, 0), value=True)
+            window, context = slice(window.start + 1, window.stop + 1), context + 1
+        start, stop = window.start, window.stop
+        if self.card.attention == "full":
+            first, stop, cache = 0, tokens.shape[1], None
+        else:
+            # The last whole block boundary at or left of the window: what is final.
+            start = start - start % block_length if block_length else start
+            first = max(0, stop - context)  # official presets slide past the context
+            cache = None if first else cache
+        shift = int(self.card.attention == "causal")  # output j - 1 speaks of column j
+        if shift and start == 0:
+            raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
+        known = cache.select(rows, start - shift) if cache else []
+        held = DynamicCache()
+        for layer, (keys, values) in enumerate(known):
+            held.update(keys, values, layer)
+        past = cache.length if known else first
+        columns = torch.arange(past, stop)
+        keys = torch.arange(first, stop)
+        mask = allowed(visible[:, first:stop], self.card.attention, block_length, columns, keys)
+        wanted = torch.arange(window.start, window.stop) - past - shift
+        if self.shifted:
+            wanted = torch.arange(max(0, window.start - 1), window.stop)
+        device = self.network.device
+        # A model without a mask token has no vector for its masked positions; being causal, it sees
+        # none.
+        known = self.network.config.vocab_size
+        out = self.network(
+            input_ids=tokens[:, past:stop].clamp(max=known - 1).to(device),
+            attention_mask=additive(mask).to(device, self.network.dtype),
+            position_ids=positions(visible[:, first:stop])[:, past - first :].to(device),
+            past_key_values=held if cache is not None else None,
+            use_cache=cache is not None,
+            logits_to_keep=wanted.to(device),
+        )
+        if cache is not None and start - shift > past:
+            cache.length, cache.rows = start - shift, rows
+            cache.layers = [
+                (layer.keys[:, :, : cache.length], layer.values[:, :, : cache.length])
+                for layer in held.layers
+            ]
+        logits = torch.nn.functional.pad(out.logits.cpu(), (0, self.card.vocab_size - known))
+        return unshifted(logits, visible, window) if self.shifted else logits
+
+
+def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
+    """Logits [B, W, V] of the window's columns from a right-shifted model's outputs.
+
+    logits holds the outputs from column max(0, window.start - 1) on; visible [B, T]. A row's first
+    column, which has no output left of it, keeps its own (Dream's code).
+    """
+    own = logits[:, -(window.stop - window.start) :]
+    left = logits[:, :-1] if window.start else torch.cat([own[:, :1], own[:, :-1]], 1)
+    before = torch.nn.functional.pad(visible, (1, 0))[:, window]  # is the column left of it seen?
+    return torch.where(before[..., None], left, own)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """One load at a time, with no bar and no report: progress is the consumer's to show."""
+    from transformers.utils import logging
+
+    with LOADING:
+        shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if shown:
+                logging.enable_progress_bar()
+
+
+def no_safetensors(name: str) -> str:
+    """Why weights in another format stay closed: reading a pickle runs what stands in it."""
+    return (
+        f"no safetensors weights in {name}: pickled weights (.bin, .pt, .ckpt) are not "
+        "opened; convert them with save_pretrained first"
+    )
+
+
+def refuse_unfit(
+    network: torch.nn.Module, report: dict[str, Any], folder: Path, all_known: bool = False
+) -> None:
+    """ValueError where a folder's weights lack a tensor of the model or have it in another shape.
+
+    report: what from_pretrained gives with output_loading_info. all_known: also where they hold a
+    tensor that the model has no place for.
+    """
+    bad = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    told = "are missing or of another shape"
+    if all_known and not bad:
+        bad, told = set(report["unexpected_keys"]), "have no place in it"
+    if bad:
+        raise ValueError(
+            f"the weights in {folder.name} do not fit {type(network).__name__}: {len(bad)} tensors "
+            f"{told}, {min(bad)} among them"
+        )
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
+
+    A draft model's folder gives its target with that draft model. ValueError for pickled weights,
+    weights that do not fit or a folder of another format.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(no_safetensors(folder.name))
+    card = read_card(folder)
+    if target := target_folder(folder):
+        from lab.models.transformers.draft_model import paired
+
+        return paired(load_checkpoint(target), folder, **vars(card))
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
+    if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
+        tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))
+    with quiet():
+        network, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa",
+            output_loading_info=True,
+        )  # fmt: skip
+    refuse_unfit(network, report, folder)
+    start_id = read_facts(folder).get("start_id")
+    return Checkpoint(network, card, tokenizer, start_id=start_id)

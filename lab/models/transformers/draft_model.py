@@ -1,0 +1,285 @@
+"""A causal model with a DFlash draft model beside it (arXiv:2602.06036): one verifies, one
+proposes.
+
+The draft model is transformers' own class for such models (MuseGlimmerAssistantModel): a few
+Qwen3-like layers that look both ways within a block [last verified token, masks] and, as extra keys
+and values, at a projection of the target's hidden states. Embedding and output head are the
+target's.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.models.attention import additive, allowed
+from lab.models.model import ModelCard
+from lab.models.transformers.checkpoint import Checkpoint, no_safetensors, quiet, refuse_unfit
+
+# Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
+HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
+HUB_FIELDS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "hidden_act",
+    "block_size",
+)  # fmt: skip
+
+
+def target_layers(layers: int, draft_layers: int) -> list[int]:
+    """Which of a target's `layers` a draft model of `drafter_layers` listens to, counted from 0.
+
+    DFlash's rule: from the second to the third from last, evenly, one a draft model layer; the
+    middle one for a single layer. Where the target is too shallow for different ones: all of its
+    layers.
+    """
+    if draft_layers == 1:
+        return [layers // 2]
+    last = layers - 4
+    chosen = [round(1 + i * last / (draft_layers - 1)) for i in range(draft_layers)]
+    return chosen if len(set(chosen)) == draft_layers else list(range(layers))
+
+
+@dataclass
+class Reading:
+    """What the target has read of one row: ids [n], keys and values, and its features [n, F]."""
+
+    ids: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    features: Tensor | None = None
+    cache: Any = None
+
+    def common(self, ids: Tensor) -> int:
+        """How many of the first ids [m] are those that were read."""
+        size = min(len(ids), len(self.ids))
+        return int((ids[:size] == self.ids[:size]).int().cumprod(0).sum())
+
+    def forget(self, length: int) -> None:
+        """Keep the first `length` columns."""
+        if length < len(self.ids):
+            self.cache.crop(length - len(self.ids))
+            self.ids, self.features = self.ids[:length], self.features[:length]
+
+
+class Drafted(Checkpoint):
+    """A causal model (`model`) that verifies and its draft model. Rows run one by one, as in the
+    paper.
+
+    What a row's target has read is kept from call to call as far as the row still begins so: a
+    refused draft is forgotten, an accepted one is not read again.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        draft_model: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+        banned_ids: tuple[int, ...] = (),
+    ):
+        super().__init__(network, card, tokenizer, banned_ids=banned_ids)
+        self.draft_model = draft_model.eval()
+
+    def new_cache(self) -> dict[int, Reading]:
+        return {}
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Tensor:
+        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        lines = self._lines(tokens, visible, window, cache, rows)
+        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
+            if not wanted.any():  # nothing but pads
+                continue
+            # Output j - 1 speaks of column j, so the last column itself is not read.
+            first = len(ids) - int(wanted.sum()) - 1
+            if first < 0:
+                raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
+            reading.forget(min(reading.common(ids[:-1]), first))
+            out[wanted] = self._padded(self._read(ids[:-1], reading, int(wanted.sum())))
+        return answer
+
+    def draft(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Tensor:
+        """What the draft model expects at the window's columns, from all that stands left of it.
+
+        The target reads first what it has not read yet of the text left of the last verified
+        token; after a verified block that is nothing.
+        """
+        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        lines = self._lines(tokens, visible, window, cache, rows)
+        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
+            anchor = len(ids) - int(wanted.sum()) - 1
+            if anchor < 1:
+                raise ValueError(f"{self.card.name} drafts after at least two tokens, got less")
+            if (known := reading.common(ids[:anchor])) < anchor:
+                reading.forget(known)
+                self._read(ids[:anchor], reading)
+            out[wanted] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
+        return answer
+
+    def _lines(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        cache: dict[int, Reading] | None,
+        rows: Tensor,
+    ) -> Iterator[tuple[Tensor, Tensor, Reading]]:
+        """Of each row its ids up to the window's end, the window's own columns, what was read."""
+        for line, seen, row in zip(tokens, visible, rows.tolist(), strict=True):
+            reading = Reading() if cache is None else cache.setdefault(row, Reading())
+            yield line[: window.stop][seen[: window.stop]], seen[window], reading
+
+    def _read(self, ids: Tensor, reading: Reading, wanted: int = 1) -> Tensor:
+        """Let the target read those of ids [n] that it has not read; the last logits [W, V]."""
+        from transformers import DynamicCache
+
+        past, columns = len(reading.ids), torch.arange(len(reading.ids), len(ids))
+        reading.cache = reading.cache if past else DynamicCache()
+        seen = torch.ones(1, len(ids), dtype=torch.bool)
+        mask = allowed(seen, "causal", None, columns, torch.arange(len(ids)))
+        device = self.network.device
+        out = self.network(
+            # A model without a mask token has no vector for its masked positions; being causal, it
+            # sees none.
+            input_ids=ids[None, past:].clamp(max=self.network.config.vocab_size - 1).to(device),
+            attention_mask=additive(mask).to(device, self.network.dtype),
+            position_ids=columns[None].to(device),
+            past_key_values=reading.cache,
+            use_cache=True,
+            output_hidden_states=True,
+            logits_to_keep=wanted,
+        )
+        fresh = features(out.hidden_states, self.draft_model.config.target_layer_ids)[0]
+        kept = [reading.features] if past else []
+        reading.features, reading.ids = torch.cat([*kept, fresh]), ids
+        return out.logits[0]
+
+    def _propose(self, context: Tensor, block: Tensor) -> Tensor:
+        """Logits [W, V] at all but the first of block [1 + W], after context [n, F]."""
+        config, device = self.draft_model.config, self.draft_model.device
+        # It was trained on whole blocks: those that the window leaves out are masks to it.
+        whole = torch.full((config.block_size,), config.mask_token_id)
+        whole[: len(block)] = block.masked_fill(block == self.card.mask_id, config.mask_token_id)
+        places = torch.arange(len(context) + len(whole))
+        embeds = self.network.get_input_embeddings()(whole[None].to(self.network.device))
+        hidden = self.draft_model(
+            noise_embeds=embeds.to(device),
+            context_hidden_states=context[None].to(device),
+            position_ids=places[None].to(device),
+            attention_mask={"full_attention": None},  # one row, no pads: everything is seen
+        ).last_hidden_state[0, 1 : len(block)]
+        head = self.network.get_output_embeddings()
+        return head(hidden.to(head.weight.device))
+
+    def _padded(self, logits: Tensor) -> Tensor:
+        more = self.card.vocab_size - logits.shape[-1]
+        return torch.nn.functional.pad(logits.float().cpu(), (0, more))
+
+
+def features(hidden_states: Sequence[Tensor], layers: Sequence[int]) -> Tensor:
+    """The outputs [B, T, F] of these layers, side by side; the embedding is hidden_states[0]."""
+    return torch.cat([hidden_states[layer + 1] for layer in layers], -1)
+
+
+def draft_model_config(
+    target: Any,
+    *,
+    layers: int,
+    block_size: int,
+    mask_token_id: int,
+    intermediate: int | None = None,
+) -> Any:
+    """The config of a draft model for a target with this config (Qwen3, Llama, ...)."""
+    from transformers import MuseGlimmerAssistantConfig
+
+    return MuseGlimmerAssistantConfig(
+        hidden_size=target.hidden_size,
+        intermediate_size=intermediate or target.intermediate_size,
+        num_hidden_layers=layers,
+        num_attention_heads=target.num_attention_heads,
+        num_key_value_heads=target.num_key_value_heads,
+        head_dim=target.head_dim,
+        rms_norm_eps=target.rms_norm_eps,
+        max_position_embeddings=target.max_position_embeddings,
+        rope_parameters=target.rope_parameters,
+        layer_types=["full_attention"] * layers,
+        block_size=block_size,
+        mask_token_id=mask_token_id,
+        target_layer_ids=target_layers(target.num_hidden_layers, layers),
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+    )
+
+
+def open_draft_model(folder: Path) -> torch.nn.Module:
+    """The draft model in a folder, as transformers saves it or as the hub's DFlash pairs have it.
+
+    ValueError for pickled weights and for tensors that are missing or of another shape.
+    """
+    from transformers import MuseGlimmerAssistantConfig, MuseGlimmerAssistantModel
+
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(no_safetensors(folder.name))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if own := config.get("dflash_config"):
+        layers = config["num_hidden_layers"]
+        rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]}
+        made = MuseGlimmerAssistantConfig(
+            **{key: config[key] for key in HUB_FIELDS if key in config},
+            rope_parameters={"rope_type": "default", **rope},
+            layer_types=["full_attention"] * layers,
+            mask_token_id=own["mask_token_id"],
+            target_layer_ids=own.get("target_layer_ids")
+            or target_layers(config["num_target_layers"], layers),
+        )
+    else:
+        made = MuseGlimmerAssistantConfig.from_pretrained(folder)
+    with quiet():
+        draft_model, report = MuseGlimmerAssistantModel.from_pretrained(
+            folder, config=made, key_mapping=HUB_NAMES if own else None, dtype=torch.float32,
+            use_safetensors=True, attn_implementation="sdpa", output_loading_info=True,
+        )  # fmt: skip
+    refuse_unfit(draft_model, report, folder)
+    return draft_model
+
+
+def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
+    """The model that verifies with the draft model in a folder, which goes where that model is.
+
+    facts: what the pair's card says otherwise than the target's. ValueError as `open_drafter`, and
+    for a draft model of another model.
+    """
+    draft_model, network = (
+        open_draft_model(folder).to(target.network.device, target.network.dtype),
+        target.network,
+    )
+    config = draft_model.config
+    heard = len(config.target_layer_ids) * network.config.hidden_size
+    deepest = max(config.target_layer_ids)
+    if draft_model.encoder.fc.in_features != heard or deepest >= network.config.num_hidden_layers:
+        raise ValueError(
+            f"the draft model in {folder.name} was made for another target than "
+            f"{target.card.name}: "
+            f"it listens to layers {config.target_layer_ids} with "
+            f"{draft_model.encoder.fc.in_features} numbers in all"
+        )
+    card = replace(target.card, **{"draft_length": config.block_size, **facts})
+    return Drafted(network, draft_model, card, target.tokenizer, target.banned_ids)

@@ -1,0 +1,107 @@
+"""A masked language model (BERT, DistilBERT, ModernBERT, ...) as a denoiser of full attention.
+
+Such models were trained on masks, though at one rate, and between a first and a last special token
+(Wang and Cho 2019, arXiv:1902.04094, read one as a sampler's model).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.models.attention import additive, allowed, positions
+from lab.models.model import Model, ModelCard
+
+# The output head alone, where a class has it in one piece: logits for the window, no more.
+HEADS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "bert": lambda network, hidden: network.cls(hidden),
+    "modernbert": lambda network, hidden: network.decoder(network.head(hidden)),
+}
+
+
+class MaskedLM(Model):
+    """Any transformers class `...ForMaskedLM` that takes position ids.
+
+    `frame`: the ids before and after all text ([CLS], [SEP]), which the canvas does not hold; the
+    model sees them round each row's visible columns, no sampler can write there, and the first is
+    never predicted; the last and the pad may be, and end a text (the ban list of
+    javiersgjavi/diffusion-llm). Attention is a 4-D mask built here, narrower in layers that look
+    only so far (ModernBERT), with distances counted in positions, not columns.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        card: ModelCard,
+        tokenizer: Any = None,
+        frame: tuple[int, int] | None = None,
+        banned_ids: tuple[int, ...] = (),
+    ):
+        self.network, self.card, self.tokenizer, self.frame = network.eval(), card, tokenizer, frame
+        self.banned_ids = (*banned_ids, *(frame or ())[:1])
+        self._reach = sliding(network.config)
+        self._first = first_position(network)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: Any,
+        rows: Tensor,
+    ) -> Tensor:
+        if self.frame:
+            tokens = framed(tokens, *self.frame)
+            visible = framed(visible.long(), 1, 1).bool()
+            window = slice(window.start + 1, window.stop + 1)
+        device, place = self.network.device, positions(visible)
+        mask = self._mask(visible, place)
+        given = {"position_ids": (place + self._first).to(device)}
+        kind = self.network.config.model_type
+        if kind not in HEADS:
+            out = self.network(tokens.to(device), attention_mask=mask, **given)
+            return out.logits[:, window].cpu()
+        hidden = self.network.base_model(tokens.to(device), attention_mask=mask, **given)
+        return HEADS[kind](self.network, hidden.last_hidden_state[:, window]).cpu()
+
+    def _mask(self, visible: Tensor, place: Tensor) -> Tensor | dict[str, Tensor]:
+        columns = torch.arange(visible.shape[1])
+        seen = allowed(visible, self.card.attention, None, columns, columns)
+        full = additive(seen).to(self.network.device, self.network.dtype)
+        if self._reach is None:
+            return full
+        near = (place[:, None] - place[..., None]).abs() <= self._reach
+        narrow = additive(seen & near[:, None]).to(self.network.device, self.network.dtype)
+        return {"full_attention": full, "sliding_attention": narrow}
+
+
+def framed(x: Tensor, first: int, last: int) -> Tensor:
+    """A column before and a column after: [B, T] -> [B, T + 2]."""
+    return torch.nn.functional.pad(
+        torch.nn.functional.pad(x, (1, 0), value=first), (0, 1), value=last
+    )
+
+
+def sliding(config: Any) -> int | None:
+    """How far, in positions, layers of local attention look; None where all look everywhere.
+
+    ValueError where layers differ in another way, for which no mask is built here.
+    """
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds == {"full_attention"}:
+        return None
+    if config.model_type == "modernbert" and kinds <= {"full_attention", "sliding_attention"}:
+        return config.sliding_window
+    raise ValueError(
+        f"{config.model_type} has layers of {' and '.join(sorted(kinds))}, for which the lab "
+        "builds no mask; choose a model whose layers all see everything"
+    )
+
+
+def first_position(network: torch.nn.Module) -> int:
+    """The position id of the first token: 0, or one past the pad's in RoBERTa's family."""
+    pad = getattr(getattr(network.base_model, "embeddings", None), "padding_idx", None)
+    return 0 if pad is None else pad + 1

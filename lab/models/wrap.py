@@ -1,0 +1,114 @@
+"""Any callable or module as a Model: plain `f(tokens, t)`, or one that returns `.logits`."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.models.attention import additive, alike, allowed, positions
+from lab.models.model import Model, ModelCard
+
+
+class Wrapped(Model):
+    """A callable under a card. It never sees a pad column, nor (block_causal, causal) a later one.
+
+    A module whose forward takes `attention_mask` gets a 4-D additive mask of the card's attention
+    and `position_ids` if it takes them; any other callable gets tokens and, if it takes a second
+    argument, t [B]. The answer is [B, columns, V], or an object with it as `.logits`.
+    It gets every row at every call, so that one that tells rows by their number may be wrapped.
+    """
+
+    skips_rows = False
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        card: ModelCard,
+        tokenizer: Any = None,
+        draft_model: Callable[..., Any] | None = None,
+    ):
+        self.function, self.card, self.tokenizer = function, card, tokenizer
+        # A draft model looks both ways within its block, and at nothing right of the window.
+        self.draft_model = draft_model and Wrapped(draft_model, replace(card, attention="full"))
+        call = function.forward if isinstance(function, torch.nn.Module) else function
+        names = inspect.signature(call).parameters
+        self._takes = set(names)
+        self._timed = len([p for p in names.values() if p.kind is not p.KEYWORD_ONLY]) > 1
+
+    def forward(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        window: slice,
+        t: Tensor | None,
+        block_length: int | None,
+        cache: Any,
+        rows: Tensor,
+    ) -> Tensor:
+        ahead = self.card.attention in ("block_causal", "causal")
+        stop = window.stop if ahead else tokens.shape[1]
+        tokens, visible = tokens[:, :stop], visible[:, :stop]
+        width = window.stop - window.start
+        answer = torch.zeros(len(tokens), width, self.card.vocab_size)
+        # Rows with the same pads go together, their pads cut away: invisible by construction.
+        for same, columns in alike(visible):
+            logits = self._call(tokens[same, columns], None if t is None else t[same[:, 0]],
+                                columns, block_length)  # fmt: skip
+            inside = (columns >= window.start) & (columns < window.stop)
+            answer[same, columns[inside] - window.start] = logits[:, inside].float()
+        return answer
+
+    def draft(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if self.draft_model is None:
+            return super().draft(tokens, visible, window, cache, rows)
+        tokens, visible = tokens[:, : window.stop], visible[:, : window.stop]
+        return self.draft_model.forward(tokens, visible, window, None, None, None, rows)
+
+    def _call(
+        self, tokens: Tensor, t: Tensor | None, columns: Tensor, block_length: int | None
+    ) -> Tensor:
+        if "attention_mask" in self._takes:
+            seen = torch.ones_like(tokens, dtype=torch.bool)
+            mask = allowed(seen, self.card.attention, block_length, columns, columns)
+            extra = {"position_ids": positions(seen)} if "position_ids" in self._takes else {}
+            out = self.function(tokens, attention_mask=additive(mask), **extra)
+        else:
+            out = self.function(tokens, t) if self._timed else self.function(tokens)
+        logits = getattr(out, "logits", out)
+        wanted = (*tokens.shape, self.card.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"{self.card.name} must answer with logits of shape {wanted} (rows, columns, "
+                f"card.vocab_size), got {found}"
+            )
+        return logits
+
+
+def wrap(
+    function: Callable[..., Any],
+    card: ModelCard,
+    tokenizer: Any = None,
+    draft_model: Callable[..., Any] | None = None,
+) -> Model:
+    """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
+
+    draft model: such a callable as well, for a card with a draft_length. It sees the verified text
+    and masks after it, and its answer counts at the masks; any draft model leaves the law as it is.
+    """
+    for name, given in (("function", function), ("draft_model", draft_model)):
+        if not callable(given) and (given is not None or name == "function"):
+            raise ValueError(f"wrap needs a callable as {name}, got {type(given).__name__}")
+    if not isinstance(card, ModelCard):
+        raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
+    if (draft_model is None) != (card.draft_length is None):
+        raise ValueError(
+            f"a draft model and card.draft_length go together, got {draft_model!r} and "
+            f"{card.draft_length!r}; give both or neither"
+        )
+    return Wrapped(function, card, tokenizer, draft_model)

@@ -1,0 +1,141 @@
+"""Figures of trajectories: an info of plain arrays from lab.run.recorder.figure_data, then its
+plot."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lab.record.figure_data import KINDS, ConfidenceInfo, OrderInfo, confidence_info, order_info
+
+__all__ = ["confidence_info", "order_info", "plot_confidence", "plot_order"]
+
+BORDER = "#d62728"  # no shade of Viridis
+GREY = "#888"  # reads on white and on black, and the server does not know the theme
+SYMBOLS = dict(zip(KINDS, ("circle", "diamond", "triangle-up", "x-thin"), strict=True))
+_ROW, _TOP, _GAP, _BOTTOM = 200, 46, 64, 112  # pixels; _TOP leaves room for the toolbar
+
+
+def plot_confidence(info: ConfidenceInfo, columns: int = 1) -> go.Figure:
+    """Heatmaps of one fixed scale, steps running down, blocks bordered, `columns` a line."""
+    figure = _grid([panel.title for panel in info.panels], columns)
+    for index, panel in enumerate(info.panels):
+        figure.add_trace(
+            go.Heatmap(
+                x=panel.position.astype(np.float32),
+                y=panel.step.astype(np.float32),
+                z=panel.confidence,
+                text=panel.text,
+                coloraxis="coloraxis",
+                hoverongaps=False,
+                hovertemplate="position %{x}, step %{y}<br>"
+                + ("%{text}<br>" if panel.text else "")
+                + "confidence %{z:.3f}<extra></extra>",
+            ),
+            **_place(index, columns),
+        )
+        _frame(figure, index, panel.borders, len(panel.position), len(panel.step), first_step=1)
+    return figure
+
+
+def plot_order(info: OrderInfo, columns: int = 1) -> go.Figure:
+    """Position against the step that wrote its final token; the marker's shape says how."""
+    figure = _grid([panel.title for panel in info.panels], columns)
+    named: set[str] = set()
+    for index, panel in enumerate(info.panels):
+        for kind, symbol in SYMBOLS.items():
+            if not (here := np.flatnonzero(np.array(panel.kind) == kind)).size:
+                continue
+            figure.add_trace(
+                go.Scatter(
+                    x=panel.position[here].astype(np.float32),
+                    y=panel.step[here].astype(np.float32),
+                    text=[panel.text[i] for i in here],
+                    mode="markers",
+                    name=kind,
+                    legendgroup=kind,
+                    showlegend=kind not in named,
+                    customdata=panel.confidence[here],
+                    marker={
+                        "symbol": symbol,
+                        "size": 8 if panel.length <= 96 else 6,
+                        "color": panel.confidence[here],
+                        "coloraxis": "coloraxis",
+                        "line": {"width": 2 if symbol == "x-thin" else 1, "color": GREY},
+                    },
+                    hovertemplate="position %{x}, step %{y}<br>%{text} · "
+                    + kind
+                    + "<br>confidence %{customdata:.3f}<extra></extra>",
+                ),
+                **_place(index, columns),
+            )
+            named.add(kind)
+        _frame(figure, index, panel.borders, panel.length, panel.steps, first_step=0)
+    return figure
+
+
+def _place(index: int, columns: int) -> dict[str, int]:
+    return {"row": index // columns + 1, "col": index % columns + 1}
+
+
+def _grid(titles: list[str], columns: int) -> go.Figure:
+    """An empty figure of a panel a title: see-through, grey, one colour scale below all."""
+    if columns < 1:
+        raise ValueError(f"columns must be 1 or more, got {columns}")
+    rows = max(1, -(-len(titles) // columns))
+    inner = rows * _ROW + (rows - 1) * _GAP
+    figure = make_subplots(
+        rows, columns, subplot_titles=titles, vertical_spacing=_GAP / inner if rows > 1 else 0
+    )
+    figure.update_annotations(font={"size": 13, "color": GREY}, xanchor="left")
+    for title, axis in zip(figure.layout.annotations, figure.select_xaxes(), strict=False):
+        title.x = axis.domain[0]
+    if not titles:
+        figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 12},
+        height=inner + _TOP + _BOTTOM,
+        margin={"l": 46, "r": 10, "t": _TOP, "b": _BOTTOM},
+        dragmode=False,  # or a finger that scrolls the page zooms the plot
+        hoverlabel={"font": {"family": "monospace"}},
+        legend={"orientation": "h", "x": 0, "y": -80 / inner, "yanchor": "top"},
+        coloraxis={
+            "cmin": 0,
+            "cmax": 1,
+            "colorscale": "Viridis",  # its dark end stays apart from a dark page
+            "colorbar": {
+                **{"orientation": "h", "x": 0, "xanchor": "left", "len": 1, "thickness": 10},
+                **{"y": -36 / inner, "yanchor": "top", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+                "title": {"text": "confidence", "side": "top", "font": {"size": 12}},
+            },
+        },
+    )
+    return figure
+
+
+def _frame(
+    figure: go.Figure, index: int, borders: list[int], length: int, steps: int, first_step: int
+) -> None:
+    """Axes with their names, steps from the top down, a dotted line where a block begins."""
+    number = str(index + 1) if index else ""
+    axes = {"showgrid": False, "zeroline": False, "linecolor": GREY, "tickformat": "d"}
+    figure.update_layout(
+        {
+            f"xaxis{number}": {**axes, "range": [-0.5, max(length, 1) - 0.5]}
+            | {"title": {"text": "position", "standoff": 4}},
+            f"yaxis{number}": {**axes, "range": [max(steps, 1) + 0.5, first_step - 0.5]}
+            | {"title": {"text": "step", "standoff": 4}},
+        }
+    )
+    for border in borders:
+        figure.layout.shapes += (
+            go.layout.Shape(
+                type="line",
+                xref=f"x{number}",
+                yref=f"y{number} domain",
+                **{"x0": border - 0.5, "x1": border - 0.5, "y0": 0, "y1": 1},
+                line={"color": BORDER, "width": 1, "dash": "dot"},
+            ),
+        )

@@ -1,0 +1,208 @@
+"""Text in, a canvas with masked positions out: prompts, chats, templates and id lists, and back
+to text."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lab.models.model import Model, ModelCard
+from lab.run import limits
+from samplers.canvas import Canvas
+
+Options = Mapping[str, Any]
+MASKED = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row before it is laid out: token ids, and which of them are masked positions."""
+
+    ids: tuple[int, ...]
+    masked: tuple[bool, ...]
+
+    @property
+    def first_masked(self) -> int:
+        return self.masked.index(True)
+
+
+def as_list(prompts: Any) -> list[Any]:
+    """One prompt or many -> a list of prompts (text, chats or id lists). ValueError otherwise."""
+    if isinstance(prompts, str):
+        return [prompts]
+    if isinstance(prompts, Sequence) and prompts:
+        if all(isinstance(turn, dict) for turn in prompts):
+            return [list(prompts)]
+        if all(isinstance(p, (str, list, tuple)) for p in prompts):
+            return [p if isinstance(p, str) else list(p) for p in prompts]
+    raise ValueError(
+        "prompts must be text, a list of texts, a list of chats ({role, content}) or a list of "
+        f"token id lists, got {str(prompts)[:60]!r}"
+    )
+
+
+def is_chat(prompt: Any) -> bool:
+    """Whether one prompt is a chat: a list of turns."""
+    text = isinstance(prompt, str)
+    return not text and bool(prompt) and all(isinstance(turn, dict) for turn in prompt)
+
+
+def encode(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
+    """Token ids of one prompt: text, a chat, or ids given directly (checked, taken as they are).
+
+    options: what the model's chat template takes besides the chat.
+    """
+    if isinstance(prompt, str):
+        return _text_ids(model, prompt)
+    if is_chat(prompt):
+        return _chat_ids(model, prompt, options or {})
+    for token in prompt:
+        whole = isinstance(token, int) and not isinstance(token, bool)
+        if not whole or not 0 <= token < model.card.vocab_size:
+            raise ValueError(
+                f"prompt ids must be whole numbers from 0 to {model.card.vocab_size - 1}, "
+                f"got {token!r}"
+            )
+    return list(prompt)
+
+
+def prompt_row(model: Model, prompt: Any, gen_length: int, options: Options | None = None) -> Row:
+    """A prompt followed by gen_length masked positions; an empty one gets the model's start
+    token."""
+    ids = encode(model, prompt, options)
+    if not ids and model.card.bos_id is not None:
+        ids = [model.card.bos_id]
+    masked = [model.card.mask_id or 0] * gen_length
+    return Row((*ids, *masked), (False,) * len(ids) + (True,) * gen_length)
+
+
+def template_row(model: Model, template: Any, options: Options | None = None) -> Row:
+    """Text with [MASK] or [MASK]*8 as masked positions, or ids in which the mask id is a masked
+    position.
+
+    One space before a masked position belongs to the token that will fill it. A causal model cannot
+    answer for the first column: its start token goes before a masked position there.
+    """
+    mask = model.card.mask_id or 0
+    if not isinstance(template, str):
+        if is_chat(template):
+            template = _render(model, template, options or {})
+        else:
+            ids = encode(model, template)
+            return _begun(model, ids, [token == mask for token in ids])
+    ids, masked, start = [], [], 0
+    for match in MASKED.finditer(template):
+        text = _text_ids(model, template[start : match.start()])
+        count = int(match[1] or 1)
+        if len(ids) + count > limits.GEN_LENGTH:
+            raise ValueError(
+                f"a template must have at most {limits.GEN_LENGTH} tokens, got more at "
+                f"{match[0].strip()}; ask for fewer masked positions"
+            )
+        ids += [*text, *[mask] * count]
+        masked += [False] * len(text) + [True] * count
+        start = match.end()
+    text = _text_ids(model, template[start:])
+    return _begun(model, [*ids, *text], [*masked, *[False] * len(text)])
+
+
+def lay_out(
+    rows: Sequence[Row], card: ModelCard, layout: str = "whole", block_length: int | None = None
+) -> Canvas:
+    """Lay rows side by side, padded on the left so that their blocks share columns.
+
+    `first`: blocks are counted from each row's first token, so a shorter row is moved by whole
+    blocks; else the first masked positions share a column. Pads, also those right of a shorter row,
+    are invisible.
+    """
+    first = [row.first_masked for row in rows]
+    if layout == "first" and block_length:
+        most = max(masked // block_length for masked in first)
+        shift = [(most - masked // block_length) * block_length for masked in first]
+    else:
+        shift = [max(first) - masked for masked in first]
+    width = max(s + len(row.ids) for s, row in zip(shift, rows, strict=True))
+    tokens = torch.full((len(rows), width), card.pad_id or 0, dtype=torch.int64)
+    writable = torch.zeros(len(rows), width, dtype=torch.bool)
+    visible = torch.zeros(len(rows), width, dtype=torch.bool)
+    for i, (s, row) in enumerate(zip(shift, rows, strict=True)):
+        span = slice(s, s + len(row.ids))
+        tokens[i, span] = torch.tensor(row.ids)
+        writable[i, span] = torch.tensor(row.masked)
+        visible[i, span] = True
+    return Canvas(tokens, writable, visible, card.mask_id, card.eos_ids, layout, block_length)
+
+
+def output(card: ModelCard, tokens: Sequence[int], writable: Sequence[bool]) -> list[int]:
+    """Trim a row [L]: its ids from the first writable column up to and with the first EOS there."""
+    kept: list[int] = []
+    for token, free in zip(map(int, tokens), writable, strict=True):
+        if (free or kept) and not (free and token in (card.mask_id, card.pad_id)):
+            kept.append(token)
+            if free and token in card.eos_ids:
+                break
+    return kept
+
+
+def decode(model: Model, ids: Sequence[int]) -> str:
+    """Readable text of ids, special tokens left out; the ids themselves without a tokenizer."""
+    if model.tokenizer is None:
+        return " ".join(map(str, ids))
+    return model.tokenizer.decode(list(ids), skip_special_tokens=True)
+
+
+def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:
+    """What each id alone reads as."""
+    if model.tokenizer is None:
+        return {int(i): str(i) for i in ids}
+    return {int(i): model.tokenizer.decode([int(i)]) for i in ids}
+
+
+def _begun(model: Model, ids: list[int], masked: list[bool]) -> Row:
+    if not any(masked):
+        raise ValueError(
+            "a template needs a masked position: write [MASK] or [MASK]*8 where text is missing"
+        )
+    causal = model.card.attention == "causal" and model.card.bos_id is not None
+    start = [model.card.bos_id] if masked[0] and causal else []
+    return Row((*start, *ids), (*[False] * len(start), *masked))
+
+
+def _text_ids(model: Model, text: str) -> list[int]:
+    if not text:
+        return []
+    if model.tokenizer is None:
+        raise ValueError(
+            f"{model.card.name} has no tokenizer: give prompts as lists of token ids, "
+            f"got {text[:60]!r}"
+        )
+    # split_special_tokens: what a user types is text, never a mask or an end of text.
+    return model.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+
+def _render(model: Model, chat: Sequence[dict[str, str]], options: Options) -> str:
+    for turn in chat:
+        if set(turn) != {"role", "content"} or not all(isinstance(v, str) for v in turn.values()):
+            raise ValueError(f"a chat turn is {{role, content}}, both text, got {str(turn)[:60]}")
+    if getattr(model.tokenizer, "chat_template", None) is None:
+        raise ValueError(f"{model.card.name} has no chat template: give the prompt as plain text")
+    given = {"add_generation_prompt": True, **options, "tokenize": False}
+    return model.tokenizer.apply_chat_template(chat, **given)
+
+
+def _chat_ids(model: Model, chat: list[dict[str, str]], options: Options) -> list[int]:
+    """The chat template's own markers become special tokens, those in the turns' text do not."""
+    whole = _render(model, chat, options)
+    markers = list(model.tokenizer.get_added_vocab())
+    if not any(marker in turn["content"] for turn in chat for marker in markers):
+        return model.tokenizer(whole, add_special_tokens=False).input_ids
+    places = [{**turn, "content": f"\ue000{i}\ue001"} for i, turn in enumerate(chat)]
+    ids = []
+    for part in re.split("(\ue000\\d+\ue001)", _render(model, places, options)):
+        if part.startswith("\ue000"):
+            ids += _text_ids(model, chat[int(part[1:-1])]["content"])
+        elif part:
+            ids += model.tokenizer(part, add_special_tokens=False).input_ids
+    return ids

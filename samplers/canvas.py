@@ -1,0 +1,120 @@
+"""What a sampler works on and what it yields: Canvas, Step, and the Denoiser it asks.
+
+B rows, T columns, W = window width, V = vocabulary size. Token ids int64, logits float32,
+probabilities float64; t = 1 is all noise.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The columns a run may write: prompt in, masked positions open.
+
+    tokens [B, T] (masked positions hold `mask_id`, 0 where there is none); writable [B, T] (never
+    prompt, pinned text, pad or beyond the requested length); visible [B, T] (False = pad). `layout`
+    says where blocks of `block_length` begin: at the end of the prompt (`prompt`), at each row's
+    first token (`first`), or one block for all (`whole`).
+    """
+
+    tokens: Tensor
+    writable: Tensor
+    visible: Tensor
+    mask_id: int | None
+    eos_ids: tuple[int, ...] = ()
+    layout: str = "whole"
+    block_length: int | None = None
+
+    @cached_property
+    def _blocks(self) -> tuple[slice, ...]:
+        columns = self.writable.any(0).nonzero().flatten().tolist()
+        if not columns:
+            return ()
+        first, stop = columns[0], columns[-1] + 1
+        length = self.block_length
+        if self.layout == "whole" or length is None:
+            return (slice(first, stop),)
+        if self.layout == "first":
+            first -= first % length
+        edges = range(first, stop, length)
+        used = torch.tensor(columns)
+        blocks = [slice(edge, min(edge + length, self.tokens.shape[1])) for edge in edges]
+        if self.layout == "prompt":
+            blocks[-1] = slice(blocks[-1].start, stop)
+        return tuple(b for b in blocks if ((used >= b.start) & (used < b.stop)).any())
+
+    def blocks(self) -> list[slice]:
+        """The windows that cover all writable columns, left to right."""
+        return list(self._blocks)
+
+    def finished(self, x: Tensor) -> Tensor:
+        """Rows [B] where an EOS stands at a writable column with no masked position before it."""
+        if not self.eos_ids:
+            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        ids = torch.tensor(self.eos_ids, device=x.device)
+        eos = self.writable & torch.isin(x, ids)
+        if self.mask_id is None:
+            return eos.any(-1)
+        masked = self.writable & (x == self.mask_id)
+        return (eos & (masked.cumsum(-1) == 0)).any(-1)
+
+    def masked(self, x: Tensor, window: slice, frozen: Tensor | None = None) -> Tensor:
+        """Writable positions [B, W] of the window that hold the mask, in rows not finished.
+
+        `frozen` [B] replaces the rows found finished (a sampler that ends rows by its own rule).
+        """
+        frozen = self.finished(x) if frozen is None else frozen
+        here = self.writable[:, window] & ~frozen[:, None]
+        return here & (x[:, window] == self.mask_id) if self.mask_id is not None else here & False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the canvas, or one model call that changed nothing.
+
+    tokens [B, T]; prediction [B, W] the token chosen at each position, committed or not (-1 none);
+    score [B, W] what ranked positions, NaN where nothing was ranked; finished [B] the rows ended
+    by a rule that tokens do not show.
+    """
+
+    tokens: Tensor
+    window: slice
+    predicted: Tensor | None = None
+    score: Tensor | None = None
+    finished: Tensor | None = None
+
+
+class Denoiser(Protocol):
+    """A model opened for one run: logits [B, W, V] of the tokens AT the window's columns.
+
+    `rows` [B] are the rows that want an answer (None: all); others hold zeros and are not charged.
+    -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
+    `draft` is there iff card.draft_length: what its draft model expects at the window's columns, of
+    which it has at most draft_length - 1, from what stands left of them.
+    """
+
+    card: Any
+
+    def __call__(
+        self,
+        tokens: Tensor,
+        *,
+        window: slice,
+        t: Tensor | None = None,
+        rows: Tensor | None = None,
+        guidance: float | None = None,
+    ) -> Tensor: ...
+
+    def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...
+
+
+def write(x: Tensor, window: slice, where: Tensor, ids: Tensor) -> Tensor:
+    """A new canvas [B, T]: `ids` [B, W] stand where `where` [B, W] is True in the window."""
+    x = x.clone()
+    x[:, window] = torch.where(where, ids, x[:, window])
+    return x

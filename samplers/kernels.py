@@ -1,0 +1,194 @@
+"""Steps that several samplers share: shares and orders, ancestral and reverse kernels."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import schedules
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import draw
+from .noise import Noise, choose
+
+
+def top_k(score: Tensor, k: Tensor | int) -> Tensor:
+    """Mark the k [B] best positions of each row of score [B, W]; -inf is never marked."""
+    rank = score.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    k = k[:, None] if isinstance(k, Tensor) else k
+    return (rank < k) & (score > -torch.inf)
+
+
+def share(count: Tensor, steps: int, step: int) -> Tensor:
+    """How many of `count` [B] positions step number `step` of `steps` takes.
+
+    count // steps, the remainder on the first steps (LLaDA, SDAR, LLaDA2), over no more steps
+    than there are positions, so no step takes nothing while some are left.
+    """
+    spread = count.clamp(min=1, max=steps)
+    return torch.where(step < spread, count // spread + (step < count % spread), 0)
+
+
+def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
+    """The time [B] at which the model's own schedule has this alpha; None where it needs none.
+
+    Among masks alone a model can count them; where noise looks like text, the answer depends on t.
+    """
+    if card.corruption == "absorbing" and not card.time_conditioned:
+        return None
+    return schedules.get(card.schedule).time(alpha.to(x.device)).expand(len(x))
+
+
+def in_order(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    score: Callable[[Tensor], Tensor],
+    steps: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    nucleus_rule: str,
+    eos_early_stop: bool,
+) -> Iterator[Step]:
+    x = canvas.tokens
+    for window in canvas.blocks():
+        count = canvas.masked(x, window).sum(-1)
+        for step in range(steps):
+            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            if not (rows := masked.any(-1)).any():
+                break
+            logits = denoise(x, window=window, rows=rows)
+            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            ranked = score(logits).where(masked, -torch.inf)
+            x = write(x, window, top_k(ranked, share(count, steps, step)), predicted)
+            yield Step(x, window, predicted, ranked.where(masked, torch.nan))
+
+
+def ancestral(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    x: Tensor,
+    window: slice,
+    pairs: Sequence[tuple[float, float]],
+    schedule: str,
+    weigh: Callable[[Tensor], Tensor],
+    frozen: Callable[[Tensor], Tensor],
+) -> Iterator[Step]:
+    """Walk the masked positions of one window through the (t, s) pairs.
+
+    `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done.
+    """
+    curve = schedules.get(schedule)
+    logits, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for t, s in pairs:
+        masked = canvas.masked(x, window, frozen(x))
+        if not masked.any():
+            return
+        noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
+        stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
+        rows = masked.any(-1) & stale
+        if asked := bool(rows.any()):
+            time = model_time(denoise.card, torch.tensor(1 - noisy), x)
+            fresh = denoise(x, window=window, rows=rows, t=time)
+            logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
+        ids = noise.reveal(logits, masked, weigh, stay)
+        commit = ids >= 0
+        changed = commit.any(-1)
+        stale = (stale & ~rows) | changed | denoise.card.time_conditioned
+        if asked or changed.any():
+            x = write(x, window, commit, ids)
+            yield Step(x, window, ids)
+
+
+def noise_removal(
+    denoise: Denoiser, x: Tensor, window: slice, masked: Tensor, schedule: str, eps: float
+) -> Iterator[Step]:
+    """The published last call, at time eps: argmax at the masked positions [B, W] that are left,
+    if any."""
+    if masked.any():
+        t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(eps)), x)
+        ids = denoise(x, window=window, rows=masked.any(-1), t=t).argmax(-1)
+        yield Step(write(x, window, masked, ids), window, ids.where(masked, -1))
+
+
+def first_hits(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    x: Tensor,
+    window: slice,
+    steps: int,
+    schedule: str,
+    weigh: Callable[[Tensor], Tensor],
+    frozen: Callable[[Tensor], Tensor],
+) -> Iterator[Step]:
+    """Open the masked positions of one window one at a time, or so many a call that `steps` calls
+    do.
+
+    With n masked positions the next one opens at 1 - alpha(t') = (1 - alpha(t)) u^(1/n), at a
+    uniformly drawn position; the time matters to time-conditioned models only and is drawn for them
+    alone.
+    """
+    curve = schedules.get(schedule)
+    move = curve.move_chance(torch.ones(len(x), device=x.device))
+    for left in range(steps, 0, -1):
+        masked = canvas.masked(x, window, frozen(x))
+        rows, count = masked.any(-1), masked.sum(-1)
+        if not rows.any():
+            return
+        time = None
+        if denoise.card.time_conditioned:
+            move = move * noise.uniform(rows, "time") ** (1 / count.clamp(min=1))
+            time = model_time(denoise.card, 1 - move, x)
+        logits = denoise(x, window=window, rows=rows, t=time)
+        opened = choose(masked, -(-count // left), noise)
+        ids = noise.reveal(logits, opened, weigh)
+        x = write(x, window, opened, ids)
+        yield Step(x, window, ids)
+
+
+Masses = Sequence[float]  # of the marginal at one time: (alpha, on mask, spread over noise ids)
+
+
+def leave_one_out(
+    logits: Tensor, z: Tensor, free: Tensor, mask_id: int | None, now: Masses, spread: Tensor
+) -> Tensor:
+    """Turn full-posterior logits [B, W, V] into leave-one-out ones: divide by q(z_t | x).
+
+    The quotient differs at the observed token alone, by q(z | x = z) / q(z | x != z).
+    """
+    token = free if mask_id is None else free & (z != mask_id)
+    own = torch.log(1 + now[0] / (now[2] * spread[z])).where(token, 0.0)
+    return logits.scatter_add(-1, z[..., None], -own[..., None].to(logits.dtype))
+
+
+def reverse(
+    clean: Tensor, z: Tensor, mask_id: int | None, now: Masses, then: Masses, spread: Tensor
+) -> Tensor:
+    """Weights [B, W, V] of z_s given z_t: q(z_t | z_s) q_s(z_s), with clean [B, W, V] for x."""
+    (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = now, then
+    kept = alpha_t / alpha_s
+    target = alpha_s * clean + uniform_s * spread
+    noised = (uniform_t - kept * uniform_s) * spread[z]
+    if mask_id is not None:
+        target[..., mask_id] += mask_s
+        noised = noised.masked_fill(z == mask_id, mask_t - kept * mask_s)
+    back = noised.clamp(min=0)[..., None].expand_as(target)
+    return target * back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
+
+
+def chosen(ids: Tensor, clean: Tensor, mask_id: int | None, then: Masses, spread: Tensor) -> Tensor:
+    """The ids [B, W] that came from the model sooner than from the noise; -1 for the others."""
+    safe = ids.clamp(min=0)
+    network = then[0] * clean.gather(-1, safe[..., None])[..., 0] >= then[2] * spread[safe]
+    return ids.where(network & (ids != (-1 if mask_id is None else mask_id)), -1)
+
+
+def noise_spread(card: Any, device: torch.device) -> Tensor:
+    """Where uniform noise lands: 1/K on each of the K noise ids [V], 0 elsewhere."""
+    spread = torch.zeros(card.vocab_size, device=device)
+    ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]
+    spread[list(ids)] = 1 / len(ids)
+    return spread

@@ -1,0 +1,47 @@
+"""Largest margin: fill first where the model decides most clearly (Kim et al., arXiv:2502.06768).
+
+The order looks at the model's distribution alone, not at the token drawn: one token a call in such
+an order is exactly unbiased, by the chain rule.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from .canvas import Canvas, Denoiser, Step
+from .kernels import in_order
+from .noise import Noise
+from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
+from .registry import Needs, sampler
+
+
+@sampler(
+    title="Largest margin",
+    paper="arXiv:2502.06768",
+    guarantee="exact",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
+    layout="whole",
+)
+def margin(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    steps: Steps = 1024,
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "keep_crossing",
+    eos_early_stop: EosEarlyStop = True,
+) -> Iterator[Step]:
+    """Fill first where the two most likely tokens differ most in probability.
+
+    Exact while steps >= masked positions (one token a call).
+    """
+
+    def score(logits: Tensor) -> Tensor:
+        best = logits.double().softmax(-1).topk(min(2, logits.shape[-1]), dim=-1).values
+        return best[..., 0] - best[..., -1]
+
+    return in_order(denoise, canvas, noise, score, steps, temperature, top_k, top_p,
+                     nucleus_rule, eos_early_stop)  # fmt: skip

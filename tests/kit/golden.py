@@ -1,0 +1,125 @@
+"""What every sampler does on one fixed model at temperature 0, step by step: tests/kit/golden.txt.
+
+    python -m tests.kit.golden --write
+
+The model is a formula in whole numbers: no weights, and no two scores so near that rounding could
+swap them (tests/samplers/test_golden.py holds it), so the traces are the same on every machine. A
+trace is a line a step: the calls so far, then the canvas, letters for tokens, `$` for EOS, `_` for
+a mask. What a change of the file shows is a change of behaviour: read it before it is committed.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import lab
+from lab.models import Model
+from samplers import SAMPLERS
+from tests.kit import tiny
+from tests.kit.laws import only, record
+
+FILE = Path(__file__).parent / "golden.txt"
+LETTERS = "abcdefghijkl$_"
+EOS, MASK, V = 12, 13, 14
+PROMPTS = [[0, 1, 2], [4]]
+SETTINGS = {"gen_length": 8, "temperature": 0.0, "seed": 5}
+FEW = {"steps": 4, "block_length": 4}  # what a case below does not say, where a sampler has it
+
+# Every sampler as it comes, then its other rules.
+CASES: tuple[tuple[str, dict[str, object]], ...] = (
+    *((name, {}) for name in SAMPLERS),
+    ("llada2", {"threshold": 0.5}),
+    ("llada2", {"threshold": 0.5, "editing_threshold": 0.3, "max_post_steps": 2}),
+    ("mdlm", {"sampling_eps": 0.1, "steps": 2}),
+    ("mdlm", {"stride": 3}),
+    ("mdlm", {"schedule": "cosine"}),
+    ("hybrid", {"self_correction": True}),
+    ("hybrid", {"grid": "published"}),
+    ("bd3lm", {"first_hitting": False}),
+    ("llada", {"remasking": "random"}),
+    ("llada", {"remasking": "bernoulli"}),
+    ("llada", {"remasking": "bernoulli_s", "steps": 8}),
+    ("llada", {"guidance": 1.0}),
+    ("llada", {"eos_early_stop": False, "steps": 2}),
+    ("llada", {"forbid_eos": True}),
+    ("sdar", {"order": "sequential", "steps": 2}),
+    ("sdar", {"order": "low_confidence_static", "steps": 2}),
+    ("sdar", {"order": "entropy_bounded", "entropy_bound": 4.0}),
+    ("dream", {"alg": "origin"}),
+    ("dream", {"alg": "topk_margin"}),
+    ("dream", {"alg": "entropy", "alg_temp": 0.1}),
+    ("threshold", {"threshold": 0.5}),
+    ("threshold", {"threshold": None, "factor": 2.0}),
+    ("remdm", {"strategy": "rescale", "eta": 0.5}),
+    ("remdm", {"strategy": "conf", "steps": 12}),
+    ("remdm", {"strategy": "loop", "eta": 0.3, "steps": 8}),
+    ("remdm", {"strategy": "forward_backward", "sampling_eps": 1e-5}),
+    ("first_hitting", {"steps": 8}),
+    ("entropy_bound", {"gamma": 1.5}),
+    ("uniform", {"corrector": 1}),
+    ("dflash", {"draft_length": 2}),
+)
+
+
+def answer(ids: Tensor, *, ahead: bool = False) -> Tensor:
+    """Logits [B, T, V]: which token and how surely, both from all ids (ahead: from those before).
+
+    At each column the thirteen tokens get 0..12 in another order, times a sharpness of its own;
+    at every other column the second is close to the first, so that margins have their own order.
+    """
+    column = torch.arange(ids.shape[1])
+    each = (ids + 1) * (3 * column + 1)
+    mixed = (each.cumsum(-1) - each if ahead else each.sum(-1, keepdim=True)) % 101
+    place = (5 * torch.arange(V - 1) + (7 * column + 11 * mixed)[..., None]) % (V - 1)
+    rival = 0.75 * ((column + mixed) % 2)[..., None] * (place == V - 3)  # the second comes close
+    sharp = 0.25 + 0.06 * ((3 * column + mixed) % 16)
+    logits = (place + rival) * sharp.expand(ids.shape)[..., None]
+    return torch.nn.functional.pad(logits, (0, 1), value=9.0)  # the mask is what it likes best
+
+
+def following(ids: Tensor) -> Tensor:
+    """The same of a causal model."""
+    return answer(ids, ahead=True)
+
+
+def network(sampler: str) -> Model:
+    """The model that this sampler can run: the first corruption and attention that it names."""
+    needs = SAMPLERS[sampler].needs
+    facts = {"corruption": min(needs.corruption), "attention": min(needs.attention)}
+    facts |= {"draft_length": 4} if needs.draft else {}
+    card = tiny.card(V, **facts, eos_ids=(EOS,), p_uniform=0.1)
+    function = following if card.attention == "causal" else answer
+    return lab.wrap(function, card, draft_model=following if needs.draft else None)
+
+
+def trace(sampler: str, settings: dict[str, object]) -> str:
+    """One case: a title, then the steps of each row."""
+    given = {**only(sampler, **FEW), **settings}
+    made = record(sampler, network(sampler), PROMPTS, **SETTINGS, **given)
+    title = " ".join([sampler, *(f"{name}={value}" for name, value in given.items())])
+    lines = [f"# {title}"]
+    for row in made.trajectories():
+        lines.append(f"{0:4} {_text(row.tokens[0])}")
+        lines += [f"{calls:4} {_text(line)}"
+                  for calls, line in zip(row.calls, row.tokens[1:], strict=True)]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _text(ids: Tensor) -> str:
+    return "".join(LETTERS[token] for token in ids)
+
+
+def stored() -> dict[str, str]:
+    """{title: trace} of the file."""
+    parts = FILE.read_text("utf-8").split("\n\n")
+    return {part.split("\n")[0]: part.rstrip("\n") + "\n" for part in parts if part.strip()}
+
+
+if __name__ == "__main__":
+    text = "\n".join(trace(*case) for case in CASES)
+    if sys.argv[1:] == ["--write"]:
+        FILE.write_text(text, "utf-8")
+    else:
+        print(text)

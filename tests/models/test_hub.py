@@ -1,0 +1,343 @@
+"""Checkpoints by hub id, against a local fake of the hub: pinned, sized, refused before work."""
+
+import json
+
+import huggingface_hub
+import pytest
+import torch
+from huggingface_hub import constants
+
+import lab
+from lab.models.catalogue import _OPEN
+from lab.models.hub import download
+from lab.models.transformers import families
+from tests.kit import fake_hub, published, tiny
+from tests.kit.fake_hub import COMMIT
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    huggingface_hub.close_session()
+    _OPEN.clear()
+    with fake_hub.serve() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.address)
+        yield running
+    huggingface_hub.close_session()
+
+
+@pytest.fixture
+def bert(server, tmp_path):
+    folder = published.write(tmp_path / "bert", "bert")
+    server.add("google-bert/bert-base-uncased", folder)
+    return server
+
+
+def refused(pattern, *given, **named):
+    with pytest.raises(ValueError, match=pattern):
+        lab.load(*given, **named)
+
+
+def test_an_id_is_fetched_opened_and_run_and_its_commit_kept(bert, capfd):
+    seen = []
+    model = lab.load("google-bert/bert-base-uncased", progress=lambda *now: seen.append(now))
+    assert model.card.name == "google-bert/bert-base-uncased" and model.card.revision == COMMIT
+    (run,) = lab.run("max_prob", model, "Once upon", gen_length=5)
+    assert run.card["revision"] == COMMIT and len(run.output) <= 5
+    total = seen[-1][1]
+    sizes = {name: len(data) for name, data in bert.repositories[model.card.name].items()}
+    assert total == sum(sizes.values()) and seen[0] == (0, total) and seen[-1] == (total, total)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len(bert.fetched("model.safetensors")) == 1
+    seen.clear()
+    _OPEN.clear()
+    lab.load("google-bert/bert-base-uncased", progress=lambda *now: seen.append(now))
+    assert (0, total) == seen[0] and seen[-1] == (total, total), "the cache's files count as done"
+    assert len(bert.fetched("model.safetensors")) == 1, "what the cache holds is not fetched again"
+    out, error = capfd.readouterr()
+    assert not out and "%" not in error, "a load shows no bar of its own"
+
+
+def test_an_id_stays_open_from_run_to_run(bert, monkeypatch):
+    name = "google-bert/bert-base-uncased"
+    runs = [lab.run("max_prob", name, "Once upon", gen_length=5, seed=1)[0] for _ in range(2)]
+    assert runs[0].same_tokens(runs[1]) and len(bert.fetched("model.safetensors")) == 1
+    asked = len(bert.asked)
+    model = lab.load(name)
+    assert lab.load(name) is model and len(bert.asked) == asked, "the hub was asked once"
+    assert lab.load(name, COMMIT) is not model, "another question, another answer"
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    refused(r"a revision must be a commit of 40 hexadecimal digits", name)
+
+
+def test_what_is_open_makes_room_for_what_is_asked_for(bert, monkeypatch):
+    name, free = "google-bert/bert-base-uncased", iter([0, 10**12])
+    lab.load(name)
+    monkeypatch.setattr(download, "free_memory", lambda: next(free))
+    assert lab.load(name, COMMIT).card.revision == COMMIT and len(_OPEN) == 1
+    _OPEN.clear()
+    monkeypatch.setattr(download, "free_memory", lambda: 0)
+    refused(r"of memory, 0\.00 MB are free", name)
+
+
+def test_a_file_that_is_no_part_of_a_model_is_left_there(server, tmp_path):
+    folder = published.write(tmp_path / "network", "distilbert")
+    for name in ("pytorch_model.bin", "training_args.bin", "modeling_x.py", "notes.md"):
+        (folder / name).write_bytes(b"x" * 9)
+    server.add("some/model", folder)
+    assert lab.load("some/model").card.revision == COMMIT
+    assert not [a for a in server.asked if a.endswith((".bin", ".py", ".md"))]
+
+
+def test_a_network_of_this_lab_is_opened_as_its_lab_json_says(server, tmp_path):
+    server.add("me/mine", tiny.write(tmp_path / "network", "block-absorbing"))
+    model = lab.load("me/mine", "main")
+    assert model.card.attention == "block_causal" and model.card.name == "me/mine"
+    assert lab.run("llada2", model, "One day", gen_length=8, block_length=4)[0].output
+
+
+def test_an_autoregressive_network_comes_in_by_its_id(server, tmp_path):
+    server.add("Qwen/Qwen3-0.6B", published.write(tmp_path / "network", "qwen3"))
+    model = lab.load("Qwen/Qwen3-0.6B")
+    assert model.card.attention == "causal"
+    assert lab.run("autoregressive", model, "One day", gen_length=6)[0].output
+
+
+PAIR = "z-lab/Qwen3-4B-DFlash-b16"
+
+
+def test_a_draft_model_s_id_opens_it_with_the_network_that_it_drafts_for(server, tmp_path):
+    target = published.write(tmp_path / "target", "qwen3", spare=7)
+    draft_model = published.write_draft_model(tmp_path / "draft_model", target)
+    server.add("Qwen/Qwen3-4B", target)
+    server.add(PAIR, draft_model)
+    offer = download.look_up(PAIR)
+    sizes = [file.stat().st_size for folder in (target, draft_model) for file in folder.iterdir()]
+    assert offer.download == sum(sizes) and offer.memory > offer.target.memory > 0
+    seen = []
+    model = lab.load(PAIR, progress=lambda *now: seen.append(now))
+    assert seen[0] == (0, sum(sizes)) and seen[-1] == (sum(sizes), sum(sizes))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    card = model.card
+    assert (card.name, card.revision, card.draft_length) == (PAIR, COMMIT, 4)
+    assert model.banned_ids == tuple(range(len(model.tokenizer), len(model.tokenizer) + 7))
+    (run,) = lab.run("dflash", model, "One day", gen_length=8, temperature=0.0)
+    (alone,) = lab.run(
+        "autoregressive", lab.load("Qwen/Qwen3-4B"), "One day", gen_length=8, temperature=0.0
+    )
+    assert run.output == alone.output and run.output, "a draft model changes no word"
+    half = lab.load(PAIR, dtype="bfloat16")
+    assert half.network.dtype == half.draft_model.dtype == torch.bfloat16
+    assert lab.run("dflash", half, "One day", gen_length=8)[0].output
+
+
+def test_a_draft_model_without_its_target_on_the_hub_is_refused_before_it_is_fetched(
+    server, tmp_path
+):
+    target = published.write(tmp_path / "target", "qwen3")
+    draft_model = published.write_draft_model(tmp_path / "draft_model", target)
+    server.add(PAIR, draft_model)
+    refused(r"there is no Qwen/Qwen3-4B on the hub", PAIR)
+    server.add("some/draft model", draft_model)
+    refused(
+        r"some/draft model cannot be opened alone: .*give one of z-lab/Qwen3-4B", "some/draft model"
+    )
+    assert not server.fetched(".safetensors")
+    published.change(draft_model, dflash_config={"mask_token_id": 0, "target_layer_ids": [0, 7]})
+    server.add("Qwen/Qwen3-8B", target)
+    server.add("z-lab/Qwen3-8B-DFlash-b16", draft_model)
+    refused(r"was made for another target than Qwen/Qwen3-8B", "z-lab/Qwen3-8B-DFlash-b16")
+
+
+def test_a_dit_takes_the_tokenizer_that_its_family_names(server, tmp_path, monkeypatch):
+    folder = published.write(tmp_path / "network", "mdlm")
+    words = tmp_path / "words"
+    words.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).rename(words / name)
+    name, commit = families.GPT2
+    assert len(commit) == 40
+    monkeypatch.setattr(fake_hub, "COMMIT", commit)
+    server.add(name, words)
+    server.add("kuleshov-group/mdlm-owt", folder)
+    model = lab.load("kuleshov-group/mdlm-owt")
+    assert model.tokenizer is not None and lab.run("mdlm", model, gen_length=4, steps=4)[0].output
+
+
+class Stopped(Exception):
+    """What a page raises when its visitor presses Stop."""
+
+
+def test_a_download_is_stopped_by_its_progress(bert):
+    def stop(done, total):
+        if done:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        lab.load("google-bert/bert-base-uncased", progress=stop)
+    assert not bert.fetched("model.safetensors")
+    assert lab.load("google-bert/bert-base-uncased").card.revision == COMMIT
+
+
+def test_what_it_is_and_costs_is_known_before_any_weights_move(bert):
+    offer = download.look_up("google-bert/bert-base-uncased")
+    files = bert.repositories[offer.name]
+    assert offer.revision == COMMIT and offer.family.name == "Masked language models"
+    assert offer.download == sum(len(data) for data in files.values())
+    assert offer.memory == pytest.approx(len(files["model.safetensors"]) * download.SPARE, rel=0.2)
+    assert offer.free > 1e8
+    half = download.look_up(offer.name, dtype="bfloat16")
+    assert half.memory == pytest.approx(offer.memory / 2, rel=0.01)
+    assert not bert.fetched(".safetensors")
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers(bert, monkeypatch):
+    name = "google-bert/bert-base-uncased"
+    bert.facts[name] = {"safetensors": {"parameters": {"BF16": 8_000_000_000},
+                                        "total": 8_000_000_000}}  # fmt: skip
+    monkeypatch.setattr(download, "free_memory", lambda: 16_000_000_000)
+    refused(r"needs about 38\.40 GB of memory, 16\.00 GB are free; .*bfloat16", name)
+    refused(r"needs about 19\.20 GB of memory", name, dtype="bfloat16")
+    bert.facts[name] = {}
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda place: type("Left", (), {"free": 10}))
+    refused(r"is a download of \d+\.\d\d MB, 0\.00 MB of disk are free", name)
+    assert not bert.fetched(".safetensors")
+
+
+def test_an_id_or_revision_that_is_not_there(bert):
+    refused(r"there is no google-bert/none on the hub .* check owner and name", "google-bert/none")
+    name = "google-bert/bert-base-uncased"
+    refused(r"has no revision 'v9'; give a commit, branch or tag", name, "v9")
+    refused(r"has no revision 'ffff", name, "f" * 40)
+    refused(r"revision must be a commit, a branch or a tag, got ''", name, "")
+    refused(r"dtype must be one of float32, .*got 'int3'", name, dtype="int3")
+    bert.gated.add(name)
+    refused(r"is gated: accept its terms on the hub and log in", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["owner", "a/b/c", "/etc/passwd", "a/../b", "a b/c", "../no/such", "a/..", "a/b..c"]
+)
+def test_what_has_not_the_form_of_an_id_is_never_asked_for(server, name):
+    refused(r"no model .*or its id on the hub, owner/name", name)
+    assert not server.asked
+
+
+def test_no_network(server, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    refused(r"the hub cannot be reached, so some/model cannot be fetched; check", "some/model")
+    monkeypatch.setenv("HF_ENDPOINT", server.address)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    refused(r"the hub cannot be reached", "some/model")
+
+
+def test_a_network_that_breaks_between_size_and_weights(bert):
+    name = "google-bert/bert-base-uncased"
+    offer = download.look_up(name)
+    del bert.repositories[name]["model.safetensors"]
+    with pytest.raises(ValueError, match=r"could not be fetched"):
+        download.fetch(offer)
+
+
+@pytest.mark.parametrize("weights", ["pytorch_model.bin", "model.ckpt", "model.pt"])
+def test_pickled_weights_are_never_fetched(server, tmp_path, weights):
+    folder = published.write(tmp_path / "network", "bert")
+    (folder / "model.safetensors").rename(folder / weights)
+    server.add("old/model", folder)
+    refused(r"no safetensors weights in old/model: pickled weights .* are not opened", "old/model")
+    assert not server.fetched("")
+
+
+def test_an_unknown_architecture_names_the_known_ones(server, tmp_path):
+    folder = published.write(tmp_path / "network", "bert")
+    published.change(folder, architectures=["T5ForConditionalGeneration"], model_type="t5")
+    server.add("old/t5", folder)
+    refused(r"no architecture 'T5ForC.*it knows dLLM .*LLaDA.*Dream.*lab\.wrap", "old/t5")
+    assert not server.fetched(".safetensors")
+
+
+def test_no_mask_token(server, tmp_path):
+    folder = published.write(tmp_path / "network", "bert")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["mask_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    text = (folder / "tokenizer.json").read_text()
+    text = text.replace("[MASK]", "[HIDE]").replace("<|mask|>", "<|hide|>")
+    (folder / "tokenizer.json").write_text(text)
+    server.add("old/bert", folder)
+    refused(r"old/bert lacks a mask token, which Masked language models needs", "old/bert")
+
+
+def test_remote_code_stays_with_the_hub_unless_it_is_named_and_switched_on(server, tmp_path):
+    folder = published.write(tmp_path / "network", "qwen3")
+    (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
+    published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"])
+    server.add("inclusionAI/LLaDA-MoE-7B-A1B-Base", folder)
+    refused(r"runs only with the Python code .*trust_remote_code on and a revision",
+            "inclusionAI/LLaDA-MoE-7B-A1B-Base")  # fmt: skip
+    assert not [a for a in server.asked if a.endswith((".py", ".safetensors"))]
+    offer = download.look_up("inclusionAI/LLaDA-MoE-7B-A1B-Base", trust_remote_code=bool(server))
+    assert "modeling_lladamoe.py" in offer.files
+
+
+def test_code_from_a_third_place_is_refused(server, tmp_path):
+    folder = published.write(tmp_path / "network", "qwen3")
+    published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"],
+                     auto_map={"AutoModel": "else/where--modeling.Model"})  # fmt: skip
+    server.add("some/lladamoe", folder)
+    refused(r"takes its code from another repository \(else/where--modeling\.Model\)",
+            "some/lladamoe", trust_remote_code=bool(server))  # fmt: skip
+
+
+def test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code(bert, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    name = "google-bert/bert-base-uncased"
+    refused(
+        r"on this public page some/model cannot be loaded; it allows .*bert", "some/model", COMMIT
+    )
+    for revision in (None, "main", COMMIT[:12], COMMIT.upper()):
+        refused(r"a revision must be a commit of 40 hexadecimal digits", name, revision)
+    refused(r"no code from the hub is run", name, COMMIT, trust_remote_code=bool(bert))
+    assert not bert.asked
+    assert lab.load(name, COMMIT).card.revision == COMMIT
+
+
+def test_the_allowed_ids_need_no_code_and_are_small():
+    assert "google-bert/bert-base-uncased" in families.ALLOWED
+    for family in families.FAMILIES:
+        if set(family.ids) & families.ALLOWED:
+            assert family.adapter in ("causal", "masked", "dit")
+    assert not [name for name in families.ALLOWED if "7B" in name or "8B" in name]
+
+
+def test_eight_bits_need_their_package(server, monkeypatch):
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
+    refused(r"eight_bit needs the package bitsandbytes, which is not installed; install it",
+            "some/model", eight_bit=True)  # fmt: skip
+    assert not server.asked
+
+
+@pytest.mark.parametrize("kind", ["LLaDA2.0-mini", "diffusion-gemma"])
+def test_eight_bits_that_miss_the_experts_are_refused(kind, server, tmp_path, monkeypatch):
+    server.add(f"some/{kind}", published.write(tmp_path / "network", kind))
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: name)
+    refused(rf"eight_bit does not reach the experts of some/{kind}", f"some/{kind}", eight_bit=True)
+    assert not server.fetched(".safetensors")
+
+
+def test_free_memory_heeds_a_containers_limit(tmp_path, monkeypatch):
+    whole = download.free_memory()
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    monkeypatch.setattr(download, "Path", lambda place: tmp_path)
+    assert download.free_memory() == 2_000_000 < whole
+    (tmp_path / "memory.max").write_text("max\n")
+    assert download.free_memory() > 2_000_000
+
+
+def test_what_ships_asks_no_hub(server):
+    assert {lab.load(name).card.name for name in ("capitals", "sudoku4")} == {"capitals", "sudoku4"}
+    assert not server.asked

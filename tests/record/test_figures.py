@@ -1,0 +1,164 @@
+"""What the figures show, tested on their infos; what they look like, on the figure's own fields."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lab.record import figure_data
+from lab.record.figure_data import KINDS, confidence_info, order_info
+from lab.record.figures import plot_confidence, plot_order
+from tests.kit.trajectories import make
+
+
+def busy():
+    """Two blocks of two after a prompt of one: an edit, a remask, and a token after the EOS."""
+    return make(
+        ["a_____", "ab_c__", "ad_c__", "ad____", "adac__", "adac$b"],
+        prompt=1,
+        start=[1, 1, 1, 1, 4],
+        stop=[4, 4, 4, 4, 6],
+        block=[0, 0, 0, 0, 1],
+    )
+
+
+def test_heatmap_is_blank_where_no_token_stands_and_after_the_eos():
+    (panel,) = confidence_info([busy()]).panels
+    shown = ["".join("x."[int(blank)] for blank in line) for line in np.isnan(panel.confidence)]
+    assert shown == ["x.x..", "x.x..", "x....", "xxx..", "xxxx."]
+    assert panel.confidence.dtype == np.float32
+    assert panel.confidence[0, 0] == np.float32(0.101) and panel.confidence[4, 3] == np.float32(
+        0.504
+    )
+    assert panel.position.tolist() == [0, 1, 2, 3, 4] and panel.step.tolist() == [1, 2, 3, 4, 5]
+    assert panel.borders == [3]
+
+
+def test_heatmap_tells_token_and_state_of_each_cell():
+    (panel,) = confidence_info([busy()]).panels
+    assert panel.text[0] == ["␣b · committed", "", "␣c · committed", "", ""]
+    assert panel.text[1][0] == "␣d · edited" and panel.text[4][3] == "&lt;end&gt; · committed"
+
+
+def test_noise_has_a_confidence_and_says_that_it_is_noise():
+    run = make(["abc", "dbc"], ["d--"], corruption="uniform", mask_id=None)
+    (panel,) = confidence_info([run]).panels
+    assert panel.text == [["␣d · committed", "␣b · noise", "␣c · noise"]]
+    assert not np.isnan(panel.confidence).any()
+
+
+def test_large_heatmaps_go_without_text(monkeypatch):
+    monkeypatch.setattr(figure_data, "HOVER_CELLS", 24)
+    (panel,) = confidence_info([busy()]).panels
+    assert panel.text is None
+    trace = plot_confidence(confidence_info([busy()])).data[0]
+    assert trace.text is None and "%{text}" not in trace.hovertemplate
+
+
+def test_order_names_the_step_and_the_way_of_each_final_token():
+    (panel,) = order_info([busy()]).panels
+    assert panel.position.tolist() == [0, 1, 2, 3]
+    assert panel.step.tolist() == [2, 4, 4, 5]
+    assert panel.kind == ["edited", "committed", "remasked before", "committed"]
+    assert panel.confidence.tolist() == np.float32([0.201, 0.402, 0.403, 0.504]).tolist()
+    assert panel.text == ["␣d", "␣a", "␣c", "&lt;end&gt;"]
+    assert (panel.length, panel.steps, panel.borders) == (5, 5, [3])
+
+
+def test_order_of_a_prior_that_no_step_touched_is_step_0():
+    run = make(["ab", "cb"], ["c-"], corruption="uniform", mask_id=None)
+    (panel,) = order_info([run]).panels
+    assert panel.step.tolist() == [1, 0] and panel.kind == ["committed", "noise"]
+    assert np.isnan(panel.confidence).tolist() == [False, True]
+
+
+def test_borders_are_where_blocks_begin_and_where_the_last_reached_ends():
+    assert confidence_info([make(["____", "abcd"])]).panels[0].borders == []
+    early = make(["______", "ab____"], start=[0], stop=[2])
+    assert confidence_info([early]).panels[0].borders == [2]
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("<img src=x onerror=alert(1)>", "&lt;img␣src=x␣onerror=alert"),
+        ("\u202eabc\ud800\0\n", r"\u202eabc\ud800\x00⏎"),
+        ("", "(empty)"),
+        ("\U0001f9ea'", "\U0001f9ea&#x27;"),
+        ("\u200b", r"\u200b"),
+    ],
+    ids=ascii,
+)
+def test_hostile_tokens_are_shown_and_do_nothing(text, wanted):
+    run = make(["_", "a"], pieces={0: text}, model=text)
+    assert order_info([run]).panels[0].text == [wanted]
+    figure = plot_order(order_info([run]))
+    figure.to_json().encode("utf-8")
+    assert "<img" not in figure.to_json()
+
+
+def test_panels_share_one_fixed_scale_and_steps_run_down():
+    runs = [busy(), make(["__", "ab"], sampler="llada2", row=2)]
+    for figure in (plot_confidence(confidence_info(runs)), plot_order(order_info(runs))):
+        layout = figure.layout
+        assert (layout.coloraxis.cmin, layout.coloraxis.cmax) == (0, 1)
+        assert layout.title.text is None and len(layout.template.to_plotly_json()) == 1
+        assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert layout.font.color == "#888"
+        for axis in (layout.yaxis, layout.yaxis2):
+            assert axis.range[0] > axis.range[1]
+        assert [title.text for title in layout.annotations] == [
+            "mdlm on capitals/table",
+            "llada2 on capitals/table · row 2",
+        ]
+        assert [(shape.x0, shape.xref) for shape in layout.shapes] == [(2.5, "x")]
+
+
+def test_heatmap_draws_the_info_as_it_is():
+    info = confidence_info([busy()])
+    (trace,) = plot_confidence(info).data
+    assert trace.z is info.panels[0].confidence or np.array_equal(
+        trace.z, info.panels[0].confidence, equal_nan=True
+    )
+    assert (
+        trace.z.dtype == np.float32
+        and trace.coloraxis == "coloraxis"
+        and trace.hoverongaps is False
+    )
+    assert trace.x.tolist() == [0, 1, 2, 3, 4] and trace.y.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_order_marks_every_kind_by_its_shape_and_names_it_once():
+    runs = [busy(), busy(), make(["ab", "cb"], ["c-"], corruption="uniform", mask_id=None)]
+    figure = plot_order(order_info(runs))
+    named = [trace.name for trace in figure.data if trace.showlegend]
+    assert sorted(named) == sorted(KINDS)
+    shape = {trace.name: trace.marker.symbol for trace in figure.data}
+    assert len(set(shape.values())) == len(KINDS)
+    edited = next(trace for trace in figure.data if trace.name == "edited")
+    assert (edited.x.tolist(), edited.y.tolist(), edited.text) == ([0], [2], ("␣d",))
+
+
+@pytest.mark.parametrize("columns, places", [(1, (3, 1)), (2, (2, 2)), (4, (1, 3))])
+def test_panels_lie_in_as_many_columns_as_asked(columns, places):
+    figure = plot_confidence(confidence_info([busy()] * 3), columns)
+    lefts = {round(figure.layout[f"xaxis{n}"].domain[0], 3) for n in ("", 2, 3)}
+    tops = {round(figure.layout[f"yaxis{n}"].domain[1], 3) for n in ("", 2, 3)}
+    assert (len(tops), len(lefts)) == places
+    assert [trace.yaxis for trace in figure.data] == ["y", "y2", "y3"]
+    with pytest.raises(ValueError, match="columns must be 1 or more, got 0"):
+        plot_order(order_info([]), 0)
+
+
+def test_nothing_to_show_is_an_empty_figure():
+    for figure in (plot_confidence(confidence_info([])), plot_order(order_info([]))):
+        assert not figure.data and not figure.layout.xaxis.visible
+    for run in (
+        make(["a__"], prompt=1),
+        make(["ab"], prompt=2),
+        replace(busy(), writable=[False] * 6),
+    ):
+        json.loads(plot_confidence(confidence_info([run])).to_json())
+        json.loads(plot_order(order_info([run])).to_json())
+    assert order_info([make(["a__"], prompt=1)]).panels[0].kind == []

@@ -1,0 +1,274 @@
+"""The ground: noise by counters, draws by inverse CDF, filters, ranks, shares."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import chisquare, kstest
+
+from samplers import noise as noises
+from samplers.canvas import write
+from samplers.draw import draw, probability, token_weights
+from samplers.kernels import share, top_k
+from samplers.noise import Noise, _below, choose, inverse_cdf
+
+torch.set_num_threads(1)
+EVERY = torch.ones(1, 50_000, dtype=torch.bool)
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_noise_is_uniform_in_the_open_interval():
+    for seed in (0, 1, 2**63 - 1):
+        u = Noise(seed, [0]).uniform(EVERY)
+        assert u.dtype == torch.float64 and u.min() > 0 and u.max() < 1
+        assert kstest(u[0], "uniform").pvalue > 1e-4
+        lagged = torch.corrcoef(torch.stack([u[0, :-1], u[0, 1:]]))[0, 1]
+        assert abs(lagged) < 0.02 and len(u.unique()) == u.numel()
+
+
+@pytest.mark.parametrize("bits", [0, -1])
+def test_noise_reaches_neither_end_whatever_its_bits(bits, monkeypatch):
+    noise = Noise(0, [0])
+    noise.uniform(EVERY[:, :1])
+    monkeypatch.setattr(noises, "_mix", lambda z: torch.full_like(z, bits))
+    u = float(noise.uniform(EVERY[:, :1]))
+    assert 0 < u < 1 and min(u, 1 - u) < 1e-15
+
+
+def test_a_row_s_noise_depends_on_no_neighbour():
+    where = random(100, 7) > 0
+    batch = Noise(3, range(100))
+    together = torch.stack([batch.uniform(where) for _ in range(4)])
+    for row in (0, 1, 57, 99):
+        alone = Noise(3, [row])
+        for turn in range(4):
+            assert torch.equal(alone.uniform(where[row : row + 1])[0], together[turn, row])
+
+
+def test_a_row_that_waits_goes_on_where_it_stopped():
+    noise, steady = Noise(0, [0, 1]), Noise(0, [0, 1])
+    first = noise.uniform(torch.tensor([True, False]))
+    second = noise.uniform(torch.tensor([True, True]))
+    plain = [steady.uniform(torch.tensor([True, True])) for _ in range(2)]
+    assert first[0] == plain[0][0] and second[0] == plain[1][0] and second[1] == plain[0][1]
+    assert first[1] == 0.5
+
+
+def test_seeds_rows_and_purposes_are_streams_apart():
+    streams = [
+        Noise(seed, [row]).uniform(EVERY[:, :500], purpose)[0]
+        for seed in (0, 1, 2) for row in (0, 1, 2) for purpose in ("draw", "time", "position")
+    ]  # fmt: skip
+    assert len(torch.cat(streams).unique()) == len(streams) * 500
+    correlation = torch.corrcoef(torch.stack(streams)) - torch.eye(len(streams))
+    assert correlation.abs().max() < 0.25
+
+
+def test_drawing_for_one_purpose_moves_no_other():
+    busy, calm = Noise(4, [0]), Noise(4, [0])
+    busy.uniform(EVERY[:, :9], "position")
+    assert torch.equal(busy.uniform(EVERY[:, :5]), calm.uniform(EVERY[:, :5]))
+
+
+def test_noise_of_no_cells_moves_nothing():
+    noise = Noise(0, [0, 1])
+    assert noise.uniform(torch.zeros(2, 0, dtype=torch.bool)).shape == (2, 0)
+    noise.uniform(torch.zeros(2, 5, dtype=torch.bool))
+    assert torch.equal(noise.uniform(EVERY[:, :2].view(2, 1)),
+                       Noise(0, [0, 1]).uniform(EVERY[:, :2].view(2, 1)))  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "count"), [(50, 200_000), (157_184, 1_500)])
+def test_draws_follow_the_softmax(size, count):
+    p = (2 * random(size)).softmax(-1)
+    rows = p.expand(min(count, 5_000_000 // size), -1)
+    u = Noise(0, [0]).uniform(torch.ones(1, count, dtype=torch.bool))[0]
+    drawn = torch.cat([inverse_cdf(rows[: len(some)], some) for some in u.split(len(rows))])
+    order = p.double().argsort(descending=True)
+    bins = torch.empty(size, dtype=torch.int64)
+    bins[order] = (p.double()[order].cumsum(0) * 40).long().clamp(max=39)  # about equal mass
+    expected = torch.zeros(40).double().index_add_(0, bins, p.double()) * count
+    seen = bins[drawn].bincount(minlength=40).double()
+    used = expected > 5
+    assert used.sum() >= 8
+    expected = expected[used] * seen[used].sum() / expected[used].sum()
+    assert chisquare(seen[used], expected).pvalue > 1e-4
+
+
+def test_tokens_of_weight_zero_are_never_drawn():
+    weights = torch.zeros(1, 1000)
+    weights[0, ::7] = 1.0
+    for u in (1e-16, 0.5, 1 - 1e-16, *torch.linspace(0, 1, 300).tolist()[1:-1]):
+        assert inverse_cdf(weights, torch.tensor([u], dtype=torch.float64)) % 7 == 0
+    lone = torch.zeros(1, 999)
+    lone[0, 998] = 1e-30
+    assert inverse_cdf(lone, torch.tensor([0.5]).double()) == 998
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 1000])
+def test_the_ends_of_u_give_the_first_and_the_last_token(size):
+    weights = torch.full((3, size), 1 / size)
+    ends = torch.tensor([0.0, math.ulp(0.0), math.nextafter(1.0, 0.0)], dtype=torch.float64)
+    assert inverse_cdf(weights, ends).tolist() == [0, 0, size - 1]
+    if size > 2:
+        weights[:, 0] = weights[:, -1] = 0
+        assert inverse_cdf(weights, ends).tolist() == [1, 1, size - 2]
+
+
+def test_every_cell_of_an_all_equal_row_gets_its_share_of_u():
+    middle = (torch.arange(1000).double() + 0.5) / 1000
+    assert inverse_cdf(torch.ones(1000, 1000), middle).tolist() == list(range(1000))
+
+
+def test_one_hot_weights_are_certain():
+    weights = torch.eye(300)
+    for u in (1e-300, 0.3, math.nextafter(1.0, 0.0)):
+        drawn = inverse_cdf(weights, torch.full((300,), u, dtype=torch.float64))
+        assert drawn.tolist() == list(range(300))
+
+
+def test_the_scale_of_the_weights_does_not_matter():
+    weights, u = random(40, 700).exp(), Noise(0, [0]).uniform(EVERY[:, :40])[0]
+    for scale in (1e-20, 3.0, 1e20):
+        assert torch.equal(inverse_cdf(weights, u), inverse_cdf(weights * scale, u))
+
+
+def test_a_tail_beyond_float32_is_drawn():
+    # 1 + 1e-9 is 1 in float32: its sums would give the last token no room at all.
+    weights = torch.tensor([[1.0, 1e-9]])
+    assert inverse_cdf(weights, torch.tensor([1 - 1e-10], dtype=torch.float64)) == 1
+
+
+@pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
+def test_weights_that_are_all_zero_or_not_finite_are_an_error(bad):
+    weights = torch.ones(3, 20)
+    weights[1] = bad
+    with pytest.raises(ValueError, match="all zero or not finite"):
+        inverse_cdf(weights, torch.full((3,), 0.5).double())
+    assert inverse_cdf(weights[:0], torch.zeros(0)).shape == (0,)
+
+
+def test_below_is_the_next_smaller_number():
+    assert _below(torch.tensor(1.0).double()) == math.nextafter(1.0, 0.0)
+
+
+@pytest.mark.parametrize("stay", [0.0, 0.3, 0.999])
+def test_what_opens_opens_by_chance_and_is_drawn_by_its_weights(stay):
+    weights, rows = torch.tensor([0.0, 0.5, 0.2, 0.3]), 200_000
+    where, asked = torch.ones(rows, 2, dtype=torch.bool), []
+    where[:, 1] = False
+
+    def weigh(logits):
+        asked.append(len(logits))
+        return logits.exp() * 7  # any scale
+
+    logits = weights.log().expand(rows, 2, -1)
+    ids = Noise(3, range(rows)).reveal(logits, where, weigh, stay)
+    assert (ids[:, 1] == -1).all() and asked == [int((ids >= 0).sum())]
+    found = torch.bincount(ids[:, 0] + 1, minlength=5) / rows
+    wanted = torch.tensor([stay, *((1 - stay) * weights).tolist()])
+    assert found[1] == 0 and (found - wanted).abs().max() < 4 * 0.5 / rows**0.5
+
+
+def test_all_that_stays_draws_nothing():
+    where = torch.ones(2, 3, dtype=torch.bool)
+    assert (Noise(3, range(2)).reveal(torch.zeros(2, 3, 5), where, torch.exp, 1.0) == -1).all()
+
+
+def test_temperature_zero_and_one_in_a_million_are_greedy():
+    logits = random(30, 500)
+    for temperature in (0.0, 1e-6):
+        weights = token_weights(logits, temperature)
+        assert torch.equal(weights.argmax(-1), logits.argmax(-1))
+        assert (weights.amax(-1) == 1).all() and torch.isfinite(weights).all()
+
+
+def test_temperature_tempers():
+    logits = random(4, 9)
+    for temperature in (0.3, 1.0, 2.0):
+        torch.testing.assert_close(
+            token_weights(logits, temperature), (logits / temperature).softmax(-1)
+        )
+
+
+def test_top_k_keeps_k_and_more_than_the_vocabulary_keeps_all():
+    logits = random(5, 40)
+    assert ((token_weights(logits, top_k=3) > 0).sum(-1) == 3).all()
+    for k in (40, 41, 200_000):
+        assert torch.equal(token_weights(logits, top_k=k), token_weights(logits))
+
+
+@pytest.mark.parametrize("rule", ["keep_crossing", "drop_crossing"])
+def test_top_p_of_zero_keeps_one_token_and_of_one_keeps_all(rule):
+    logits = random(5, 400)
+    for top_p in (0.0, 1e-9):
+        weights = token_weights(logits, top_p=top_p, nucleus_rule=rule)
+        assert ((weights > 0).sum(-1) == 1).all()
+        assert torch.equal(weights.argmax(-1), logits.argmax(-1))
+    assert torch.equal(token_weights(logits, top_p=1.0, nucleus_rule=rule), token_weights(logits))
+
+
+def test_the_two_nucleus_rules_differ_in_the_token_that_crosses():
+    logits = torch.tensor([[0.1, 0.5, 0.4]]).log()
+    keep = token_weights(logits, top_p=0.8, nucleus_rule="keep_crossing")
+    drop = token_weights(logits, top_p=0.8, nucleus_rule="drop_crossing")
+    torch.testing.assert_close(keep, torch.tensor([[0, 5 / 9, 4 / 9]]))
+    torch.testing.assert_close(drop, torch.tensor([[0.0, 1.0, 0.0]]))
+
+
+def test_a_nucleus_wider_than_256_tokens_is_found_too():
+    logits = torch.zeros(2, 5000)
+    kept = (token_weights(logits, top_p=0.5) > 0).sum(-1)
+    assert ((kept >= 2500) & (kept <= 2501)).all()
+
+
+def test_banned_tokens_stay_banned_through_every_filter():
+    logits = random(3, 60)
+    logits[:, ::2] = -torch.inf
+    for filters in ({}, {"top_k": 50}, {"top_p": 0.999}, {"temperature": 2.0}, {"temperature": 0}):
+        assert (token_weights(logits, **filters)[:, ::2] == 0).all()
+
+
+def test_a_draw_is_judged_at_temperature_1_unfiltered():
+    logits, where = random(2, 6, 30), random(2, 6, seed=1) > 0
+    for filters in ({"temperature": 0.0}, {"temperature": 0.3, "top_k": 1}, {"top_p": 0.1}):
+        ids, p = draw(logits, where, Noise(0, [0, 1]), **filters)
+        assert (ids[~where] == -1).all() and (p[~where] == 0).all()
+        wanted = logits.double().softmax(-1).gather(-1, ids.clamp(min=0)[..., None])[..., 0]
+        torch.testing.assert_close(p[where], wanted[where], atol=1e-6, rtol=1e-5)
+    assert torch.equal(probability(logits, ids, where), p)
+
+
+def test_top_k_marks_the_best_and_never_minus_infinity():
+    score = torch.tensor([[0.1, -torch.inf, 0.9, 0.5], [-torch.inf] * 4, [1.0, 1.0, 1.0, 1.0]])
+    assert top_k(score, 2).int().tolist() == [[0, 0, 1, 1], [0] * 4, [1, 1, 0, 0]]
+    assert top_k(score, torch.tensor([9, 9, 0])).sum(-1).tolist() == [3, 0, 0]
+
+
+def test_shares_add_up_and_no_step_takes_nothing_while_some_are_left():
+    for count in range(0, 40):
+        for steps in (1, 2, 3, 8, 32, 50):
+            taken = [int(share(torch.tensor([count]), steps, i)) for i in range(steps)]
+            assert sum(taken) == count and taken == sorted(taken, reverse=True)
+            assert all(n > 0 for n in taken[: min(count, steps)])
+            assert max(taken) - min(taken[: max(1, min(count, steps))]) <= 1
+
+
+def test_write_leaves_the_old_canvas_alone():
+    x = torch.zeros(2, 5, dtype=torch.int64)
+    new = write(x, slice(1, 3), torch.tensor([[True, False]] * 2), torch.full((2, 2), 7))
+    assert not x.any() and new.tolist() == [[0, 7, 0, 0, 0]] * 2
+
+
+def test_choose_takes_every_set_of_places_equally_often():
+    where = torch.tensor([[True, True, False, True, True]]).expand(6000, -1)
+    marked = choose(where, torch.full((6000,), 2), Noise(0, range(6000)))
+    assert (marked.sum(-1) == 2).all() and not (marked & ~where).any()
+    kinds = (marked * torch.tensor([1, 2, 4, 8, 16])).sum(-1)
+    seen = kinds.unique(return_counts=True)[1]
+    assert len(seen) == 6 and chisquare(seen).pvalue > 1e-4
+    more = choose(where[:3], torch.tensor([0, 4, 99]), Noise(0, range(3)))
+    assert more.sum(-1).tolist() == [0, 4, 4]
