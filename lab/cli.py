@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="what samplers cost beside their model's calls")
     bench.add_argument("--repeats", type=_number, default=5, help="how often each side is timed")
     bench.set_defaults(command=_bench)
-    listing = commands.add_parser("samplers", help="list samplers, their laws and parameters")
+    listing = commands.add_parser("samplers", help="list samplers, their guarantees and parameters")
     listing.set_defaults(command=_samplers)
     for name in ("train", "evaluate"):
         commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
@@ -204,6 +204,6 @@ def _show(run: Run) -> None:
 
 def _samplers(options: argparse.Namespace) -> None:
     for sampler in samplers.SAMPLERS.values():
-        print(f"{sampler.name}: {sampler.title}, {sampler.paper}, law {sampler.guarantee}")
+        print(f"{sampler.name}: {sampler.title}, {sampler.paper}, guarantee {sampler.guarantee}")
         for param in sampler.params:
             print(f"  --{param.name.replace('_', '-')} = {param.default!r}: {param.rule()}")

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from . import schedules
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw
 from .noise import Noise, choose
 
 
@@ -42,15 +41,15 @@ def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
 def in_order(
     denoise: Denoiser,
     canvas: Canvas,
-    noise: Noise,
     score: Callable[[Tensor], Tensor],
+    sample: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     steps: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    nucleus_rule: str,
     eos_early_stop: bool,
 ) -> Iterator[Step]:
+    """Fill this step's share of the canvas, the positions of highest `score` [B, W] first.
+
+    `sample(logits, masked)` draws a token at each masked position; the score sees logits alone.
+    """
     x = canvas.tokens
     for window in canvas.blocks():
         count = canvas.masked(x, window).sum(-1)
@@ -59,7 +58,7 @@ def in_order(
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=window, rows=rows)
-            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            predicted, _ = sample(logits, masked)
             ranked = score(logits).where(masked, -torch.inf)
             x = write(x, window, top_k(ranked, share(count, steps, step)), predicted)
             yield Step(x, window, predicted, ranked.where(masked, torch.nan))

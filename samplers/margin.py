@@ -5,10 +5,12 @@ an order is exactly unbiased, by the chain rule.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from torch import Tensor
 
 from .canvas import Canvas, Denoiser, Step
+from .draw import draw
 from .kernels import in_order
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
@@ -43,5 +45,12 @@ def margin(
         best = logits.double().softmax(-1).topk(min(2, logits.shape[-1]), dim=-1).values
         return best[..., 0] - best[..., -1]
 
-    return in_order(denoise, canvas, noise, score, steps, temperature, top_k, top_p,
-                     nucleus_rule, eos_early_stop)  # fmt: skip
+    sample = partial(
+        draw,
+        noise=noise,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        nucleus_rule=nucleus_rule,
+    )
+    return in_order(denoise, canvas, score, sample, steps, eos_early_stop)

@@ -5,10 +5,12 @@ probability of the most likely token, whichever is then drawn.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from torch import Tensor
 
 from .canvas import Canvas, Denoiser, Step
+from .draw import draw
 from .kernels import in_order
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
@@ -43,5 +45,12 @@ def max_prob(
     def score(logits: Tensor) -> Tensor:
         return logits.double().softmax(-1).amax(-1)
 
-    return in_order(denoise, canvas, noise, score, steps, temperature, top_k, top_p,
-                     nucleus_rule, eos_early_stop)  # fmt: skip
+    sample = partial(
+        draw,
+        noise=noise,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        nucleus_rule=nucleus_rule,
+    )
+    return in_order(denoise, canvas, score, sample, steps, eos_early_stop)

@@ -10,7 +10,7 @@ const makeFilm = () => {
     state: Uint8Array.from(value.start.state),
     written: new Int32Array(value.columns).fill(-1),
     confidence: new Float32Array(value.columns).fill(NaN),
-    calls: 0, seconds: 0, window: [0, 0], guess: [], entropy: [], top: [],
+    calls: 0, seconds: 0, window: [0, 0], predicted: [], entropy: [], top: [],
   });
   const next = (before, change) => ({
     tokens: set(before.tokens.slice(), change.tokens),
@@ -18,7 +18,7 @@ const makeFilm = () => {
     written: set(before.written.slice(), change.written),
     confidence: set(before.confidence.slice(), change.confidence.map(x => (x === null ? NaN : x))),
     calls: change.calls, seconds: change.seconds, window: change.window,
-    guess: change.guess, entropy: change.entropy, top: change.top,
+    predicted: change.predicted, entropy: change.entropy, top: change.top,
   });
   let run = null;
   return {
@@ -40,15 +40,15 @@ const makeFilm = () => {
       const frame = frames[k], at = position - frame.window[0];
       if (k === 0 || at < 0 || position >= frame.window[1]) return null;
       const top = frame.top[at] || [];
-      const guess = frame.guess[at] ?? -1;
+      const predicted = frame.predicted[at] ?? -1;
       const entropy = frame.entropy[at] ?? null;
-      return { guess: guess >= 0 ? guess : (top[0] ?? -1), top, entropy };
+      return { predicted: predicted >= 0 ? predicted : (top[0] ?? -1), top, entropy };
     },
-    // The newest call at or before step k that looked at a position, for the draft of a hole.
+    // The newest call at or before step k that looked at a position, for the draft of a masked position.
     draft(k, position) {
       for (let j = k; j > 0 && j > k - 64; j--) {
         const seen = this.seen(j, position);
-        if (seen && seen.guess >= 0) return seen.guess;
+        if (seen && seen.predicted >= 0) return seen.predicted;
       }
       return -1;
     },

@@ -44,8 +44,8 @@ const cellOf = (value, film, k, position, options) => {
 const describe = cell => {
   const what = { mask: 'still masked', remasked: 'masked again', after_eos: 'after the end' };
   const state = what[cell.name] || cell.name + (cell.now ? ' now' : '');
-  const sure = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
-  return `${cell.text}, ${state}${sure}`;
+  const confidence = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
+  return `${cell.text}, ${state}${confidence}`;
 };
 
 const drawGrid = (grid, value, film, k, options, selected) => {
@@ -68,7 +68,7 @@ const drawGrid = (grid, value, film, k, options, selected) => {
     const tint = Number.isNaN(cell.confidence) ? '0' : cell.confidence.toFixed(2);
     if (span.dataset.tint !== tint) {
       span.dataset.tint = tint;
-      span.style.setProperty('--sure', tint);
+      span.style.setProperty('--confidence', tint);
     }
     span.setAttribute('aria-label', `position ${position}: ${describe(cell)}`);
     span.setAttribute('aria-selected', String(position === selected));

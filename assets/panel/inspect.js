@@ -1,4 +1,4 @@
-// What is known of one position: its token, the five likeliest, and what it held over the steps.
+// What is known of one position: its token, the five most likely, and what it held over the steps.
 const node = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -29,8 +29,8 @@ const sparkline = (film, k, position) => {
   const last = Math.max(film.last(), 1);
   const points = [];
   for (let j = 1; j <= k; j++) {
-    const sure = film.frames[j].confidence[position];
-    if (!Number.isNaN(sure)) points.push([j / last * width, (1 - sure) * (height - 2) + 1]);
+    const confidence = film.frames[j].confidence[position];
+    if (!Number.isNaN(confidence)) points.push([j / last * width, (1 - confidence) * (height - 2) + 1]);
   }
   const line = document.createElementNS(space, 'polyline');
   line.setAttribute('points', points.map(p => p.map(x => x.toFixed(1)).join(',')).join(' '));
@@ -73,7 +73,7 @@ const drawInspect = (box, value, film, k, position, options) => {
       );
       list.appendChild(item);
     }
-    box.append(node('p', 'facts', `likeliest at step ${look}`), list);
+    box.append(node('p', 'facts', `most likely at step ${look}`), list);
   }
   const past = node('p', 'history');
   past.append(sparkline(film, k, position));

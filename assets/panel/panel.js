@@ -145,7 +145,7 @@ listen('lab:chosen', panels => {
   const sampler = panels[props.number - 1];
   const head = { run: `idle ${sampler?.name}`, steps: [], columns: 0, pieces: {} };
   props.value = sampler ? { ...head, kind: 'idle', title: sampler.title, message: 'Press Run.',
-    subtitle: `${sampler.paper} · law: ${sampler.law}` } : { ...head, kind: 'empty' };
+    subtitle: `${sampler.paper} · ${sampler.guarantee}` } : { ...head, kind: 'empty' };
   update();
 });
 

@@ -77,7 +77,7 @@ const drawPanel = index => {
   details.open = opened.has(index);
   details.addEventListener('toggle', () => opened[details.open ? 'add' : 'delete'](index));
   const summary = make('summary');
-  details.append(summary, make('p', 'about', `${sampler.help} ${sampler.paper}, ${sampler.law}.`));
+  details.append(summary, make('p', 'about', `${sampler.help} ${sampler.paper}, ${sampler.guarantee}.`));
   const presets = Object.keys(sampler.presets);
   if (presets.length) {
     const line = make('div', 'row choice');

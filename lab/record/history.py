@@ -24,7 +24,7 @@ def follow(tokens: ndarray, predicted: ndarray, writable: ndarray, card: dict[st
 
     Under absorbing corruption every written token was chosen by the sampler. Under hybrid and
     uniform corruption one that is not the step's prediction (-1 included) was placed by the
-    corruption: `noise`, until a step predictions or writes a token there. Noise is to those
+    corruption: `noise`, until a step predicts or writes a token there. Noise is to those
     processes what a mask is to absorbing: a choice made over it is a commit, and an EOS is not
     settled while noise stands before it, the last line excepted, which follows Canvas.finished as
     `output` does.

@@ -151,7 +151,7 @@ def idle(panel: dict[str, Any] | None) -> dict[str, Any]:
     sampler = get(panel["sampler"])
     return {
         "kind": "idle", "run": f"idle {sampler.name}", "title": sampler.title,
-        "subtitle": f"{sampler.paper} · law: {sampler.guarantee}", "message": "Press Run.",
+        "subtitle": f"{sampler.paper} · {sampler.guarantee}", "message": "Press Run.",
         "steps": [], "columns": 0, "pieces": {},
     }  # fmt: skip
 

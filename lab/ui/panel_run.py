@@ -118,7 +118,7 @@ class Lane:
         if self.run is None:
             return ""
         plan = self.run.plan
-        return f"{plan.model.card.name} · law: {plan.sampler.guarantee}"
+        return f"{plan.model.card.name} · {plan.sampler.guarantee}"
 
     def _fail(self, error: Exception) -> None:
         self.kind, self.message = "error", explain(error)

@@ -159,7 +159,7 @@ def test_any_settings_together_keep_every_law(sampler, kind, number):
 def test_defaults_are_within_their_own_limits(sampler):
     made = samplers.get(sampler)
     assert made.bind() == {param.name: param.default for param in made.params}
-    assert made.help and made.paper and made.title and made.law
+    assert made.help and made.paper and made.title and made.guarantee
     for param in made.params:
         assert param.help.endswith(".") and len(param.help) < 200
 

@@ -17,7 +17,7 @@ END_CHECKPOINTS = "<!-- end of checkpoints -->"
 def table() -> str:
     """One line a sampler, in the order in which the app shows them."""
     lines = [
-        "| name | what it does | law | runs on | parameters and defaults | presets |",
+        "| name | what it does | guarantee | runs on | parameters and defaults | presets |",
         "|---|---|---|---|---|---|",
         *map(_line, SAMPLERS.values()),
     ]
@@ -34,7 +34,7 @@ def _line(sampler: Sampler) -> str:
     runs += "; a draft model" if needs.draft else ""
     params = ", ".join(f"`{param.name}={param.default!r}`" for param in sampler.params)
     presets = ", ".join(f"`{name}`" for name in sampler.presets)
-    cells = f"`{sampler.name}`", f"{link}. {first}", sampler.law, runs, params, presets
+    cells = f"`{sampler.name}`", f"{link}. {first}", sampler.guarantee, runs, params, presets
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

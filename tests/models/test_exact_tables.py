@@ -5,13 +5,13 @@ from itertools import product
 
 import pytest
 import torch
-from tests.kit.replay import canvas_of
 
 import samplers
 from lab.models.exact.shipped import SHIPPED
 from lab.tasks import checks, tables
 from samplers.canvas import Canvas
 from samplers.noise import Noise
+from tests.kit.replay import canvas_of
 
 MODELS = {name: make() for name, make in SHIPPED.items()}
 

@@ -63,7 +63,7 @@ def test_a_family_runs_with_its_own_sampler_and_a_row_alone_as_in_a_batch(kind):
 def canvas_logits(model, tokens, visible, window, **more):
     card = model.card
     writable = torch.zeros_like(visible)
-    canvas = samplers.core.Canvas(tokens, writable, visible, card.mask_id)
+    canvas = samplers.canvas.Canvas(tokens, writable, visible, card.mask_id)
     lengths = card.block_lengths
     opened = model.open(canvas, lengths[-1] if lengths else None)
     t = torch.full((len(tokens),), 0.4) if card.time_conditioned else None

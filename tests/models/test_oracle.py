@@ -5,7 +5,8 @@ from itertools import pairwise, product
 import pytest
 import torch
 
-from lab.models.exact import oracle, table
+from lab.models.exact.oracle import oracle
+from lab.models.exact.table import table
 from samplers.canvas import Canvas
 
 torch.set_num_threads(1)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lab.models.exact import oracle, table
+from lab.models.exact.oracle import oracle
+from lab.models.exact.table import table
 
 PI = [0.5, 0.3, 0.2]
 A = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]

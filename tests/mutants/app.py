@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an entry stands on one line
 """The app and what it shows; the tests under tests/browser need a Chromium."""
 
 APP, API = "tests/ui/test_page.py", "tests/ui/test_api.py"

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an entry stands on one line
 """The exact models, the samplers that claim a guarantee, the checkers."""
 
 MDLM = "samplers/mdlm.py"

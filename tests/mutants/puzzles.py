@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an entry stands on one line
 """The puzzles and sums that networks are trained on."""
 
 TEST = "tests/tasks/test_puzzles.py::"

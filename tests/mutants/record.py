@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an entry stands on one line
 """The record of a run, its files, numbers and figures, and what it costs."""
 
 BENCH, T_BENCH = "lab/run/bench.py", "tests/run/test_bench.py"

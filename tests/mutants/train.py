@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an entry stands on one line
 """The trainer, and the judge."""
 
 TRAIN, STARTS = "tests/train/test_train.py::", "tests/train/test_train_starts.py::"

@@ -9,11 +9,11 @@ from itertools import product
 
 import pytest
 import torch
-from tests.kit.replay import canvas_of, exact_law
 
 import samplers
-from lab.models.exact import oracle
+from lab.models.exact.oracle import oracle
 from samplers.noise import Noise
+from tests.kit.replay import canvas_of, exact_law
 
 torch.set_num_threads(1)
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tests.kit.replay import exact_law
-from tests.samplers.test_laws_exact import DATA, HOLES, SEQUENCES, chain, close
 
 import samplers
 from lab import run
 from samplers.canvas import Canvas
 from samplers.noise import Noise
+from tests.kit.replay import exact_law
+from tests.samplers.test_laws_exact import DATA, HOLES, SEQUENCES, chain, close
 
 TEMPERED = {"temperature": 1.0}
 OFFICIAL = samplers.get("remdm").presets["official"]

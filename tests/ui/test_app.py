@@ -198,7 +198,7 @@ def test_bad_input_names_the_field_and_the_rule(changes, words):
 
 
 def test_the_panels_share_one_budget_of_work(monkeypatch):
-    alone = lab.record.start("mdlm", "capitals", "The capital of").plan.work
+    alone = start("mdlm", "capitals", "The capital of").plan.work
     monkeypatch.setattr(limits, "APP_WORK", 2 * alone - 1)
     told = finished(ASKED, [FOUR[1], FOUR[1]])[-1]
     assert [value["kind"] for value in told.values] == ["done", "error"]
@@ -281,7 +281,7 @@ def test_block_borders_are_where_windows_begin():
 )  # fmt: skip
 def test_a_panel_says_where_later_text_is_not_seen(attention, length, told):
     template = "The capital of [MASK] is Paris."
-    run = lab.record.start("llada2", "capitals", template=template, block_length=length)
+    run = start("llada2", "capitals", template=template, block_length=length)
     assert bool(notes(run.plan.canvas, attention)) is told
 
 
