@@ -103,7 +103,7 @@ class Model(ABC):
 
 
 class Opened:
-    """A model opened for one run: the Denoiser that samplers call (see samplers.canvas.Denoiser)."""
+    """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser)."""
 
     def __init__(
         self, model: Model, canvas: Canvas, block_length: int | None = None, caches: bool = True

@@ -31,7 +31,7 @@ def attach() -> None:
 
 
 def samplers() -> list[dict[str, Any]]:
-    """List every sampler: name, title, paper, guarantee, presets and parameters with their limits."""
+    """List every sampler: name, title, paper, guarantee, presets, parameters and their limits."""
     return [describe(sampler) for sampler in SAMPLERS.values()]
 
 

@@ -13,6 +13,7 @@ import pytest
 import lab
 from lab.record import files
 from lab.run import limits
+from lab.run.recorder import start
 from lab.ui import build, slot
 from lab.ui.comparison import press
 from lab.ui.page import asked_for, chosen_from
