@@ -223,7 +223,7 @@ def test_a_causal_folder_without_its_facts_is_an_autoregressive_network(folder):
 
 def test_a_folder_is_opened_once_until_its_files_change(folder, tmp_path):
     model = lab.load(str(folder))
-    assert lab.load(str(folder)) is model and lab.load(f"{folder}/../model") is model
+    assert lab.load(str(folder)) is model and lab.load(f"{folder}/../{folder.name}") is model
     facts = json.loads((folder / "lab.json").read_text())
     (folder / "lab.json").write_text(json.dumps({**facts, "context": 32}))
     fresh = lab.load(str(folder))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
 import lab
+from lab.models.card import read_card
 from lab.models.model import Opened
 from lab.models.transformers.draft_model import Drafted, open_draft_model, target_layers
 from lab.train.draft_model import DraftLearner, dflash
@@ -278,7 +279,7 @@ def test_a_draft_model_without_its_target_or_for_another_is_refused(tmp_path):
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "target_layer_ids": [0, 7]}))
     (other / "lab.json").write_text(json.dumps(facts))
-    lab.adapters.card.read_card.cache_clear()
+    read_card.cache_clear()
     with pytest.raises(ValueError, match=r"was made for another target than target: it listens to"):
         lab.load(str(other))
     (other / "model.safetensors").rename(other / "model.bin")

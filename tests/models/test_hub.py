@@ -141,10 +141,8 @@ def test_a_draft_model_without_its_target_on_the_hub_is_refused_before_it_is_fet
     draft_model = published.write_draft_model(tmp_path / "draft_model", target)
     server.add(PAIR, draft_model)
     refused(r"there is no Qwen/Qwen3-4B on the hub", PAIR)
-    server.add("some/draft model", draft_model)
-    refused(
-        r"some/draft model cannot be opened alone: .*give one of z-lab/Qwen3-4B", "some/draft model"
-    )
+    server.add("some/drafter", draft_model)
+    refused(r"some/drafter cannot be opened alone: .*give one of z-lab/Qwen3-4B", "some/drafter")
     assert not server.fetched(".safetensors")
     published.change(draft_model, dflash_config={"mask_token_id": 0, "target_layer_ids": [0, 7]})
     server.add("Qwen/Qwen3-8B", target)

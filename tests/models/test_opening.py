@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import lab
 from lab.models import attention
 from lab.models.self_test import prove_attention
+from lab.models.transformers import checkpoint
 from lab.run.prompts import encode
 from tests.kit import published, tiny
 from tests.models.test_families import banned, close, manual
@@ -18,7 +19,7 @@ def test_a_draft_model_is_not_opened_alone(tmp_path):
     folder = published.write(tmp_path / "network", "qwen3")
     published.change(folder, architectures=["DFlashDraftModel"])
     with pytest.raises(
-        ValueError, match=r"model cannot be opened alone: .* its target, or give one"
+        ValueError, match=r"network cannot be opened alone: .* its target, or give one"
     ):
         lab.load(str(folder))
 
@@ -81,7 +82,7 @@ def test_layers_of_another_attention_are_refused(tmp_path):
 def test_a_folder_without_tokenizer_or_config_is_refused(tmp_path):
     folder = published.write(tmp_path / "network", "bert")
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ValueError, match=r"model has no tokenizer; put its files"):
+    with pytest.raises(ValueError, match=r"network has no tokenizer; put its files"):
         lab.load(str(folder))
 
 
@@ -106,7 +107,8 @@ def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypat
     model = tiny.changed(tiny.networks()["full-absorbing"], attention=card, block_lengths=(4,))
     honest = attention.allowed
     monkeypatch.setattr(
-        "lab.models.transformers.checkpoint.allowed",
+        checkpoint,
+        "allowed",
         lambda seen, order, block, queries, keys: honest(seen, mask, block, queries, keys),
     )
     with pytest.raises(ValueError, match=rf"{reason}, but its attention is {card}"):
@@ -116,7 +118,8 @@ def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypat
 def test_a_class_that_looks_at_pads_is_found_out(monkeypatch):
     model, honest = tiny.networks()["full-absorbing"], attention.allowed
     monkeypatch.setattr(
-        "lab.models.transformers.checkpoint.allowed",
+        checkpoint,
+        "allowed",
         lambda seen, *others: honest(torch.ones_like(seen), *others),
     )
     with pytest.raises(ValueError, match=r"looks at pads"):
@@ -164,7 +167,7 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
         lab.load(str(folder), trust_remote_code=switch)
     monkeypatch.delenv("SPACE_ID")
     model = lab.load(str(folder), trust_remote_code=switch)
-    assert type(model.function.network).__name__ == "Network" and model.card.attention == "full"
+    assert type(model.function.network).__name__ == "Model" and model.card.attention == "full"
     ids = tiny.prompts([64])[0]
     wanted = banned(model, manual(model.function.network, ids))
     close(model.denoise(torch.tensor([ids])), wanted)

@@ -17,7 +17,7 @@ OPENING = {  # how each kind is asked for the word in "Once upon a ..."
     "edit": ("llada2", {"block_length": 4, "editing_threshold": 0.9}),
     "hybrid": ("hybrid", {"steps": 8, "temperature": 0.1}),
     "ar": ("autoregressive", {"temperature": 0.0}),
-    "draft_model": ("dflash", {"temperature": 0.0}),
+    "draft": ("dflash", {"temperature": 0.0}),
 }
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lab.models.attention import alike
 from lab.models.model import Model, ModelCard, Opened
+from lab.models.transformers.key_value_cache import cache_argument
 from samplers.canvas import Canvas
 
 
@@ -70,9 +71,9 @@ class CanvasModel(Model):
                 cache[key] = past
             place = torch.arange(read.shape[1], read.shape[1] + len(canvas))
             out = self.network(
-                past_key_values=past,
                 decoder_input_ids=tokens[same, canvas].to(self.network.device),
                 decoder_position_ids=place.expand(len(read), -1).to(self.network.device),
+                **cache_argument(self.network, past),
             )
             inside = canvas < window.stop
             answer[same, canvas[inside] - window.start] = out.logits[:, inside].float().cpu()
@@ -82,5 +83,6 @@ class CanvasModel(Model):
         from transformers import DynamicCache
 
         past = DynamicCache(config=self.network.config.get_text_config())
-        self.network.model.encoder(input_ids=ids.to(self.network.device), past_key_values=past)
+        encoder = self.network.model.encoder
+        encoder(input_ids=ids.to(self.network.device), **cache_argument(encoder, past))
         return past

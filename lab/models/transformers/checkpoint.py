@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,8 @@ from torch import Tensor
 from lab.models.attention import additive, allowed, positions
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
 from lab.models.model import LOADING, Model, ModelCard
+from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
 from lab.models.word_tokenizer import WordTokenizer
-
-
-@dataclass
-class PrefixCache:
-    """Keys and values of what is final, left of the window: exact, because attention there never
-    looks right (block_causal, causal). `layers` hold [rows, heads, length, dim] each."""
-
-    length: int = 0
-    rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
-    layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-
-    def select(self, rows: Tensor, start: int) -> list[tuple[Tensor, Tensor]]:
-        """The prefix of these rows, or nothing where it does not hold them or reaches too far."""
-        held = torch.isin(rows, self.rows).all() if self.length else False
-        if not held or self.length > start:
-            self.length, self.layers = 0, []
-            return []
-        if len(rows) == len(self.rows):
-            return self.layers
-        index = torch.searchsorted(self.rows, rows)
-        return [(keys[index], values[index]) for keys, values in self.layers]
 
 
 class Checkpoint(Model):
@@ -108,9 +87,9 @@ class Checkpoint(Model):
             input_ids=tokens[:, past:stop].clamp(max=known - 1).to(device),
             attention_mask=additive(mask).to(device, self.network.dtype),
             position_ids=positions(visible[:, first:stop])[:, past - first :].to(device),
-            past_key_values=held if cache is not None else None,
             use_cache=cache is not None,
             logits_to_keep=wanted.to(device),
+            **cache_argument(self.network, held if cache is not None else None),
         )
         if cache is not None and start - shift > past:
             cache.length, cache.rows = start - shift, rows

@@ -19,6 +19,7 @@ from torch import Tensor
 from lab.models.attention import additive, allowed
 from lab.models.model import ModelCard
 from lab.models.transformers.checkpoint import Checkpoint, no_safetensors, quiet, refuse_unfit
+from lab.models.transformers.key_value_cache import cache_argument
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
 HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
@@ -161,10 +162,10 @@ class Drafted(Checkpoint):
             input_ids=ids[None, past:].clamp(max=self.network.config.vocab_size - 1).to(device),
             attention_mask=additive(mask).to(device, self.network.dtype),
             position_ids=columns[None].to(device),
-            past_key_values=reading.cache,
             use_cache=True,
             output_hidden_states=True,
             logits_to_keep=wanted,
+            **cache_argument(self.network, reading.cache),
         )
         fresh = features(out.hidden_states, self.draft_model.config.target_layer_ids)[0]
         kept = [reading.features] if past else []
