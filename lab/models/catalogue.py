@@ -11,6 +11,7 @@ import samplers
 from lab.models.card import read_card, target_folder, tokenizer_folder
 from lab.models.model import LOADING as _LOADING
 from lab.models.model import Model, ModelCard
+from lab.tasks import TASKS
 from samplers import SAMPLERS
 from samplers.registry import shown
 
@@ -19,23 +20,9 @@ _OPEN: OrderedDict[Hashable, Model] = OrderedDict()
 _TURNS: dict[Hashable, threading.Lock] = {}
 ASSETS = Path(__file__).parents[2] / "assets"
 
-# The members of each task; a sampler gets the first that fits what it needs.
-MEMBERS = {
-    "stories": (
-        "stories-mdlm",
-        "stories-edit",  # before block: llada2 may edit, which a model must have learned
-        "stories-block",
-        "stories-hybrid",
-        "stories-ar",
-        "stories-draft",
-    ),
-    "capitals": ("capitals", "capitals-hybrid", "capitals-uniform", "capitals-causal"),
-    "sudoku4": ("sudoku4", "sudoku4-hybrid", "sudoku4-uniform", "sudoku4-causal"),
-    "sudoku6": ("sudoku6-mdlm", "sudoku6-ar"),
-    "sudoku9": ("sudoku9-mdlm", "sudoku9-ar"),
-    "addition": ("addition-mdlm", "addition-ar"),
-}
-TRAINED = ("stories", "sudoku6", "sudoku9", "addition")  # models in assets; the others are built
+MEMBERS = {name: task.models for name, task in TASKS.items()}
+# Models in assets; those of the other tasks are built from the list of all sequences.
+TRAINED = tuple(name for name, task in TASKS.items() if task.exact is None)
 
 
 def tasks() -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ TASK = boards.task(
     BOARD,
     title="Sudoku 9x9",
     summary="Grids of 9x9, filled by a small trained model. The same model solves nearly every "
-    "puzzle in order of confidence and about half of them in random order.",
+    "puzzle in order of confidence, and far fewer in random order.",
     # Held-out puzzles of which 40 and 30 of 81 cells are given; then a grid from nothing.
     examples=(
         "9[MASK] 5[MASK] 2[MASK]*4 6[MASK]*5 9 2 3 2 8[MASK]*2 7 9 6[MASK] 5 4 2 3[MASK] 9[MASK]*3 "

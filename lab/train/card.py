@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from lab.tasks import TASKS
 
 KINDS = {
     "mdlm": "a masked diffusion language model (absorbing noise, full attention)",
@@ -22,65 +24,6 @@ KINDS = {
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
 }
-
-
-class Subject(NamedTuple):
-    """What a model of a kind of data was made for: what it saw, where that is from, its limits."""
-
-    seen: str
-    data: str
-    limits: str
-    network: str = "a stock transformers decoder whose attention mask the caller gives"
-
-
-STORIES = Subject(
-    "small children's stories",
-    "",
-    "It writes short stories in the words of a small child, loses the thread after a sentence or "
-    "two, knows no facts, follows no instructions and speaks English only. It may repeat its "
-    "corpus and the stereotypes in it. Not for any use in which a reader relies on the text.",
-)
-_BOARD = (
-    "Solved grids drawn without end by `lab/tasks/puzzles.py`: random fills, then symmetries "
-    "(digits, bands, rows, stacks and columns change places{turn}). One grid in 16, told by a "
-    "hash of its content, is held out and never trains. {orbit}"
-)
-_NET = (
-    "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; a cell's "
-    "learned position starts as the sum of codes of its row, column and box, and three heads a "
-    "layer start as looks along one of them each; the rest starts at random"
-)
-_LIMITS = (
-    "It fills one whole grid of {cells} cells, digits only; a solver that searches is faster and "
-    "never wrong. A puzzle with few givens may have several solutions."
-)
-_ORBITS = (
-    "There are only 49 such grids up to symmetry, so a held-out grid is new, its orbit is not.",
-    "Held-out grids also come from base grids of their own, so their orbit is new as well.",
-)
-SUBJECTS = {
-    "sudoku4": Subject("sudoku grids of 4x4", _BOARD.format(turn=", transposed or not", orbit=""),
-                       _LIMITS.format(cells=16), _NET),
-    "sudoku6": Subject("sudoku grids of 6x6 (boxes of 2x3)",
-                       _BOARD.format(turn="", orbit=_ORBITS[0]), _LIMITS.format(cells=36), _NET),
-    "sudoku9": Subject("sudoku grids of 9x9",
-                       _BOARD.format(turn=", transposed or not", orbit=_ORBITS[1]),
-                       _LIMITS.format(cells=81), _NET),
-    "addition": Subject(
-        "sums of two numbers",
-        "Sums drawn without end by `lab/tasks/puzzles.py`: two numbers of 1 to 8 digits with "
-        "leading zeros and their sum in 9 digits; half of them with a carry chain of random "
-        "length laid in. The summands are given, the sum is noised. One pair of summands in 16, "
-        "told by a hash, is held out and never trains.",
-        "It completes 8 digits + 8 digits = 9 digits, leading zeros written, and nothing else. "
-        "arXiv 2605.29123 finds orders by confidence committing digits before the carries that "
-        "decide them. A model that has learned to sum reads every digit off the summands, so there "
-        "is no order left to get wrong: the counterpart of the boards, not a calculator.",
-        "a stock GPT-2 whose attention mask the caller gives, so that it looks both ways; digits "
-        "of one place share a code in their learned positions, and three heads a layer start as "
-        "looks at the own place and the two to its right; the rest starts at random",
-    ),
-}  # fmt: skip
 
 
 def read_stages(source: str | None) -> list[dict[str, Any]]:
@@ -106,9 +49,8 @@ def write_card(
         sections[name] = _section(old, name) or sections[name]
     objective = stages[-1]["objective"]
     kind = KINDS[objective].format(**fields, blocks=_blocks(fields))
-    subject = SUBJECTS.get(stages[-1]["data"], STORIES)
-    measure = "`python -m lab evaluate`" if subject is STORIES else "`lab.train.puzzle_rates`"
-    sections["held-out"] = sections["held-out"].replace("`python -m lab evaluate`", measure)
+    subject = TASKS.get(stages[-1]["data"], TASKS["stories"]).card
+    assert subject is not None
     lines = [
         "---",
         "license: apache-2.0",
@@ -195,8 +137,9 @@ def _blocks(fields: dict[str, Any]) -> str:
 
 
 def _data(stage: dict[str, Any]) -> str:
-    if stage["data"] in SUBJECTS:
-        return SUBJECTS[stage["data"]].data
+    task = TASKS.get(stage["data"])
+    if task is not None and task.card is not None:
+        return task.card.data
     told = f"`{stage['data']}`: {stage['stories']} stories, {stage['data_tokens']} tokens; "
     told += f"{stage['held_out']} further stories are held out and never train, neither model nor "
     told += "tokenizer."

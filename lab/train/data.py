@@ -10,6 +10,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from lab.tasks.split import generator
+
 MASK, PAD, BOS, EOS = "<|mask|>", "<|pad|>", "<|bos|>", "<|eos|>"
 SPECIAL = (MASK, PAD, BOS, EOS)
 TINY_STORIES = "roneneldan/TinyStories"  # arXiv:2305.07759
@@ -168,13 +170,9 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Stream:
     return Stream(torch.cat(tokens), length.cumsum(0) - length)
 
 
-def generator(*numbers: int) -> torch.Generator:
-    """A CPU generator, a function of these numbers alone: a resumed run redraws the same."""
-    state = 0x9E3779B97F4A7C15
-    for number in numbers:
-        state = (state ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 % 2**63
-        state ^= state >> 29
-    return torch.Generator().manual_seed(state)
+def seed_from(random: torch.Generator) -> int:
+    """A seed for what draws by a number, not by a generator."""
+    return int(torch.randint(2**62, (1,), generator=random))
 
 
 def window_length(lengths: tuple[int, ...], seed: int, step: int) -> int:

@@ -1,8 +1,7 @@
 """`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
 
 Of a draft model: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a
-model that was trained on puzzles: how many it solves, by sampler (options of
-lab.train.puzzle_rates).
+model whose task has a checker: how many instances it solves, by sampler (lab.train.solve_rates).
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import torch
 from transformers import AutoTokenizer
 
 from lab.models.card import read_facts, target_folder
-from lab.tasks.puzzles import PUZZLES
-from lab.train import acceptance, puzzle_rates
+from lab.tasks import TASKS
+from lab.train import acceptance, solve_rates
 from lab.train.bounds import (
     Accuracy,
     Estimate,
@@ -120,17 +119,19 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def is_puzzle(argument: str) -> bool:
-    """Whether this is the folder of a model that was trained on puzzles."""
+def is_solver(argument: str) -> bool:
+    """Whether this is the folder of a model that is measured by what it solves."""
     folder = Path(argument)
-    return (folder / "lab.json").is_file() and read_facts(folder).get("task") in PUZZLES
+    if not (folder / "lab.json").is_file():
+        return False
+    return solve_rates.is_measured(TASKS.get(read_facts(folder).get("task", "")))
 
 
 @refusing
 def main(argv: list[str]) -> int:
-    """Evaluate models on the same windows, a puzzle's model by what it solves; the exit status."""
-    if any(is_puzzle(argument) for argument in argv):
-        return puzzle_rates.main(argv)
+    """Evaluate models on the same windows, a solver by what it solves; the exit status."""
+    if any(is_solver(argument) for argument in argv):
+        return solve_rates.main(argv)
     arguments = parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
     for network in arguments.networks:

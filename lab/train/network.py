@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils import logging
 
 from lab.models.attention import additive
-from lab.tasks.puzzles import Layout
+from lab.tasks.task import Structure
 from lab.train.objectives import Problem
 
 
@@ -74,12 +74,12 @@ def build_puzzle(
     intermediate: int,
     context: int,
     seed: int = 0,
-    layout: Layout | None = None,
+    structure: Structure | None = None,
 ) -> GPT2LMHeadModel:
     """Build a random model with learned positions for sequences of fixed length.
 
     With attention both ways and rotary positions alone, cells that all hold the mask look the
-    same: the model could not tell where a row ends. With a layout a column starts as the sum of
+    same: the model could not tell where a row ends. With a structure a column starts as the sum of
     codes of its units (row, column, box), and the first heads of every layer as looks along one of
     them each: that saves the plateau in which a model finds out which cells meet. All of it is
     trained.
@@ -106,8 +106,8 @@ def build_puzzle(
         nn.init.normal_(network.transformer.wte.weight, std=1 / math.sqrt(hidden))
         place = network.transformer.wpe.weight
         nn.init.normal_(place, std=0.1)
-    if layout is not None:
-        _lay_out(network, layout)
+    if structure is not None:
+        _give_structure(network, structure)
     for layer in network.transformer.h:
         nn.init.zeros_(layer.attn.c_proj.weight)
         nn.init.zeros_(layer.mlp.c_proj.weight)
@@ -117,13 +117,13 @@ def build_puzzle(
 
 
 @torch.no_grad()
-def _lay_out(network: GPT2LMHeadModel, layout: Layout) -> None:
+def _give_structure(network: GPT2LMHeadModel, structure: Structure) -> None:
     """Give each kind of unit a subspace of its own; let head h ask for what looks[h] says.
 
     Asking and answering by the same directions makes a logit of about 4 within the unit and 0
     outside it, after the layer norm, whatever token stands there.
     """
-    units = torch.tensor(layout.units)  # [columns, kinds]
+    units = torch.tensor(structure.units)  # [columns, kinds]
     size = units.amax(0) + 1
     first = size.cumsum(0) - size  # the first direction of each kind
     hidden, width = network.config.n_embd, network.config.n_embd // network.config.n_head
@@ -137,7 +137,7 @@ def _lay_out(network: GPT2LMHeadModel, layout: Layout) -> None:
     )
     for layer in network.transformer.h:
         weight = layer.attn.c_attn.weight
-        for head, (kind, further) in enumerate(layout.looks[: network.config.n_head]):
+        for head, (kind, further) in enumerate(structure.looks[: network.config.n_head]):
             unit = torch.arange(int(size[kind]) - further)
             query, key = head * width, hidden + head * width
             weight[first[kind] + unit, query + unit + further] = 0.85

@@ -14,7 +14,8 @@ from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from lab.models.word_tokenizer import word_tokenizer
-from lab.tasks.puzzles import PUZZLES, Puzzle
+from lab.tasks import TASKS
+from lab.tasks.task import Task
 from lab.train import data as corpora
 from lab.train.network import build, build_puzzle
 
@@ -38,8 +39,9 @@ class Source(NamedTuple):
 
 def open_source(arguments: argparse.Namespace) -> Source:
     """Open the data that the arguments name, and the task's tokenizer (made where missing)."""
-    if arguments.data in PUZZLES:
-        return _puzzles(arguments, PUZZLES[arguments.data])
+    task = TASKS.get(arguments.data)
+    if task is not None and task.draw is not None:
+        return _task(arguments, task, task.draw)
     corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
     folder = tokenizer_folder(arguments)
     if folder.exists():
@@ -58,19 +60,22 @@ def open_source(arguments: argparse.Namespace) -> Source:
     return Source(tokenizer, partial(corpora.windows, stream), 1, build, None, told)
 
 
-def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
-    if arguments.lengths != (puzzle.length,) or arguments.objective not in ("mdlm", "ar"):
+def _task(
+    arguments: argparse.Namespace, task: Task, draw: Callable[[int, int], torch.Tensor]
+) -> Source:
+    assert task.words is not None and task.length is not None
+    if arguments.lengths != (task.length,) or arguments.objective not in ("mdlm", "ar"):
         raise ValueError(
-            f"{arguments.data} takes --objective mdlm or ar and --lengths {puzzle.length}, its one "
+            f"{arguments.data} takes --objective mdlm or ar and --lengths {task.length}, its one "
             f"length, got {arguments.objective} and {','.join(map(str, arguments.lengths))}"
         )
-    started = arguments.objective == "ar" and puzzle.given == 0
-    if started and arguments.context <= puzzle.length:
+    started = arguments.objective == "ar" and task.question == 0
+    if started and arguments.context <= task.length:
         raise ValueError(
-            f"--context must be at least {puzzle.length + 1} for ar, one for the start before "
+            f"--context must be at least {task.length + 1} for ar, one for the start before "
             f"{arguments.data}, got {arguments.context}"
         )
-    tokenizer = word_tokenizer(puzzle.words, mask_id=len(puzzle.words))
+    tokenizer = word_tokenizer(task.words, mask_id=len(task.words))
     folder = tokenizer_folder(arguments)
     if not folder.exists():
         tokenizer.save_pretrained(folder)
@@ -80,18 +85,23 @@ def _puzzles(arguments: argparse.Namespace, puzzle: Puzzle) -> Source:
         config = json.loads(path.read_text(encoding="utf-8"))
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    canvas = puzzle.draw(1, corpora.generator(arguments.seed), True)
-    canvas[:, puzzle.given :] = tokenizer.mask_token_id
+    canvas = torch.full((1, task.length), tokenizer.mask_token_id)
+    if task.question and task.instances:
+        (instance,) = task.instances(next(iter(task.cases)), 1, arguments.seed)
+        question = (instance.solution or ())[: task.question]
+        canvas[0, : task.question] = torch.tensor([task.words.index(word) for word in question])
     start_id = tokenizer.mask_token_id if started else None
     canvas = begun(canvas, start_id)
 
     def windows(rows: int, length: int, random: torch.Generator) -> torch.Tensor:
-        return begun(puzzle.draw(rows, random, False), start_id)
+        return begun(draw(rows, corpora.seed_from(random)), start_id)
 
     told = {"data": arguments.data, "data_tokens": 0}
-    layout = puzzle.layout.begun() if started else puzzle.layout
-    network = partial(build_puzzle, layout=layout)
-    given = 1 if started else puzzle.given
+    structure = task.structure
+    if structure is not None and started:
+        structure = structure.after_start()
+    network = partial(build_puzzle, structure=structure)
+    given = 1 if started else task.question
     return Source(tokenizer, windows, given, network, canvas, told, start_id)
 
 

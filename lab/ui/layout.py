@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import lab
-from lab.tasks.examples import PROMPT, TEMPLATE, examples, kind_of
+from lab.tasks import examples
+from lab.tasks.task import PROMPT, TEMPLATE, kind_of
 from lab.ui.model_picker import Field, field
 from lab.ui.panel import ASSETS, TokenPanel
 from lab.ui.panel_run import fits

@@ -11,7 +11,8 @@ import gradio as gr
 
 import lab
 from lab.record.files import LARGEST
-from lab.tasks.examples import TEMPLATE, examples, kind_of
+from lab.tasks import examples
+from lab.tasks.task import TEMPLATE, kind_of
 from lab.ui import api, loaded_models, model_picker, results, slot
 from lab.ui.comparison import Told, press, write
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage

@@ -5,8 +5,7 @@ from typing import Any
 
 from lab.record.metrics import metrics
 from lab.record.trajectory import Trajectory
-from lab.tasks import checks
-from lab.tasks.tables import BOARDS
+from lab.tasks import TASKS
 from lab.ui.panel import strip
 
 
@@ -15,9 +14,10 @@ def view(trajectory: Trajectory, sent: list[str], ended: bool) -> dict[str, Any]
 
     sent: the steps encoded before, kept as they are; ended: whether there is a verdict to give.
     """
+    task = TASKS.get(trajectory.task)
     return {
         **strip(trajectory, sent),
-        "board": list(BOARDS.get(trajectory.task, ())),  # side, height and width of a box
+        "board": list((task and task.board) or ()),  # side, height and width of a box
         "metrics": shown_metrics(trajectory),
         "verdict": verdict(trajectory) if ended else None,
     }
@@ -44,8 +44,10 @@ def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
 
 def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
     """What the task's checker says of the finished row, where it has one."""
-    last = trajectory.tokens[-1].tolist()
-    judged = checks.check(trajectory.task, [trajectory.piece(i) for i in last])
-    if judged is None:
+    task = TASKS.get(trajectory.task)
+    if task is None:
         return None
-    return {"ok": judged.right, "text": judged.message, "wrong": list(judged.wrong)}
+    score = task.score([trajectory.piece(i) for i in trajectory.tokens[-1].tolist()])
+    if math.isnan(score.value):
+        return None
+    return {"ok": score.value == 1, "text": score.message, "wrong": list(score.wrong)}

@@ -1,14 +1,13 @@
-"""The shipped tables: what is in them, their tokenizers, and the checkers of finished rows."""
+"""The shipped tables: what is in them, and their tokenizers."""
 
 import pickle
-from itertools import product
 
 import pytest
 import torch
 
 import samplers
 from lab.models.exact.shipped import SHIPPED
-from lab.tasks import checks, tables
+from lab.tasks import TASKS
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 from tests.kit.replay import canvas_of
@@ -18,27 +17,6 @@ MODELS = {name: make() for name, make in SHIPPED.items()}
 
 def encode(tokenizer, text):
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
-
-
-def test_sudoku4_lists_every_grid_once():
-    """288 of the 4^16: counted again by filling cell after cell without a clash."""
-    grids = [""]
-    units = tables.BOARDS["sudoku4"].units
-    for place in range(16):
-        mine = units(place)
-        near = [p for p in range(place) if any(units(p)[u] == mine[u] for u in mine)]
-        grids = [g + d for g, d in product(grids, "1234") if all(g[p] != d for p in near)]
-    assert len(grids) == 288
-    assert sorted(map("".join, tables.sudoku_grids())) == sorted(grids)
-
-
-def test_capitals_file_is_clean():
-    known = tables.capitals()
-    assert len(known) == 188 and known["France"] == "Paris"
-    assert len(set(known.values())) == len(known)
-    lines = tables.capital_sentences()
-    assert {len(line) for line in lines} == {12}
-    assert all(line[-1] == tables.EOS and line.count(".") == 1 for line in lines)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -131,53 +109,6 @@ def test_a_false_prompt_still_answers():
 
 
 @pytest.mark.parametrize("name", ["capitals", "sudoku4"])
-def test_every_listed_sequence_is_right(name):
-    tokenizer = MODELS[name].tokenizer
-    for row in MODELS[name].sequences.tolist():
-        verdict = checks.check(name, [tokenizer.decode([i]) for i in row])
-        assert verdict.right and verdict.wrong == ()
-
-
-@pytest.mark.parametrize(
-    ("words", "wrong", "message"),
-    [
-        ("The capital of France is Rome . <eos> Rome", "5", "the capital of France is Paris, not"),
-        ("The capital of France is Port Vila .", "5 6", "is Paris, not Port Vila"),
-        ("The capital of Vanuatu is Port Louis . <eos>", "6", "is Port Vila, not Port Louis"),
-        ("The capital of Vanuatu is Port . <eos>", "6", "is Port Vila, not Port"),
-        ("The capital of South Emirates is Seoul .", "4", "Seoul is the capital of South Korea"),
-        ("The capital of North Spain is New City .", "3 4 6 7", "no country North Spain"),
-        ("The capital of France Paris .", "4", "the nearest one is The capital of France is Paris"),
-        ("<eos>", "0", "the nearest one"),
-        ("", "", "the nearest one"),
-    ],
-)
-def test_what_makes_a_sentence_false(words, wrong, message):
-    verdict = checks.check("capitals", words.split())
-    assert not verdict.right and message in verdict.message
-    assert verdict.wrong == tuple(map(int, wrong.split()))
-
-
-@pytest.mark.parametrize(
-    ("grid", "wrong", "message"),
-    [
-        ("1234341221434311", (6, 14, 15), "1 stands 2 times in row 4 (and 2 more)"),
-        ("123434122143432", (), "not a whole grid: 15 of 16 cells"),
-        ("12343412214343.1", (14,), "a cell holds no digit"),
-    ],
-)
-def test_what_makes_a_grid_impossible(grid, wrong, message):
-    verdict = checks.check("sudoku4", list(grid))
-    assert not verdict.right and verdict.wrong == wrong and message in verdict.message
-
-
-def test_what_is_not_finished_or_has_no_checker_is_not_judged():
-    assert checks.check("stories", ["Once"]) is None
-    assert checks.check("capitals", ["The", "<mask>"]) is None
-    assert checks.check("capitals", ["The", "<eos>", "<mask>"]) is not None
-
-
-@pytest.mark.parametrize("name", ["capitals", "sudoku4"])
 def test_one_token_a_call_is_always_right_and_two_calls_are_not(name):
     """What the tables are for: the error of parallel decoding, and nothing else, is seen."""
     model, right = MODELS[name], {}
@@ -187,5 +118,5 @@ def test_one_token_a_call_is_always_right_and_two_calls_are_not(name):
         canvas = canvas_of(run, model, row, 32, 16)
         *_, last = run(model.open(canvas, 16), canvas, Noise(0, range(32)), **values)
         texts = [[model.tokenizer.decode([i]) for i in row] for row in last.tokens.tolist()]
-        right[sampler] = sum(checks.check(name, text).right for text in texts)
+        right[sampler] = sum(TASKS[name].score(text).value == 1 for text in texts)
     assert right["bd3lm"] == 32 and right["mdlm"] < 24

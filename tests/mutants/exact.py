@@ -9,7 +9,7 @@ EXACT = "lab/models/exact/base.py"
 ORACLE = "lab/models/exact/oracle.py"
 TABLE = "lab/models/exact/table.py"
 WORDS = "lab/models/word_tokenizer.py"
-CHECKS = "lab/tasks/checks.py"
+CAPITALS, BOARDS = "lab/tasks/capitals.py", "lab/tasks/boards.py"
 LAWS = "tests/samplers/test_laws_exact.py"
 ORDERS = "tests/samplers/test_laws_orders.py"
 T_ORACLE = "tests/models/test_oracle.py"
@@ -107,14 +107,12 @@ MUTANTS = [
      f"{TABLES}::test_every_sequence_comes_back_from_text"),
     (WORDS, "cleanup=not letters", "cleanup=False",
      f"{TABLES}::test_every_sequence_comes_back_from_text"),
-    ("lab/tasks/tables.py", "return pair is None or len", "return True or len",
-     f"{TABLES}::test_sudoku4_lists_every_grid_once"),
-    (CHECKS, "    return list(words[: words.index(EOS)]) if EOS in words else list(words)",
-     "    return list(words)", f"{TABLES}::test_every_listed_sequence_is_right"),
-    (CHECKS, 'for unit in ("row", "column", "box"):', 'for unit in ("row", "column"):',
-     f"{TABLES}::test_what_makes_a_grid_impossible"),
-    (CHECKS, "while stop > start and tail > start and said[stop - 1] == truth[tail - 1]:",
-     "while False:", f"{TABLES}::test_what_makes_a_sentence_false"),
+    ("lab/tasks/sudoku4.py", "return pair is None or len", "return True or len",
+     "tests/tasks/test_boards.py::test_sudoku4_lists_every_grid_once"),
+    (BOARDS, 'for kind in ("row", "column", "box")', 'for kind in ("row", "column")',
+     "tests/tasks/test_boards.py::test_what_makes_a_grid_impossible"),
+    (CAPITALS, "while stop > start and tail > start and words[stop - 1] == truth[tail - 1]:",
+     "while False:", "tests/tasks/test_capitals.py::test_what_makes_a_sentence_false"),
     (EXACT, "if float((total - 1).abs().max()) > 1e-6:", "if False:",
      f"{ERRORS}::test_errors_say_the_rule_the_value_and_the_way_out"),
     (EXACT, "if longest > card.length:", "if False:",

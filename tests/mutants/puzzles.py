@@ -1,54 +1,65 @@
-"""The puzzles and sums that networks are trained on."""
+"""The boards and sums that models are trained on."""
 
-TEST = "tests/tasks/test_puzzles.py::"
-PUZZLES, CHECKS, RATES = "lab/tasks/puzzles.py", "lab/tasks/checks.py", "lab/train/puzzle_rates.py"
-DRAWN = TEST + "test_what_is_drawn_is_right_seeded_and_on_its_side_of_the_split"
-CHAIN = TEST + "test_length_of_a_carry_chain"
-SUM = TEST + "test_a_wrong_sum_is_marked_at_its_wrong_digits"
+BOARDS, ADDITION, SPLIT = "lab/tasks/boards.py", "lab/tasks/addition.py", "lab/tasks/split.py"
+TASK, RATES = "lab/tasks/task.py", "lab/train/solve_rates.py"
+TEST, SUMS = "tests/tasks/test_boards.py::", "tests/tasks/test_addition.py::"
+SOLVE, CONTRACT = "tests/train/test_solve_rates.py::", "tests/tasks/test_task.py::"
+DRAWN = TEST + "test_grids_are_valid_and_on_their_side_of_the_split"
+APART = TEST + "test_grids_are_distinct_and_base_grids_disjoint"
+CHAIN = SUMS + "test_length_of_a_carry_chain"
+SUM = SUMS + "test_a_wrong_sum_is_marked_at_its_wrong_digits"
 DIGIT = TEST + "test_a_wrong_digit_is_marked_with_those_it_clashes_with"
-GIVEN = TEST + "test_the_question_is_never_noised_and_a_board_is_all_answer"
+GIVEN = SOLVE + "test_the_question_is_never_noised_and_a_board_is_all_answer"
+ORDERED = SUMS + "test_sums_have_the_digits_and_the_chain_of_their_case"
+MEASURED = SOLVE + "test_a_task_trains_resumes_and_is_measured"
 
 MUTANTS = [
-    (PUZZLES, "part[held(part[:, :columns]) == held_out]", "part", DRAWN),
-    (PUZZLES, "used[kind][number] ^= 1 << digit\n            if go", "pass\n            if go",
+    (SPLIT, "part[held_out(part[:, :columns]) == held]", "part", DRAWN),
+    (SPLIT, "part[held_out(part[:, :columns]) == held]", "part[held_out(part[:, :columns])]",
+     CONTRACT + "test_nothing_that_trains_is_an_instance"),
+    (BOARDS, "used[kind][number] ^= 1 << digit\n            if go", "pass\n            if go",
      DRAWN),
-    (PUZZLES, "shuffled(count, side // board.width, board.width, chance)",
+    (BOARDS, "shuffled(count, side // board.width, board.width, chance)",
      "shuffled(count, side, 1, chance)", DRAWN),
-    (PUZZLES, "digit = torch.rand(count, side, generator=chance)",
+    (BOARDS, "digit = torch.rand(count, side, generator=chance)",
      "digit = torch.rand(count, side)", DRAWN),
-    (PUZZLES, "random.Random(2 * board.side + held_out)", "random.Random(board.side)",
-     TEST + "test_grids_are_distinct_and_their_base_grids_parted"),
-    (PUZZLES, "symmetries(base[pick], board, chance).flatten(1)", "base[pick].flatten(1)",
-     TEST + "test_grids_are_distinct_and_their_base_grids_parted"),
-    (PUZZLES, "digit = torch.rand(count, side, generator=chance).argsort(1)",
+    (BOARDS, "random.Random(2 * board.side + held_out)", "random.Random(board.side)", APART),
+    (BOARDS, "symmetries(base[pick], board, chance).flatten(1)", "base[pick].flatten(1)", APART),
+    (BOARDS, "digit = torch.rand(count, side, generator=chance).argsort(1)",
      "digit = torch.arange(side).repeat(count, 1)",
      TEST + "test_symmetries_reach_every_grid_of_4x4"),
-    (PUZZLES, ".argsort(1).argsort(1) >= givens", ".argsort(1).argsort(1) > givens",
-     TEST + "test_puzzles_have_the_givens_asked_for"),
-    (PUZZLES, "torch.where(both > 9, 1,", "torch.where(both > 9, run + 1,", CHAIN),
-    (PUZZLES, "(both == 9) & (run > 0)", "both == 9", CHAIN),
-    (PUZZLES, "ids[chains(first, second) == chain]", "ids",
-     TEST + "test_sums_have_the_chain_and_the_digits_asked_for"),
-    (PUZZLES, "second.masked_fill(place >= size[:, None], 0)", "second",
-     TEST + "test_sums_have_the_chain_and_the_digits_asked_for"),
-    (PUZZLES, "forced = int(torch.randint(1, WIDTH + 1, (1,), generator=chance))", "forced = 1",
-     TEST + "test_training_sums_have_chains_of_every_length"),
+    (BOARDS, ".argsort(1).argsort(1) >= givens", ".argsort(1).argsort(1) > givens",
+     TEST + "test_puzzles_have_the_number_of_givens"),
+    (BOARDS, "grids = sudoku(board, count, chance, True)", "grids = sudoku(board, count, chance)",
+     CONTRACT + "test_nothing_that_trains_is_an_instance"),
+    (ADDITION, "torch.where(both > 9, 1,", "torch.where(both > 9, run + 1,", CHAIN),
+    (ADDITION, "(both == 9) & (run > 0)", "both == 9", CHAIN),
+    (ADDITION, "ids[chains(first, second) == chain]", "ids", ORDERED),
+    (ADDITION, "second.masked_fill(place >= size[:, None], 0)", "second", ORDERED),
+    (ADDITION, "forced = int(torch.randint(1, WIDTH + 1, (1,), generator=chance))", "forced = 1",
+     SUMS + "test_training_sums_have_chains_of_every_length"),
     ("lab/train/objectives.py", "may[:given] = False", "may[:1] = False", GIVEN),
     ("lab/train/objectives.py", "weight,\n        rows * (length - given)",
      "weight,\n        rows * length", GIVEN),
-    ("lab/tasks/tables.py", "row // self.height * (self.side // self.width)",
+    (TASK, "row // self.height * (self.side // self.width)",
      "row // self.width * (self.side // self.width)", DIGIT),
-    (CHECKS, 'for unit in ("row", "column", "box"):', 'for unit in ("row", "column"):', DIGIT),
-    (RATES, 'for kind in ("row", "column", "box"):', "for kind in ():", DIGIT),
-    (CHECKS, "if a != b]\n    reason", "if a == b]\n    reason", SUM),
-    (CHECKS, "start = len(said) - len(told)", "start = len(said) - len(told) - 1", SUM),
-    (CHECKS, ".zfill(len(told))", "", SUM),
+    (TASK, "if word is not None and words[i : i + 1] != [word]", "if False",
+     CONTRACT + "test_a_given_word_that_changed_scores_nothing"),
+    (TASK, "        if MASK in text:\n", "        if False:\n",
+     CONTRACT + "test_a_solution_scores_one_and_a_broken_one_less"),
+    (TASK, "text = words[: words.index(self.eos)] if self.eos in words else words", "text = words",
+     CONTRACT + "test_text_after_the_end_is_not_judged"),
+    (TASK, "words = [piece.strip() for piece in pieces]", "words = list(pieces)",
+     CONTRACT + "test_a_solution_scores_one_and_a_broken_one_less"),
+    (BOARDS, 'for kind in ("row", "column", "box")', 'for kind in ("row", "column")', DIGIT),
+    (ADDITION, "if a != b]\n    reason", "if a == b]\n    reason", SUM),
+    (ADDITION, "start = len(text) - len(answer)", "start = len(text) - len(answer) - 1", SUM),
+    (ADDITION, ".zfill(len(answer))", "", SUM),
     ("lab/train/network.py", "if hidden < int(size.sum()) or width < int(size.max()):", "if False:",
-     TEST + "test_a_network_too_narrow_for_its_board_is_refused"),
-    ("lab/train/source.py", "if arguments.lengths != (puzzle.length,)", "if False",
-     TEST + "test_a_puzzle_trains_resumes_and_is_measured"),
+     SOLVE + "test_a_network_too_narrow_for_its_board_is_refused"),
+    ("lab/train/source.py", "if arguments.lengths != (task.length,)", "if False", MEASURED),
     ("lab/models/transformers/checkpoint.py", '__name__ == "WordLevel"', '__name__ == ""',
-     TEST + "test_a_puzzle_trains_resumes_and_is_measured"),
+     MEASURED),
     (RATES, "self.calls += len(tokens) if rows is None else int(rows.sum())", "self.calls += 1",
-     TEST + "test_a_puzzle_trains_resumes_and_is_measured"),
+     MEASURED),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 
 import lab
 from lab import cli
-from lab.tasks.examples import EXAMPLES
+from lab.tasks import examples
 from samplers.canvas import Canvas
 from samplers.kernels import share
 from samplers.noise import Noise, coin
@@ -147,7 +147,7 @@ def test_what_the_seed_bans_is_banned_and_no_more():
 
 @pytest.mark.parametrize("task", ["capitals", "stories"])
 def test_a_shipped_example_fills_the_beginning_from_the_end(task):
-    (template,) = [e for e in EXAMPLES[task] if e.startswith("[MASK]") and e[-1] == "."]
+    (template,) = [e for e in examples(task) if e.startswith("[MASK]") and e[-1] == "."]
     end = template[template.index(" ") :]
     (one,) = lab.run("llada", task, template=template, steps=8, seed=1)
     assert one.writable[0] and not one.writable[-1], "masked positions first, text last"

@@ -12,7 +12,7 @@ import pytest
 import lab
 from lab.models.catalogue import _OPEN
 from lab.models.hub import download as hub_of_lab
-from lab.tasks.examples import examples
+from lab.tasks import examples
 from lab.ui import loaded_models, slot
 from lab.ui.comparison import press
 from lab.ui.model_picker import _load, described, facts, fitting, refusal

@@ -1,55 +1,45 @@
-"""The models that need no download: the tables capitals and sudoku4 under each kind of noise,
-and read from left to right.
+"""The models that need no download: the tables of enumerable tasks under each kind of noise, and
+read from left to right.
 
 `SHIPPED` maps a model's name to the function that builds it; nothing is built on import.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from lab.models.exact.table import table
 from lab.models.model import Model
-from lab.tasks import tables
+from lab.tasks import TASKS
+from lab.tasks.task import Task
 
 HYBRID_NOISE = 0.1  # p_uniform of the hybrid variants: the sampler's own default
 DRAFT_LENGTH = 4  # of the causal variants: a row of the small board
 
 
-def capitals(kind: str = "absorbing") -> Model:
-    """188 true sentences "The capital of France is Paris.", 12 words each with their EOS."""
-    return _build("capitals", kind, tables.capital_sentences(), tables.capital_words())
-
-
-def sudoku4(kind: str = "absorbing") -> Model:
-    """All 288 sudoku grids of 4x4, 16 digits row by row; no EOS."""
-    return _build("sudoku4", kind, tables.sudoku_grids(), tables.DIGITS)
-
-
-def _build(task: str, kind: str, lines: Sequence[Sequence[str]], words: Sequence[str]) -> Model:
-    """kind: a corruption, or causal: read from left to right, with a draft model."""
-    number = {word: i for i, word in enumerate(words)}
+def build(task: Task, name: str) -> Model:
+    """The table of a task; after its name stands a corruption, or causal: read from left to right,
+    with a draft model."""
+    kind = name.removeprefix(task.name).removeprefix("-") or "absorbing"
+    assert task.exact is not None and task.words is not None
+    listing, number = task.exact(), {word: i for i, word in enumerate(task.words)}
     causal = kind == "causal"
     model = table(
-        [[number[word] for word in line] for line in lines],
+        [[number[word] for word in line] for line in listing.sequences],
+        listing.weights,
         corruption="absorbing" if causal else kind,
         p_uniform=HYBRID_NOISE,
-        vocabulary=words,
-        eos_id=number.get(tables.EOS),
+        vocabulary=task.words,
+        eos_id=None if task.eos is None else number[task.eos],
         draft_length=DRAFT_LENGTH if causal else None,
     )
-    name = task if kind == "absorbing" else f"{task}-{kind}"
-    model.card = replace(model.card, name=name, task=task)
+    model.card = replace(model.card, name=name, task=task.name)
     return model
 
 
 SHIPPED: dict[str, Callable[[], Model]] = {
-    "capitals": capitals,
-    "capitals-hybrid": partial(capitals, "hybrid"),
-    "capitals-uniform": partial(capitals, "uniform"),
-    "capitals-causal": partial(capitals, "causal"),
-    "sudoku4": sudoku4,
-    "sudoku4-hybrid": partial(sudoku4, "hybrid"),
-    "sudoku4-uniform": partial(sudoku4, "uniform"),
-    "sudoku4-causal": partial(sudoku4, "causal"),
+    name: partial(build, task, name)
+    for task in TASKS.values()
+    if task.exact is not None
+    for name in task.models
 }

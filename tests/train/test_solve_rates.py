@@ -1,0 +1,119 @@
+"""Solve rates, and training on a task's own data: the same counts for every task."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+import lab
+from lab import train
+from lab.models.catalogue import ASSETS
+from lab.models.word_tokenizer import word_tokenizer
+from lab.tasks import TASKS
+from lab.train import evaluate
+from lab.train.data import generator
+from lab.train.network import build_puzzle
+from lab.train.objectives import mdlm
+from lab.train.solve_rates import measure
+from lab.train.solve_settings import settings
+
+TRAINED = ("sudoku6", "sudoku9", "addition")
+EASY = {"sudoku6": "24", "sudoku9": "60", "addition": "2:0"}
+SHAPE = "--lengths 16 --hidden 24 --layers 1 --heads 3 --intermediate 24 --steps 2"
+SHAPE += " --tokens-per-batch 64 --warmup 1 --precision no"
+
+
+def test_the_question_is_never_noised_and_a_board_is_all_answer():
+    sums = TASKS["addition"].draw(32, 8)
+    problem = mdlm(sums, 12, generator(9), given=TASKS["addition"].question)
+    answer = torch.arange(sums.shape[1]) >= TASKS["addition"].question
+    assert torch.equal(problem.inputs[:, ~answer], sums[:, ~answer])
+    assert bool(problem.wanted[:, answer].any(0).all())
+    assert problem.tokens == 32 * 9
+    grids = TASKS["sudoku4"].draw(64, 10)
+    assert bool(mdlm(grids, 4, generator(11), given=0).wanted[:, 0].any())
+
+
+def test_a_task_trains_resumes_and_is_measured(tmp_path, capsys):
+    out, work = tmp_path / "sudoku4" / "mdlm", tmp_path / "run"
+    tail = [*SHAPE.split(), "--context", "16"]
+    command = ["--data", "sudoku4", "--task", "sudoku4", "--work", str(work), "--out", str(out)]
+    assert train.main([*command, *tail]) == 0
+    assert train.main([*command, *tail, "--resume"]) == 0
+    assert "the rest starts at random" in (out / "README.md").read_text("utf-8")
+    assert type(AutoTokenizer.from_pretrained(out.parent / "tokenizer")).__name__ != "WordTokenizer"
+    model = lab.load(str(out))
+    assert (model.card.length, model.card.context, model.card.mask_id) == (16, 16, 4)
+    with pytest.raises(ValueError, match="words this model knows"):
+        lab.run("mdlm", model, template="5[MASK]*15")
+    capsys.readouterr()
+    assert evaluate.main([str(out), "--cases", "12,15", "--instances", "3", "--card"]) == 0
+    printed = capsys.readouterr().out
+    assert "| largest margin, temperature 0 | " in printed and " | 1 to 4 |" in printed
+    assert printed.strip() in (out / "README.md").read_text("utf-8")
+    assert "  not a grid: " in (out / "README.md").read_text("utf-8")
+    assert evaluate.main([str(out), "--cases", "16"]) == 2
+    assert "givens must be from 0 to 15, got '16'" in capsys.readouterr().err
+    other = ["--data", "sudoku6", "--work", str(tmp_path / "other")]
+    assert train.main([*other, *tail]) == 2
+    assert "--lengths 36" in capsys.readouterr().err
+
+
+def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
+    out = tmp_path / "sudoku4" / "ar"
+    command = ["--data", "sudoku4", "--task", "sudoku4", "--work", str(tmp_path / "run")]
+    command += ["--out", str(out), *SHAPE.split(), "--objective", "ar"]
+    assert train.main([*command, "--context", "16"]) == 2
+    assert "--context must be at least 17" in capsys.readouterr().err
+    assert train.main([*command, "--context", "17"]) == 0
+    model = lab.load(str(out))
+    assert (model.card.length, model.card.context, model.card.attention) == (16, 16, "causal")
+    (run,) = lab.run("autoregressive", model, template="[MASK]*2 3[MASK]*13", temperature=0)
+    with_start = torch.tensor([[4, *run.tokens[-1].tolist()]])
+    with torch.no_grad():
+        stock = model.network(input_ids=with_start).logits[0, :-1]
+    stock[:, 4] = -torch.inf
+    best = stock.argmax(1)
+    assert best[:2].tolist() == run.tokens[-1][:2].tolist() and run.tokens[-1][2] == 2
+    assert best[3:].tolist() == run.tokens[-1][3:].tolist()
+    assert evaluate.main([str(out), "--cases", "12,0", "--instances", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("| left to right, temperature ") == 2
+
+
+def test_a_network_too_narrow_for_its_board_is_refused():
+    words = word_tokenizer(TASKS["sudoku9"].words, 9)
+    with pytest.raises(ValueError, match="--hidden from 27"):
+        build_puzzle(
+            words, hidden=32, layers=1, heads=4, intermediate=8, context=81,
+            structure=TASKS["sudoku9"].structure,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_shipped_model_solves_easy_instances(name: str):
+    task = TASKS[name]
+    (setting,) = [
+        one for one in settings(task.length) if one.name == "largest probability, temperature 0"
+    ]
+    rate = measure(lab.load(task.models[0]), setting, task, task.instances(EASY[name], 10, 0))
+    assert rate.solved >= 0.9
+    assert rate.calls == rate.calls // 1 > 8
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_task_runs_its_examples(name: str):
+    for template in TASKS[name].examples:
+        run = lab.run("max_prob", name, template=template, steps=1, temperature=0.0)[0]
+        assert run.tokens.shape[1] == TASKS[name].length
+    with pytest.raises(ValueError, match="words this model knows"):
+        lab.run("max_prob", name, template="x[MASK]")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_card_states_the_data_and_the_rates(name: str):
+    folder = ASSETS / name / "mdlm"
+    card = (folder / "README.md").read_text("utf-8")
+    assert "held out and never trains" in card and "| largest margin, temperature 0 |" in card
+    assert json.loads((folder / "lab.json").read_text())["length"] == TASKS[name].length
