@@ -56,6 +56,7 @@ class Model(ABC):
     card: ModelCard
     tokenizer: Any = None
     banned_ids: tuple[int, ...] = ()
+    note: str = ""  # what could not be tested when it was opened, as one sentence
     skips_rows = True  # False: `forward` gets every row at every call, wanted or not
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> "Opened":

@@ -246,7 +246,7 @@ def test_what_a_family_says_fits_the_registry_and_itself(family):
         draft_length=16 if sampler.needs.draft else None,
     )  # fmt: skip
     assert sampler.misfit(card) is None
-    assert family.status in (families.TINY, families.STAND_IN, families.WRITTEN)
+    assert family.status in families.STATUSES
     assert (family.adapter == "draft_model") == bool(family.targets) == sampler.needs.draft
     assert set(family.targets) <= set(family.ids)
     assert family.adapter != "remote" or family.status == families.WRITTEN

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 import lab
 from lab.models import attention
-from lab.models.self_test import prove_attention
+from lab.models.self_test import check_attention
 from lab.models.transformers import checkpoint
 from lab.run.prompts import encode
 from tests.kit import published, tiny
@@ -89,7 +89,7 @@ def test_a_folder_without_tokenizer_or_config_is_refused(tmp_path):
 @pytest.mark.parametrize("order", ["full", "block_causal", "causal"])
 def test_a_stock_class_looks_where_its_card_says(order):
     """Its mask is built from the card, so a stock model may stand under any of the three."""
-    prove_attention(
+    check_attention(
         tiny.changed(tiny.networks()["full-absorbing"], attention=order, block_lengths=(4,))
     )
 
@@ -97,10 +97,10 @@ def test_a_stock_class_looks_where_its_card_says(order):
 @pytest.mark.parametrize(
     ("card", "mask", "reason"),
     [
-        ("causal", "full", "looks into what comes later"),
-        ("block_causal", "full", "looks into what comes later"),
-        ("full", "causal", "does not look to the right"),
-        ("block_causal", "causal", "does not look to the right within a block"),
+        ("causal", "full", "attends to what comes later"),
+        ("block_causal", "full", "attends to what comes later"),
+        ("full", "causal", "does not attend to the right"),
+        ("block_causal", "causal", "does not attend to the right within a block"),
     ],
 )
 def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypatch):
@@ -112,7 +112,7 @@ def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypat
         lambda seen, order, block, queries, keys: honest(seen, mask, block, queries, keys),
     )
     with pytest.raises(ValueError, match=rf"{reason}, but its attention is {card}"):
-        prove_attention(model)
+        check_attention(model)
 
 
 def test_a_class_that_looks_at_pads_is_found_out(monkeypatch):
@@ -122,8 +122,8 @@ def test_a_class_that_looks_at_pads_is_found_out(monkeypatch):
         "allowed",
         lambda seen, *others: honest(torch.ones_like(seen), *others),
     )
-    with pytest.raises(ValueError, match=r"looks at pads"):
-        prove_attention(model)
+    with pytest.raises(ValueError, match=r"attends to padding"):
+        check_attention(model)
 
 
 def test_broken_weights_are_found_out(tmp_path):

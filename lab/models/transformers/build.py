@@ -10,7 +10,7 @@ import torch
 
 from lab.models.hub.connection import on_space
 from lab.models.model import Model
-from lab.models.self_test import prove_attention
+from lab.models.self_test import check_attention
 from lab.models.transformers.canvas_model import CanvasModel
 from lab.models.transformers.checkpoint import (
     Checkpoint,
@@ -82,7 +82,7 @@ def build(
         else:
             network = load_network(folder, family, config, trusted, how)
             model = _adapted(network, family, config, tokenizer, name, revision)
-    prove_attention(model)
+    model.note = check_attention(model)
     return model
 
 

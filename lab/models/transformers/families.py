@@ -1,8 +1,8 @@
 """What each family of published checkpoints is and how it is run: data, read by
 lab.models.transformers.build.
 
-The published ids and constants are those of the model cards; none of these weights were at hand
-when this was written, so `status` says how far each entry has been run.
+The published ids and constants are those of the model cards; `status` says how far each entry has
+been run: few of these weights were available when this was written.
 """
 
 import re
@@ -13,6 +13,10 @@ from typing import Any
 TINY = "run on tiny random weights of its own class"
 STAND_IN = "run on tiny random weights of the stock class that has its layers"
 WRITTEN = "written only"
+# tests/models/test_real_weights.py opens these.
+REAL_MASKED = "run on real weights (sapiens-vh)"
+REAL_CAUSAL = "run on real weights (stories260K)"
+STATUSES = (TINY, STAND_IN, WRITTEN, REAL_MASKED, REAL_CAUSAL)
 
 GPT2 = ("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e")
 
@@ -134,7 +138,7 @@ FAMILIES: tuple[Family, ...] = (
         "Masked language models",
         ("google-bert/bert-base-uncased", "distilbert/distilbert-base-uncased",
          "answerdotai/ModernBERT-base"),
-        "masked", TINY, architecture=r"ForMaskedLM$", framed=True, sampler="max_prob",
+        "masked", REAL_MASKED, architecture=r"ForMaskedLM$", framed=True, sampler="max_prob",
         space=True,
     ),
     Family(
@@ -216,7 +220,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "Causal language models",
         ("Qwen/Qwen3-0.6B", "HuggingFaceTB/SmolLM2-135M"),
-        "causal", TINY, architecture=r"ForCausalLM$", attention="causal",
+        "causal", REAL_CAUSAL, architecture=r"ForCausalLM$", attention="causal",
         eos_tokens=("<|im_end|>",), sampler="autoregressive", space=True,
     ),
 )  # fmt: skip
