@@ -23,7 +23,7 @@ from .params import (
     TopK,
     TopP,
 )
-from .registry import Choice, Flag, Needs, Range, sampler
+from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
 FirstHitting = Annotated[
     bool,
@@ -54,12 +54,18 @@ SlidingWindow = Annotated[
 ENTROPY_WINDOW = 256
 
 
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached or values["first_hitting"])
+
+
 @sampler(
     title="BD3LM",
     paper="arXiv:2503.09573",
     guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"block_causal"}), time=True),
     layout="first",
+    budget=_budget,
+    slides=lambda values: values["sliding_window"],
     presets={
         "paper": {"top_p": 0.9, "entropy_stop": 4.0},
         "grid": {"first_hitting": False, "steps": 128},

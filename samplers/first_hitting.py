@@ -8,7 +8,11 @@ from .draw import token_weights
 from .kernels import first_hits
 from .noise import Noise
 from .params import AlphaSchedule, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Needs, sampler
+from .registry import Needs, Values, sampler, steps_per_block
+
+
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached=True)
 
 
 @sampler(
@@ -17,6 +21,7 @@ from .registry import Needs, sampler
     guarantee="exact",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
+    budget=_budget,
 )
 def first_hitting(
     denoise: Denoiser,

@@ -13,7 +13,7 @@ from .draw import probability, token_weights
 from .kernels import chosen, leave_one_out, noise_spread, reverse
 from .noise import Noise
 from .params import NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Choice, Flag, Needs, Range, sampler
+from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
 PUniform = Annotated[
     float,
@@ -84,13 +84,18 @@ def check(values: dict[str, Any], card: Any) -> None:
         )
 
 
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached=False) * (2 if values["self_correction"] else 1)
+
+
 @sampler(
     title="Hybrid (mask + uniform)",
     paper="arXiv:2503.04482",
     guarantee="O(N^-1/2)",
     needs=Needs(frozenset({"hybrid"}), frozenset({"full"}), time=True),
     layout="whole",
-    revises=True,
+    revises="edits",
+    budget=_budget,
     check=check,
     presets={
         "p_uniform_0.2": {"p_uniform": 0.2},

@@ -13,7 +13,7 @@ from .draw import draw, probability
 from .kernels import share
 from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Choice, Flag, Needs, Range, sampler
+from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
 RULES = ("low_confidence", "random", "bernoulli", "bernoulli_s")
 Remasking = Annotated[
@@ -40,12 +40,17 @@ EosLast = Annotated[
 ]
 
 
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached) * (2 if values["guidance"] else 1)
+
+
 @sampler(
     title="LLaDA (remasking)",
     paper="arXiv:2502.09992",
     guarantee="biased",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="prompt",
+    budget=_budget,
     presets={
         "random": {"remasking": "random", "temperature": 1.0},
         "bernoulli": {"remasking": "bernoulli", "temperature": 1.0},

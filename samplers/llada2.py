@@ -20,7 +20,7 @@ from .params import (
     TopK,
     TopP,
 )
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
 
 EditingThreshold = Annotated[
     float,
@@ -37,12 +37,23 @@ MaxPostSteps = Annotated[
 ]
 
 
+def _revises(values: Values) -> Revision | None:
+    return None if values["editing_threshold"] is None else "edits"
+
+
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    post_steps = values["max_post_steps"] if _revises(values) else 0
+    return steps_per_block(values, masked, cached) + post_steps * len(masked)
+
+
 @sampler(
     title="LLaDA2 (block refinement)",
     paper="arXiv:2512.15745",
     guarantee="biased",
     needs=Needs(frozenset({"absorbing", "hybrid"}), frozenset({"block_causal"})),
     layout="first",
+    revises=_revises,
+    budget=_budget,
     presets={
         "llada2.1_quality": {"threshold": 0.7, "editing_threshold": 0.5},
         "llada2.1_speed": {"threshold": 0.5, "editing_threshold": 0.0},

@@ -1,5 +1,6 @@
 """MDLM: ancestral sampling of absorbing diffusion (Sahoo et al. 2024, arXiv:2406.07524)."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -24,7 +25,7 @@ from .params import (
     TopK,
     TopP,
 )
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
 
 Stride = Annotated[
     int,
@@ -38,12 +39,23 @@ Stride = Annotated[
 ]
 
 
+def _revises(values: Values) -> Revision | None:
+    return "remasks" if values["stride"] else None
+
+
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    calls = steps_per_block(values, masked, cached) + bool(values["sampling_eps"])
+    return calls * math.ceil(columns / (values["stride"] or columns or 1))
+
+
 @sampler(
     title="MDLM (absorbing)",
     paper="arXiv:2406.07524",
     guarantee="O(1/N)",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
+    revises=_revises,
+    budget=_budget,
     presets={
         "paper": {"steps": 1000},
         "semi_autoregressive": {"stride": 32},

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -116,13 +116,33 @@ class Needs:
     batch: bool = True
 
 
+Values = Mapping[str, Any]  # the bound parameters of a run
+Revision = Literal["edits", "remasks"]
+Budget = Callable[[Values, list[int], bool, int], int]
+
+
+def steps_per_block(values: Values, masked: list[int], cached: bool, columns: int = 0) -> int:
+    """The usual budget: `steps` calls a block, one a masked position where there is no `steps`.
+
+    See `Sampler.most_calls` for the arguments.
+    """
+    steps = values.get("steps")
+    if steps is None:
+        return sum(masked)
+    return sum(min(steps, count) if cached else steps for count in masked)
+
+
 @dataclass(frozen=True)
 class Sampler:
     """A registered sampler: what it is, what it needs, what can be set, and the function itself.
 
-    `law` speaks of temperature 1, no filter, default settings: exact, O(1/N), O(N^-1/2), floor,
-    biased or deterministic. `layout` is where its blocks begin (see Canvas). `revises`: written
-    tokens may change again under any settings, so an EOS counts when the run is settled.
+    `guarantee` speaks of temperature 1, no filter, default settings: exact, O(1/N), O(N^-1/2),
+    floor, biased or deterministic. `layout` is where its blocks begin (see Canvas).
+
+    What only the sampler knows about its own parameters it declares, as a value or as a function of
+    the bound values, so that no other code reads a parameter by its name: `revises` (see
+    `revision`), `budget` (`most_calls`), `eos_rule` (`stops_at_eos`), `slides`
+    (`exceeds_context`).
     """
 
     name: str
@@ -134,9 +154,48 @@ class Sampler:
     params: tuple[Param, ...]
     presets: Mapping[str, Mapping[str, Any]]
     help: str
-    revises: bool
     function: Callable[..., Iterator[Step]] = field(repr=False)
     check: Callable[[dict[str, Any], Any], None] | None = field(default=None, repr=False)
+    revises: Revision | Callable[[Values], Revision | None] | None = field(default=None, repr=False)
+    budget: Budget | None = field(default=None, repr=False)
+    eos_rule: Callable[[Values], bool] | None = field(default=None, repr=False)
+    slides: Callable[[Values], bool] | None = field(default=None, repr=False)
+
+    def revision(self, values: Values) -> Revision | None:
+        """What may happen to a written token: another replaces it (`edits`), it is masked again
+        (`remasks`), or nothing, it is final (None).
+
+        Where tokens are edited, every call judges the standing ones again.
+        """
+        return self.revises(values) if callable(self.revises) else self.revises
+
+    def most_calls(
+        self, values: Values, masked: list[int], cached: bool, columns: int | None = None
+    ) -> int:
+        """The most model calls that a row can take under these values (a guided call counts 2).
+
+        masked: the masked positions of each block. cached: the model takes no time, so that its
+        answer to an unchanged canvas may be kept. columns: what the blocks span (None: as many as
+        there are masked positions). Unless declared, it is `steps` per block, and where tokens are
+        final and answers kept, no more than there are masked positions.
+        """
+        columns = sum(masked) if columns is None else columns
+        if self.budget:
+            return self.budget(values, masked, cached, columns)
+        return steps_per_block(values, masked, cached and self.revision(values) is None)
+
+    def stops_at_eos(self, values: Values) -> bool:
+        """Whether a row ends at its first EOS, before all of it is filled.
+
+        Unless declared: the shared parameter `eos_early_stop`; without it, where tokens are final.
+        """
+        if self.eos_rule:
+            return self.eos_rule(values)
+        return bool(values.get("eos_early_stop", self.revision(values) is None))
+
+    def exceeds_context(self, values: Values) -> bool:
+        """Whether a run may be longer than the model's context, which then slides along."""
+        return self.slides is not None and self.slides(values)
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults and check every value. ValueError: rule, value, way out."""
@@ -216,35 +275,44 @@ def sampler(
     guarantee: str,
     needs: Needs,
     layout: str,
-    revises: bool = False,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     check: Callable[[dict[str, Any], Any], None] | None = None,
+    revises: Revision | Callable[[Values], Revision | None] | None = None,
+    budget: Budget | None = None,
+    eos_rule: Callable[[Values], bool] | None = None,
+    slides: Callable[[Values], bool] | None = None,
 ) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
-    """Register a generator function under its own name; presets are checked on the spot."""
+    """Register a generator function under its own name; presets are checked on the spot.
+
+    The arguments are the fields of `Sampler`.
+    """
 
     def register(function: Callable[..., Iterator[Step]]) -> Sampler:
         name = function.__name__
         if name in SAMPLERS:
             raise ValueError(f"a sampler named {name!r} is registered already")
         # no_grad as a decorator: a `with` around a yield would leave grad off in the caller.
-        made = Sampler(
-            name,
-            title,
-            paper,
-            guarantee,
-            needs,
-            layout,
-            _read(function),
-            dict(presets or {}),
-            inspect.getdoc(function) or "",
-            revises,
-            torch.no_grad()(function),
-            check,
+        entry = Sampler(
+            name=name,
+            title=title,
+            paper=paper,
+            guarantee=guarantee,
+            needs=needs,
+            layout=layout,
+            params=_read(function),
+            presets=dict(presets or {}),
+            help=inspect.getdoc(function) or "",
+            function=torch.no_grad()(function),
+            check=check,
+            revises=revises,
+            budget=budget,
+            eos_rule=eos_rule,
+            slides=slides,
         )
-        for values in made.presets.values():
-            made.bind(values)
-        SAMPLERS[name] = made
-        return made
+        for values in entry.presets.values():
+            entry.bind(values)
+        SAMPLERS[name] = entry
+        return entry
 
     return register
 

@@ -13,7 +13,7 @@ from .draw import probability, token_weights
 from .kernels import model_time, noise_removal
 from .noise import Noise, coin
 from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
-from .registry import Choice, Needs, Range, sampler
+from .registry import Choice, Needs, Range, Values, sampler, steps_per_block
 
 STRATEGIES = ("cap", "rescale", "conf", "loop", "forward_backward")
 Strategy = Annotated[
@@ -45,13 +45,18 @@ Time = Annotated[
 Alpha = Annotated[float, Range(0.01, 0.99, 0.01, "loop: the alpha at which it stands still.")]
 
 
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached=False) + bool(values["sampling_eps"])
+
+
 @sampler(
     title="ReMDM (remasking)",
     paper="arXiv:2503.00307",
     guarantee="O(N^-1/2)",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
-    revises=True,
+    revises="remasks",
+    budget=_budget,
     presets={
         "paper_cap": {"eta": 0.008, "steps": 1024, "top_p": 0.9},
         "paper_rescale": {"strategy": "rescale", "eta": 0.015, "steps": 1024, "top_p": 0.9},

@@ -13,7 +13,7 @@ from .draw import token_weights
 from .kernels import chosen, leave_one_out, model_time, noise_spread, reverse
 from .noise import Noise, choose
 from .params import AlphaSchedule, Grid, NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, Values, sampler, steps_per_block
 
 Corrector = Annotated[
     int,
@@ -27,13 +27,18 @@ Corrector = Annotated[
 ]
 
 
+def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
+    return steps_per_block(values, masked, cached=False) * (2 if values["corrector"] else 1)
+
+
 @sampler(
     title="Uniform (UDLM)",
     paper="arXiv:2412.10193",
     guarantee="O(1/N)",
     needs=Needs(frozenset({"uniform"}), frozenset({"full"}), time=True),
     layout="whole",
-    revises=True,
+    revises="edits",
+    budget=_budget,
     presets={"gibbs_corrector": {"corrector": 1}},
 )
 def uniform(

@@ -161,7 +161,7 @@ def comparable(plan: Plan) -> bool:
         and plan.model.card.attention == "block_causal"
         and len(plan.canvas.tokens) == 1
         and values["temperature"] == 0
-        and values["editing_threshold"] is None
+        and plan.sampler.revision(values) is None
         and bool((plan.canvas.writable[0].int().diff() >= 0).all())
     )
 
@@ -203,7 +203,7 @@ def diffusers_run(plan: Plan) -> Callable[[], Tensor]:
             editing_threshold=None,
             mask_token_id=card.mask_id,
             eos_token_id=card.eos_ids[0] if card.eos_ids else None,
-            eos_early_stop=values["eos_early_stop"],
+            eos_early_stop=plan.sampler.stops_at_eos(values),
             output_type="seq",
         )
         return torch.cat([prompt, made.sequences], 1)

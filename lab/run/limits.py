@@ -3,7 +3,6 @@
 Each raises ValueError with the field, the rule, the value and the way out, before any work.
 """
 
-import math
 import unicodedata
 from numbers import Real
 from typing import Any
@@ -97,27 +96,3 @@ def logits(rows: int, width: int, vocabulary: int) -> None:
             f"{rows} x {width} x {vocabulary} = {cells:,}; run fewer rows at a time, continuing "
             "with first_row"
         )
-
-
-def most_calls(
-    values: dict[str, Any], masked: list[int], final: bool, columns: int | None = None
-) -> int:
-    """The budget of a run: steps x blocks, + max_post_steps x blocks with editing, x 2 with
-    guidance or a corrector.
-
-    masked positions: the masked positions of each block. final: written tokens stay and the model
-    takes no time, so that an unchanged canvas needs no call; then, and without `steps`, a masked
-    position costs one call at most. columns: what the blocks span, where strides are counted (None:
-    as many as there are masked positions).
-    """
-    steps = values.get("steps")
-    calls = sum(
-        count if steps is None else min(steps, count) if final else steps for count in masked
-    )
-    if values.get("editing_threshold") is not None:
-        calls += values.get("max_post_steps", 0) * len(masked)
-    calls += 1 if values.get("sampling_eps") else 0
-    if values.get("stride"):
-        calls *= math.ceil((columns or sum(masked)) / values["stride"])
-    doubled = any(values.get(name) for name in ("self_correction", "corrector", "guidance"))
-    return calls * 2 if doubled else calls

@@ -72,16 +72,14 @@ def plan(
         laid = [canvases.template_row(model, one, options) for one in given]
         gen_length = None
     longest = max(len(row.ids) for row in laid)
-    sliding = bool(values.get("sliding_window"))
-    limits.context(longest, gen_length or 0, card, sliding)
+    limits.context(longest, gen_length or 0, card, chosen.exceeds_context(values))
     limits.work(1, longest, len(laid) * rows, limits.CELLS)
     block_length = values.get("block_length")
     canvas = canvases.lay_out(laid, card, chosen.layout, block_length)
     blocks = canvas.blocks()
     masked = [int(canvas.writable[:, block].sum(-1).max()) for block in blocks]
     span = sum(block.stop - block.start for block in blocks)
-    final = not (card.time_conditioned or chosen.revises)
-    calls = limits.most_calls(values, masked, final, span)
+    calls = chosen.most_calls(values, masked, not card.time_conditioned, span)
     work = limits.work(calls, longest, len(laid) * rows)
     widest = max(block.stop - block.start for block in blocks)
     limits.logits(len(laid) * rows, widest, card.vocab_size)

@@ -101,17 +101,11 @@ class Book:
         self.ended = np.zeros(rows, bool)
         self.step = 0
         self.confidence = np.full(plan.canvas.tokens.shape, np.nan, np.float32)
-        editing = plan.values.get("editing_threshold") is not None
+        revision = plan.sampler.revision(plan.values)
         # Where tokens may be wrong by design, each call judges the standing ones again.
-        self.judges = editing or plan.model.card.corruption != "absorbing"
+        self.judges = revision == "edits" or plan.model.card.corruption != "absorbing"
         # Where written tokens may go again, or nobody stops at an EOS, only the end tells.
-        values = plan.values
-        self.revises = (
-            editing
-            or plan.sampler.revises
-            or bool(values.get("stride"))
-            or not values.get("eos_early_stop", True)
-        )
+        self.ends_at_eos = revision is None and plan.sampler.stops_at_eos(plan.values)
         self.blocks = plan.canvas.blocks()
 
     def first(self) -> Frame:
@@ -139,7 +133,7 @@ class Book:
         if known:
             self.confidence = self._confidence(window, before, now)
         blank = np.full(shape, np.nan, np.float32)
-        finished = ended | (self.canvas.finished(step.tokens).numpy() & (not self.revises))
+        finished = ended | (self.canvas.finished(step.tokens).numpy() & self.ends_at_eos)
         ids = np.full((*shape, TOP), -1, np.int32)
         top = np.zeros((*shape, TOP), np.float32)
         if known:

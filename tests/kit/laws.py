@@ -44,9 +44,12 @@ def only(sampler: str, **values: Any) -> dict[str, Any]:
 
 def revises(run: Run) -> bool:
     """Whether a written token may change again: then EOS counts when a block or run is settled."""
-    values = run.plan.values
-    edits = values.get("editing_threshold") is not None
-    return run.plan.sampler.revises or edits or bool(values.get("stride"))
+    return run.plan.sampler.revision(run.plan.values) is not None
+
+
+def stops_at_eos(run: Run) -> bool:
+    """Whether the settings end a row at its first EOS."""
+    return run.plan.sampler.stops_at_eos(run.plan.values)
 
 
 def leaves_masks(run: Run) -> bool:
@@ -87,7 +90,7 @@ def fills_without_mask(run: Run) -> None:
                 and not canvas.finished(torch.tensor(run.frames[-1].tokens))[row]
             )
             assert line[column] not in banned or ended, f"row {row} returns {line[column]}"
-            if line[column] in card.eos_ids and run.plan.values.get("eos_early_stop", True):
+            if line[column] in card.eos_ids and stops_at_eos(run):
                 break
 
 
@@ -111,10 +114,11 @@ def stays_finished(run: Run) -> None:
 
     Settled means that the sampler went on to another block.
     """
-    if not run.plan.values.get("eos_early_stop", not revises(run)):
+    remasks = run.plan.sampler.revision(run.plan.values) == "remasks"
+    if remasks or not stops_at_eos(run):
         return
     for before, after in zip(run.frames[1:], run.frames[2:], strict=False):
-        if run.plan.values.get("stride") or (revises(run) and before.window == after.window):
+        if revises(run) and before.window == after.window:
             continue
         done = finished(run, before.tokens)
         assert (before.tokens == after.tokens)[done].all(), "wrote a finished row"
@@ -129,33 +133,23 @@ def masked_of_blocks(run: Run, row: int) -> list[int]:
     length = values.get("block_length") or 10**9
     if canvas.layout == "prompt":
         columns = columns - columns[0]
-    if values.get("stride"):  # each stride that keeps something denoises all that is left
-        first = np.flatnonzero(canvas.writable.any(0).numpy())[0]
-        starts = np.unique((columns - first) // values["stride"]) * values["stride"] + first
-        return [int((columns >= start).sum()) for start in starts]
     return np.unique(columns // length, return_counts=True)[1].tolist()
 
 
 def keeps_to_the_budget(run: Run) -> None:
-    """P3: steps x blocks, + max_post_steps x blocks with editing, x 2 with a corrector or guidance.
+    """P3: a row takes no more calls than its sampler declares for the blocks that it has.
 
     Where an unchanged canvas needs no new call, a block takes no more calls than it has masked
-    positions.
+    positions. tests/conformance/test_declarations.py holds what is declared to plain numbers.
     """
-    values, card = run.plan.values, run.plan.model.card
-    rows = len(run.plan.canvas.tokens)
-    planned = run.plan.work / rows / max(int(run.plan.canvas.visible.sum(-1).max()), 1)
-    cached = not (card.time_conditioned or run.plan.sampler.revises)
+    plan = run.plan
+    rows = len(plan.canvas.tokens)
+    planned = plan.work / rows / max(int(plan.canvas.visible.sum(-1).max()), 1)
+    columns = int(plan.canvas.writable.any(0).sum())
     for row in range(rows):
-        budget = 0
-        for masked in masked_of_blocks(run, row):
-            steps = values.get("steps", masked)
-            budget += min(steps, masked) if cached else steps
-            if values.get("editing_threshold") is not None:
-                budget += values["max_post_steps"]
-            budget += bool(values.get("sampling_eps"))
-        if any(values.get(name) for name in ("self_correction", "corrector", "guidance")):
-            budget *= 2
+        budget = plan.sampler.most_calls(
+            plan.values, masked_of_blocks(run, row), not plan.model.card.time_conditioned, columns
+        )
         calls = run.frames[-1].calls[row]
         assert calls <= budget, f"row {row} made {calls} calls of {budget}"
         assert calls <= planned, f"row {row} made {calls} calls, planned were {planned}"
