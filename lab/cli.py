@@ -14,7 +14,7 @@ from lab.record.files import save
 from lab.record.metrics import table
 from lab.record.trajectory import Trajectory
 from lab.run.plan import Plan, plan
-from lab.run.recorder import Run
+from lab.run.recorder import Recorder
 from samplers.registry import Param, Sampler
 
 SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
@@ -150,7 +150,7 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    _finish(options, [Run(plan) for plan in _plans(options)])
+    _finish(options, [Recorder(plan) for plan in _plans(options)])
 
 
 def _bench(options: argparse.Namespace) -> None:
@@ -167,10 +167,10 @@ def _bench(options: argparse.Namespace) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     model = options.model or next(iter(tasks()))
-    _finish(options, [Run(_plan(options, options.sampler, model))])
+    _finish(options, [Recorder(_plan(options, options.sampler, model))])
 
 
-def _finish(options: argparse.Namespace, runs: list[Run]) -> None:
+def _finish(options: argparse.Namespace, runs: list[Recorder]) -> None:
     done: list[Trajectory] = []
     for run in runs:
         _show(run)
@@ -184,7 +184,7 @@ def _finish(options: argparse.Namespace, runs: list[Run]) -> None:
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _show(run: Run) -> None:
+def _show(run: Recorder) -> None:
     """Run to the end behind a progress bar of filled masked positions; no bar where nobody
     watches."""
     canvas = run.plan.canvas

@@ -20,8 +20,10 @@ COLUMNS = [
     *("position", "token_id", "token", "state", "confidence", "entropy", "committed_step"),
     *("predicted_id", "score", "header"),
 ]
+_OLD = ",".join({"task": "suite", "predicted_id": "guess_id"}.get(name, name) for name in COLUMNS)
 _NAMES = ("run_id", "task", "model", "sampler")
-_HEADER = {"schema", "settings", "card", "pieces", "output", "text", "writable", "windows"}
+_TEXTS = {"settings", "card", "pieces", "output", "text", "filled", "writable"}
+_HEADER = {"schema", "windows", *_TEXTS}
 # A name of other characters (a comma, a newline, a spreadsheet's formula) is a JSON string literal.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_./: +-]*)?")
 
@@ -84,6 +86,7 @@ def _header(run: Trajectory) -> str:
         "pieces": run.pieces,
         "output": run.output,
         "text": run.text,
+        "filled": run.filled,
         "writable": run.writable.tolist(),
         "windows": np.stack([run.start, run.stop], 1).tolist(),
     }
@@ -110,6 +113,8 @@ def load(data: bytes) -> list[Trajectory]:
 
 def _table(data: bytes) -> dict[str, ndarray]:
     first = data[:4096].split(b"\n")[0].removeprefix(b"\xef\xbb\xbf").rstrip(b"\r")
+    if first == _OLD.encode():
+        validation.schema(1)
     if first != ",".join(COLUMNS).encode():
         raise ValueError("its first line must be the columns run_id,task,...,header, and is not")
     if not data.endswith(b"\n") or b"\0" in data:
@@ -133,7 +138,7 @@ def _run(cells: dict[str, ndarray]) -> Trajectory:
         raise ValueError(
             f"a header has {', '.join(sorted(_HEADER))}; look at {validation.shown(wrong)}"
         )
-    record = {name: header[name] for name in _HEADER - {"schema", "windows"}}
+    record = {name: header[name] for name in _TEXTS}
     for name in _NAMES:
         record[name] = _parsed(name, text) if (text := _one(name, cells))[:1] == '"' else text
     for name in ("seed", "row"):

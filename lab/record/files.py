@@ -70,7 +70,8 @@ def _dump(trajectories: list[Trajectory]) -> bytes:
 
 def _record(run: Trajectory) -> dict[str, Any]:
     texts = {name: getattr(run, name) for name in (*validation.TEXTS, *validation.WHOLES)}
-    others = {name: getattr(run, name) for name in ("settings", "card", "pieces", "output")}
+    names = ("settings", "card", "pieces", "output", "filled")
+    others = {name: getattr(run, name) for name in names}
     arrays = {name: _plain(getattr(run, name)) for name in ARRAYS}
     return texts | others | arrays
 

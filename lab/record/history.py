@@ -1,5 +1,6 @@
 """What became of every position, worked out from the tokens and predictions of a run's steps."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ class History(NamedTuple):
     remasks: ndarray
 
 
-def follow(tokens: ndarray, predicted: ndarray, writable: ndarray, card: dict[str, Any]) -> History:
+def follow(
+    tokens: ndarray, predicted: ndarray, writable: ndarray, card: Mapping[str, Any]
+) -> History:
     """Work out the states of tokens [S+1, L] from the predictions [S, L] and writable [L].
 
     Under absorbing corruption every written token was chosen by the sampler. Under hybrid and
@@ -29,42 +32,96 @@ def follow(tokens: ndarray, predicted: ndarray, writable: ndarray, card: dict[st
     settled while noise stands before it, the last line excepted, which follows Canvas.finished as
     `output` does.
     """
-    mask_id, eos_ids = card.get("mask_id"), list(card.get("eos_ids") or ())
-    masked = writable & (tokens == (-1 if mask_id is None else mask_id))
-    before, now = masked[:-1], masked[1:]
-    changed = writable & (tokens[1:] != tokens[:-1])
-    agrees = predicted == tokens[1:]
-    chosen = agrees | (card.get("corruption", "absorbing") == "absorbing")
+    follower = Follower(tokens[0], writable, card)
+    first, first_step = follower.state, follower.committed_step
+    lines = follower.advance(tokens[1:], predicted)
+    state = np.concatenate([first[None], lines.state])
+    state[-1] = follower.settled_state()
+    step = np.concatenate([first_step[None], lines.committed_step])
+    return lines._replace(state=state, committed_step=step)
 
-    noise = _hold(changed | agrees, (writable & ~masked)[0], ~now & ~chosen & writable)
-    event = changed | (noise[:-1] & ~noise[1:])
-    fresh = np.where(before | noise[:-1], COMMITTED, EDITED)
-    fresh = np.where(now, REMASKED, np.where(noise[1:], NOISE, fresh))
-    first = np.where(writable, np.where(masked[0], MASK, NOISE), PROMPT)
-    state = _hold(event, first, fresh).astype(np.int8)
-    written = np.arange(1, len(tokens), dtype=np.int32)[:, None]
-    step = _hold(event, np.zeros(tokens.shape[1], np.int32), written)
-    step = np.where(writable & ~masked, step, np.int32(-1))
 
-    unsettled = masked | noise
-    generated = writable & ~noise
-    if len(predicted):
-        unsettled[-1], generated[-1] = masked[-1], writable
-    end = generated & np.isin(tokens, eos_ids) & (unsettled.cumsum(1) == 0)
-    after = writable & (end.cumsum(1) - end > 0)
-    return History(
-        np.where(after, np.int8(AFTER_EOS), state),
-        step,
-        event & (fresh == COMMITTED),
-        event & (fresh == EDITED),
-        event & (fresh == REMASKED),
-    )
+class Follower:
+    """The history of one row as it grows: `advance` costs what is new, however long the run is.
+
+    state, committed_step [L]: those of the latest line. As long as more lines may come, an EOS
+    behind noise settles nothing; `settled_state` reads the latest line as the last one.
+    """
+
+    def __init__(self, tokens: ndarray, writable: ndarray, card: Mapping[str, Any]):
+        mask_id = card.get("mask_id")
+        self._mask_id = -1 if mask_id is None else mask_id
+        self._eos_ids = list(card.get("eos_ids") or ())
+        self._absorbing = card.get("corruption", "absorbing") == "absorbing"
+        self._writable = writable
+        self._tokens = tokens
+        masked = self._masked(tokens)
+        self._noise = writable & ~masked
+        self._written = np.zeros(len(writable), np.int32)  # the latest step with an event
+        self._before_eos = np.where(writable, np.where(masked, MASK, NOISE), PROMPT).astype(np.int8)
+        self.steps = 0
+        self.state = self._with_eos(tokens[None], self._before_eos[None], self._noise[None])[0]
+        self.committed_step = self._committed(self._written[None], masked[None])[0]
+
+    def advance(self, tokens: ndarray, predicted: ndarray) -> History:
+        """The history [n, L] of n more lines, from their tokens and predictions [n, L]."""
+        writable, before = self._writable, np.concatenate([self._tokens[None], tokens[:-1]])
+        if not len(tokens):
+            return History(*(np.zeros(tokens.shape, t) for t in (np.int8, np.int32, *[bool] * 3)))
+        masked, was_masked = self._masked(tokens), self._masked(before)
+        changed = writable & (tokens != before)
+        agrees = predicted == tokens
+        chosen = agrees | self._absorbing
+
+        noise = _hold(changed | agrees, self._noise, ~masked & ~chosen & writable)
+        was_noise = np.concatenate([self._noise[None], noise[:-1]])
+        event = changed | (was_noise & ~noise)
+        fresh = np.where(was_masked | was_noise, COMMITTED, EDITED)
+        fresh = np.where(masked, REMASKED, np.where(noise, NOISE, fresh)).astype(np.int8)
+        state = _hold(event, self._before_eos, fresh)
+        number = np.arange(self.steps + 1, self.steps + len(tokens) + 1, dtype=np.int32)[:, None]
+        written = _hold(event, self._written, number)
+
+        self._tokens, self._noise = tokens[-1], noise[-1]
+        self._before_eos, self._written = state[-1], written[-1]
+        self.steps += len(tokens)
+        lines = History(
+            self._with_eos(tokens, state, noise),
+            self._committed(written, masked),
+            event & (fresh == COMMITTED),
+            event & (fresh == EDITED),
+            event & (fresh == REMASKED),
+        )
+        self.state, self.committed_step = lines.state[-1], lines.committed_step[-1]
+        return lines
+
+    def settled_state(self) -> ndarray:
+        """The state [L] of the latest line if the run ends with it."""
+        if not self.steps:
+            return self.state
+        nothing = np.zeros_like(self._noise)
+        return self._with_eos(self._tokens[None], self._before_eos[None], nothing[None])[0]
+
+    def _masked(self, tokens: ndarray) -> ndarray:
+        return self._writable & (tokens == self._mask_id)
+
+    def _with_eos(self, tokens: ndarray, state: ndarray, noise: ndarray) -> ndarray:
+        """`state` [n, L] with AFTER_EOS behind the first EOS that nothing unsettled precedes."""
+        if not self._eos_ids:
+            return state.astype(np.int8)
+        unsettled = self._masked(tokens) | noise
+        eos = self._writable & ~noise & np.isin(tokens, self._eos_ids)
+        end = eos & (unsettled.cumsum(1) == 0)
+        after = self._writable & (end.cumsum(1) - end > 0)
+        return np.where(after, np.int8(AFTER_EOS), state)
+
+    def _committed(self, written: ndarray, masked: ndarray) -> ndarray:
+        return np.where(self._writable & ~masked, written, np.int32(-1))
 
 
 def _hold(event: ndarray, first: ndarray, value: ndarray) -> ndarray:
-    """Hold the value [S, L] of the latest event [S, L], `first` [L] before any: [S+1, L]."""
-    index = np.zeros((len(event) + 1, event.shape[1]), np.int32)
-    index[1:] = np.where(event, np.arange(1, len(index))[:, None], 0)
+    """The value [n, L] of the latest event [n, L], `first` [L] before any: [n, L]."""
+    index = np.where(event, np.arange(1, len(event) + 1, dtype=np.int32)[:, None], 0)
     np.maximum.accumulate(index, out=index)
     values = np.concatenate([first[None], np.broadcast_to(value, event.shape)])
     return np.take_along_axis(values, index, 0)

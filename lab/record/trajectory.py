@@ -12,8 +12,9 @@ import pandas as pd
 from numpy import ndarray
 
 from lab.record.history import STATES, History, follow
+from lab.record.row_record import BY_POSITION, BY_STEP, RecordedSteps
 
-SCHEMA = 1
+SCHEMA = 2  # 1: before `filled`, with the columns `suite` and `guess_id`
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Frame:
     """What a batch of B rows looks like after one Step; frame 0 is the canvas before any call.
 
     tokens [B, T]; window (a slice of columns, W wide); block, finished, active [B]; over the
-    window prediction (-1 none), score, confidence, entropy [B, W], top_ids and top_probabilities
+    window predicted (-1 none), score, confidence, entropy [B, W], top_ids and top_probabilities
     [B, W, 5] (None in frame 0); calls, seconds, model_seconds [B], cumulative, in seconds.
     """
 
@@ -62,21 +63,10 @@ def canonical(value: Any) -> str:
 
 
 # The name and dtype of every array of a Trajectory.
-ARRAYS = {
-    "tokens": np.int32,
-    "predicted": np.int32,
-    "confidence": np.float32,
-    "entropy": np.float32,
-    "score": np.float32,
-    "start": np.int32,
-    "stop": np.int32,
-    "block": np.int32,
-    "calls": np.int32,
-    "seconds": np.float64,
-    "model_seconds": np.float64,
+ARRAYS: dict[str, Any] = {
+    **{name: dtype for name, (dtype, _, _) in BY_POSITION.items()},
+    **BY_STEP,
     "writable": np.bool_,
-    "top_ids": np.int32,
-    "top_probabilities": np.float32,
 }
 _CLOCKS = {"seconds", "model_seconds"}
 _EXTRAS = {"run_id", "top_ids", "top_probabilities"}
@@ -84,13 +74,19 @@ _EXTRAS = {"run_id", "top_ids", "top_probabilities"}
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One row of a run, pads cut away: S Steps over L columns.
+    """One row of a run, pads cut away: S steps over L columns.
 
-    tokens [S+1, L] (line 0 before any call); prediction (-1 none), confidence, entropy (nats) and
-    score [S, L], NaN outside the window start:stop [S]; block (its number), calls, seconds and
-    model_seconds [S], the last three cumulative; writable [L]. output: the ids generated, up to
-    and with the first EOS; text: their decoding; pieces: the text of each id; card: the model's.
-    top_ids and top_probabilities [S, L, 5] are an extra that CSV does not keep.
+    tokens [S+1, L] (line 0 before any call); predicted [S, L] (-1 none); confidence, entropy (nats)
+    and score [S, L], NaN where there is none; the window start:stop [S]; block (its number), calls,
+    seconds and model_seconds [S], the last three cumulative; writable [L].
+
+    output: the ids generated: from the first writable position on, up to and with the first EOS,
+    without masks. filled: the text of each run of writable positions, left to right; empty for
+    what lies behind the EOS. text: for a prompt the decoding of `output`, so filled == [text]; for
+    a template the whole text, what was given and what was filled in, up to the first EOS.
+
+    pieces: the text of each id; card: the model's. top_ids and top_probabilities [S, L, 5] are an
+    extra that CSV does not keep.
     """
 
     tokens: ndarray
@@ -107,6 +103,7 @@ class Trajectory:
     writable: ndarray
     output: list[int]
     text: str
+    filled: list[str]
     pieces: dict[int, str]
     run_id: str
     task: str
@@ -119,7 +116,7 @@ class Trajectory:
     top_ids: ndarray | None = None
     top_probabilities: ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, dtype in ARRAYS.items():
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, np.asarray(value, dtype))
@@ -153,6 +150,29 @@ class Trajectory:
     def remasks(self) -> ndarray:
         """Where each step turned a token back into a mask, [S, L] bool."""
         return self.history.remasks
+
+    def steps_since(self, since: int) -> RecordedSteps:
+        """Steps since + 1 and later, as a Recorder gives them while a run goes on.
+
+        The last line's state is read as the last here: it is settled_state.
+        """
+        history = self.history
+        before = np.full((1, len(self.writable)), np.nan, np.float32)
+        tops = (self.top_ids, self.top_probabilities)
+        top_ids, top_probabilities = (None if a is None else a[since:] for a in tops)
+        return RecordedSteps(
+            since=since,
+            tokens=self.tokens[since:],
+            confidence=np.concatenate([before, self.confidence])[since:],
+            predicted=self.predicted[since:],
+            entropy=self.entropy[since:],
+            score=self.score[since:],
+            top_ids=top_ids,
+            top_probabilities=top_probabilities,
+            **{name: getattr(self, name)[since:] for name in BY_STEP},
+            **{name: values[since:] for name, values in history._asdict().items()},
+            settled_state=history.state[-1],
+        )
 
     def piece(self, token_id: int) -> str:
         """The text of one token, its number where no text is known."""

@@ -17,7 +17,7 @@ _SHAPES = {
     "writable": "L",
     **dict.fromkeys(EXTRAS, "SL5"),
 }
-_NAMES = {*ARRAYS, *TEXTS, *WHOLES, "output", "pieces", "settings", "card"}
+_NAMES = {*ARRAYS, *TEXTS, *WHOLES, "output", "filled", "pieces", "settings", "card"}
 _ROUNDING = 1e-4  # a float32 softmax may pass 1 by its last digits
 
 
@@ -34,6 +34,7 @@ def trajectory(record: Any) -> Trajectory:
     values |= {name: kind(name, record[name], int) for name in WHOLES}
     values |= {name: kind(name, record[name], dict) for name in ("settings", "card")}
     values["output"] = [kind("output", i, int) for i in kind("output", record["output"], list)]
+    values["filled"] = [kind("filled", t, str) for t in kind("filled", record["filled"], list)]
     values["pieces"] = _pieces(record["pieces"])
     _check_card(values["card"])
 
@@ -54,8 +55,9 @@ def trajectory(record: Any) -> Trajectory:
 def schema(value: Any) -> None:
     """Refuse a file of another schema than ours."""
     if value != SCHEMA or isinstance(value, bool):
+        age = "an older" if value == 1 and not isinstance(value, bool) else "another"
         raise ValueError(
-            f"its schema must be {SCHEMA}, got {shown(value)} (another version wrote it)"
+            f"its schema must be {SCHEMA}, got {shown(value)} ({age} version wrote it)"
         )
 
 

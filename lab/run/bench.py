@@ -21,7 +21,7 @@ from lab.models.model import Opened
 from lab.run import limits
 from lab.run.plan import Plan
 from lab.run.prompts import output
-from lab.run.recorder import Run
+from lab.run.recorder import Recorder
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 
@@ -146,7 +146,7 @@ def _sample(plan: Plan, denoise: Any) -> Tensor:
 
 
 def _record(plan: Plan) -> None:
-    run = Run(plan)
+    run = Recorder(plan)
     for _ in run:
         pass
     run.trajectories()

@@ -4,9 +4,11 @@ to text."""
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy import ndarray
 
 from lab.models.model import Model, ModelCard
 from lab.run import limits
@@ -135,22 +137,45 @@ def lay_out(
     return Canvas(tokens, writable, visible, card.mask_id, card.eos_ids, layout, block_length)
 
 
-def output(card: ModelCard, tokens: Sequence[int], writable: Sequence[bool]) -> list[int]:
+class RowTexts(NamedTuple):
+    """What a row reads as; see Trajectory for the three."""
+
+    output: list[int]
+    text: str
+    filled: list[str]
+
+
+def row_texts(model: Model, tokens: ndarray, writable: ndarray, whole: bool) -> RowTexts:
+    """Decode a row [L]; whole: its text begins with its first column, not with its output."""
+    edges = np.flatnonzero(np.diff(writable.astype(np.int8), prepend=0, append=0))
+    stands = _stands(model.card, tokens, writable)
+    filled = [
+        decode(model, tokens[start:stop][stands[start:stop]])
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    ]
+    ids = output(model.card, tokens, writable)
+    return RowTexts(ids, decode(model, tokens[stands] if whole else ids), filled)
+
+
+def output(card: ModelCard, tokens: ndarray, writable: ndarray) -> list[int]:
     """Trim a row [L]: its ids from the first writable column up to and with the first EOS there."""
-    kept: list[int] = []
-    for token, free in zip(map(int, tokens), writable, strict=True):
-        if (free or kept) and not (free and token in (card.mask_id, card.pad_id)):
-            kept.append(token)
-            if free and token in card.eos_ids:
-                break
-    return kept
+    stands = _stands(card, tokens, writable)
+    begun = (stands & writable).cumsum() > 0
+    return tokens[stands & begun].tolist()
 
 
-def decode(model: Model, ids: Sequence[int]) -> str:
+def _stands(card: ModelCard, tokens: ndarray, writable: ndarray) -> ndarray:
+    """Which columns [L] hold text: not a mask or pad that may be written, nor after the EOS."""
+    empty = writable & np.isin(tokens, [i for i in (card.mask_id, card.pad_id) if i is not None])
+    eos = writable & ~empty & np.isin(tokens, card.eos_ids)
+    return ~empty & (eos.cumsum() - eos == 0)
+
+
+def decode(model: Model, ids: Sequence[int] | ndarray) -> str:
     """Readable text of ids, special tokens left out; the ids themselves without a tokenizer."""
     if model.tokenizer is None:
         return " ".join(map(str, ids))
-    return model.tokenizer.decode(list(ids), skip_special_tokens=True)
+    return model.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
 
 
 def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:

@@ -4,7 +4,7 @@ A sampler tells only what tokens cannot show; calls, seconds, confidence and ent
 round `denoise` (lab.run.probe), so that none can misreport. Logits never leave the probe.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from time import perf_counter
 from typing import Any
@@ -13,22 +13,39 @@ import numpy as np
 import torch
 
 from lab.models.model import Model
+from lab.record.row_record import RecordedSteps, RowRecord
 from lab.record.trajectory import Frame, Trajectory, run_id
 from lab.run import prompts as canvases
 from lab.run.plan import Plan, plan
-from lab.run.probe import TOP, Book, Probe
+from lab.run.probe import Book, Probe
+from lab.run.prompts import RowTexts
+from samplers.canvas import Canvas
 from samplers.noise import Noise
 
+IN_WINDOW = ("predicted", "entropy", "score", "top_ids", "top_probabilities")
+COUNTERS = ("block", "calls", "seconds", "model_seconds")
 
-class Run:
-    """One run: iterate it for Frames, `close()` it at any step, ask for `trajectories()`."""
+
+class Recorder:
+    """One run: iterate it for Frames, `close()` it at any step, ask for what was recorded.
+
+    The record grows with the run, a row of it only with the steps in which that row was active.
+    `steps_since(row, k)` is what is new after step k of that row, at the cost of what is new;
+    `trajectories()` is all of it. Frames are handed on and not kept.
+    """
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.frames: list[Frame] = []
-        self._confidence: list[np.ndarray] = []
+        self.started = False  # whether frame 0 was seen: the canvas before any call
+        self._ended = False
         self._card = asdict(plan.model.card)
+        self._rows = [RowRecord(*_row(plan.canvas, row), self._card) for row in range(self.rows)]
         self._iterator = self._frames()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the batch has."""
+        return len(self.plan.canvas.tokens)
 
     def __iter__(self) -> Iterator[Frame]:
         return self._iterator
@@ -36,21 +53,39 @@ class Run:
     def close(self) -> None:
         """Stop at once and release the model's caches; what was recorded stays."""
         self._iterator.close()
+        self._ended = True
 
-    def pieces(self, ids: Any) -> dict[int, str]:
+    def steps(self, row: int) -> int:
+        """How many steps a row was active in so far."""
+        return self._rows[row].steps
+
+    def steps_since(self, row: int, since: int) -> RecordedSteps:
+        """Steps since + 1 and later of a row (0: all), with states, commits, edits and remasks.
+
+        ValueError where `since` is more than the steps that the row has.
+        """
+        return self._rows[row].steps_since(since)
+
+    def pieces(self, ids: Iterable[int]) -> dict[int, str]:
         """The text of single tokens, {id: text}."""
-        return canvases.pieces(self.plan.model, ids)
+        return canvases.pieces(self.plan.model, list(ids))
+
+    def texts(self, row: int) -> RowTexts:
+        """What a row reads as by now: output, text and filled as a Trajectory has them."""
+        record, model = self._rows[row], self.plan.model
+        whole = "template" in self.plan.settings[row]
+        return canvases.row_texts(model, record.tokens, record.writable, whole)
 
     @torch.no_grad()
     def _frames(self) -> Iterator[Frame]:
         plan, canvas = self.plan, self.plan.canvas
         probe = Probe(plan.model.open(canvas, plan.values.get("block_length")), canvas)
-        count = len(canvas.tokens)
-        noise = Noise(plan.seed, range(plan.first_row, plan.first_row + count))
+        noise = Noise(plan.seed, range(plan.first_row, plan.first_row + self.rows))
         steps = plan.sampler(probe, canvas, noise, **plan.values)
         book = Book(plan, probe)
         try:
-            yield self._keep(book.first(), book)
+            self.started = True
+            yield book.first()
             while True:
                 probe.inspection = 0.0
                 began = perf_counter()
@@ -58,72 +93,63 @@ class Run:
                 spent = perf_counter() - began - probe.inspection
                 if step is None:
                     return
-                yield self._keep(book.frame(step, spent), book)
+                frame = book.frame(step, spent)
+                self._add(frame, book.confidence)
+                yield frame
         finally:
+            self._ended = True
             steps.close()
 
-    def _keep(self, frame: Frame, book: Book) -> Frame:
-        self.frames.append(frame)
-        self._confidence.append(book.confidence)
-        return frame
+    def _add(self, frame: Frame, confidence: np.ndarray) -> None:
+        canvas = self.plan.canvas
+        for row in frame.active.nonzero()[0].tolist():
+            record = self._rows[row]
+            cut = _columns(canvas, row)
+            span = (0, len(record.writable)) if canvas.layout == "first" else _span(record.writable)
+            start = max(frame.window.start - cut.start, span[0])
+            stop = min(frame.window.stop - cut.start, span[1])
+            shift = cut.start - frame.window.start
+            seen = slice(start + shift, stop + shift)
+            numbers = {name: getattr(frame, name)[row, seen] for name in IN_WINDOW}
+            numbers |= {name: getattr(frame, name)[row] for name in COUNTERS}
+            record.add(slice(start, stop), frame.tokens[row, cut], confidence[row, cut], numbers)
 
     def trajectories(self) -> list[Trajectory]:
         """What was recorded so far, a Trajectory a row."""
-        return [self._trajectory(row) for row in range(len(self.plan.canvas.tokens))]
+        return [self._trajectory(row) for row in range(self.rows)]
 
     def _trajectory(self, row: int) -> Trajectory:
-        plan, canvas = self.plan, self.plan.canvas
-        seen = canvas.visible[row].numpy()
-        first, length = int(seen.argmax()), int(seen.sum())
-        cut = slice(first, first + length)
-        writable = canvas.writable[row].numpy()[cut]
-        kept = [i for i, frame in enumerate(self.frames) if i and frame.active[row]]
-        frames = [self.frames[i] for i in kept]
-        tokens = np.stack([self.frames[0].tokens[row, cut]] + [f.tokens[row, cut] for f in frames])
-        span = _span(writable) if canvas.layout != "first" else (0, length)
-        starts = np.array([max(f.window.start - first, span[0]) for f in frames], np.int32)
-        stops = np.array([min(f.window.stop - first, span[1]) for f in frames], np.int32)
-
-        def spread(name: str, fill: Any, dtype: Any, *extra: int) -> np.ndarray:
-            out = np.full((len(frames), length, *extra), fill, dtype)
-            for line, frame, start, stop in zip(out, frames, starts, stops, strict=True):
-                shift = first - frame.window.start
-                line[start:stop] = getattr(frame, name)[row, start + shift : stop + shift]
-            return out
-
-        confidence = [self._confidence[i][row, cut] for i in kept]
-        card = dict(self._card)
-        used = {int(i) for i in np.unique(tokens)}
-        predicted = spread("predicted", -1, np.int32)
-        top_ids = spread("top_ids", -1, np.int32, TOP)
-        used |= {int(i) for i in np.unique(predicted)} | {int(i) for i in np.unique(top_ids)}
-        output = canvases.output(plan.model.card, tokens[-1], writable)
-        number = plan.first_row + row
-        names = {"task": plan.task, "model": card["name"], "sampler": plan.sampler.name,
-                 "seed": plan.seed, "row": number}  # fmt: skip
+        plan, texts = self.plan, self.texts(row)
+        arrays = self._rows[row].arrays(self._ended)
+        used = {int(i) for name in ("tokens", "predicted", "top_ids")
+                for i in np.unique(arrays[name])} - {-1}  # fmt: skip
+        names = {"task": plan.task, "model": self._card["name"], "sampler": plan.sampler.name,
+                 "seed": plan.seed, "row": plan.first_row + row}  # fmt: skip
         return Trajectory(
-            tokens=tokens,
-            predicted=predicted,
-            confidence=np.stack(confidence) if confidence else np.zeros((0, length)),
-            entropy=spread("entropy", np.nan, np.float32),
-            score=spread("score", np.nan, np.float32),
-            start=starts,
-            stop=stops,
-            block=np.array([f.block[row] for f in frames], np.int32),
-            calls=np.array([f.calls[row] for f in frames], np.int32),
-            seconds=np.array([f.seconds[row] for f in frames]),
-            model_seconds=np.array([f.model_seconds[row] for f in frames]),
-            writable=writable,
-            output=output,
-            text=canvases.decode(plan.model, output),
-            pieces=self.pieces(sorted(used - {-1})),
+            **arrays,
+            writable=self._rows[row].writable,
+            output=texts.output,
+            text=texts.text,
+            filled=texts.filled,
+            pieces=self.pieces(sorted(used)),
             run_id=run_id(plan.settings[row], **names),
             settings=plan.settings[row],
-            card=card,
-            top_ids=top_ids,
-            top_probabilities=spread("top_probabilities", 0, np.float32, TOP),
+            card=dict(self._card),
             **names,
         )
+
+
+def _columns(canvas: Canvas, row: int) -> slice:
+    """The columns of a row that are no pads."""
+    seen = canvas.visible[row].numpy()
+    first = int(seen.argmax())
+    return slice(first, first + int(seen.sum()))
+
+
+def _row(canvas: Canvas, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and writable [L] of a row, pads cut away."""
+    cut = _columns(canvas, row)
+    return canvas.tokens[row, cut].numpy(), canvas.writable[row, cut].numpy()
 
 
 def _span(writable: np.ndarray) -> tuple[int, int]:
@@ -144,14 +170,14 @@ def start(
     preset: str | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
     **params: Any,
-) -> Run:
-    """Check everything at once and return a Run that has made no call yet."""
+) -> Recorder:
+    """Check everything at once and return a Recorder that has made no call yet."""
     checked = plan(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
         first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs,
         params=params,
     )  # fmt: skip
-    return Run(checked)
+    return Recorder(checked)
 
 
 def stream(
@@ -169,11 +195,11 @@ def stream(
     **params: Any,
 ) -> Iterator[Frame]:
     """The Frames of a run as they happen; see `run` for the arguments."""
-    made = start(
+    recorder = start(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
         first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
     )  # fmt: skip
-    return iter(made)
+    return iter(recorder)
 
 
 def run(
@@ -201,10 +227,10 @@ def run(
     such as {"enable_thinking": False}.
     Other names are the sampler's parameters. ValueError (rule, value, way out) before any call.
     """
-    made = start(
+    recorder = start(
         sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
         first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
     )  # fmt: skip
-    for _ in made:
+    for _ in recorder:
         pass
-    return made.trajectories()
+    return recorder.trajectories()

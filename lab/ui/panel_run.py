@@ -47,7 +47,7 @@ class Lane:
         self.kind = "empty" if choice is None else "waiting"
         self.message = ""
         self.name = uuid4().hex
-        self.run: recorder.Run | None = None
+        self.run: recorder.Recorder | None = None
         self.frames: Iterator[Frame] = iter(())
         self.sent: list[str] = []
 
@@ -90,7 +90,7 @@ class Lane:
 
     def trajectory(self) -> Trajectory | None:
         """What was recorded so far; None before frame 0."""
-        if self.run is None or not self.run.frames:
+        if self.run is None or not self.run.started:
             return None
         return self.run.trajectories()[0]
 

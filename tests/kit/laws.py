@@ -11,7 +11,8 @@ import torch
 
 import samplers
 from lab.models import Model
-from lab.run.recorder import Run, start
+from lab.record.trajectory import Frame
+from lab.run.recorder import Recorder, start
 
 SAMPLERS = list(samplers.SAMPLERS)
 # Samplers whose calls may write nothing by chance: the noise process decides when a masked position
@@ -19,11 +20,16 @@ SAMPLERS = list(samplers.SAMPLERS)
 BY_CHANCE = {"mdlm"}
 
 
+class Run(Recorder):
+    """A recorder whose frames are kept beside it, for the laws to read."""
+
+    frames: list[Frame]
+
+
 def record(sampler: str, model: Model, prompts: Any = "", **arguments: Any) -> Run:
     """Run to the end and keep everything."""
-    run = start(sampler, model, prompts, **arguments)
-    for _ in run:
-        pass
+    run = Run(start(sampler, model, prompts, **arguments).plan)
+    run.frames = list(run)
     return run
 
 

@@ -50,6 +50,7 @@ def make(
         "writable": np.arange(length) >= prompt,
         "output": [i for i in tokens[-1, prompt:].tolist() if i != mask_id],
         "text": "a text",
+        "filled": ["a text"],
         "pieces": PIECES,
         "run_id": run_id(settings, sampler="mdlm"),
         "task": "capitals",

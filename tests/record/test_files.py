@@ -6,6 +6,7 @@ import json
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,7 @@ def trajectories(draw) -> Trajectory:
         writable=writable,
         output=draw(st.lists(token)),
         text=draw(texts),
+        filled=draw(st.lists(texts, max_size=2)),
         pieces=draw(st.dictionaries(token, texts)),
         **{name: draw(texts) for name in ("run_id", "task", "model", "sampler")},
         seed=draw(st.integers(-(2**63), 2**64)),
@@ -152,7 +154,7 @@ def test_csv_is_the_contract_to_the_letter(tmp_path):
         "token_id,token,state,confidence,entropy,committed_step,predicted_id,score,header"
     )
     header = json.loads(lines[0][-1])
-    names = {"settings", "card", "pieces", "output", "text", "writable", "windows"}
+    names = {"settings", "card", "pieces", "output", "text", "filled", "writable", "windows"}
     assert header.keys() - {"schema"} == names
     assert header["windows"] == [[1, 2]] and header["writable"] == [False, True]
     assert [line[-1] for line in lines[1:]] == [""] * 3
@@ -233,13 +235,13 @@ def broken(tmp_path, suffix: str, data: bytes) -> str:
         (b"[" * 100_000, "JSON text"),
         (b"[]", "no trajectory file"),
         (b'{"schema": 1}', "no trajectory file"),
-        (b'{"schema": 2, "runs": []}', "schema must be 1, got 2"),
-        (b'{"schema": true, "runs": []}', "schema must be 1, got True"),
-        (b'{"schema": 1, "runs": [3]}', "a run must be an object, got 3"),
-        (b'{"schema": 1, "runs": [{"a": NaN}]}', "finite or null, got NaN"),
-        (b'{"schema": 1, "runs": [{"__import__": 1}]}', "no field '__import__'"),
-        (b'{"schema": 1, "runs": [{}]}', "must have the field 'block'"),
-        (b'{"schema": 1, "runs": [{"row": ' + b"9" * 5000 + b"}]}", "Exceeds the limit"),
+        (b'{"schema": 1, "runs": []}', "schema must be 2, got 1 (an older version wrote it)"),
+        (b'{"schema": true, "runs": []}', "schema must be 2, got True"),
+        (b'{"schema": 2, "runs": [3]}', "a run must be an object, got 3"),
+        (b'{"schema": 2, "runs": [{"a": NaN}]}', "finite or null, got NaN"),
+        (b'{"schema": 2, "runs": [{"__import__": 1}]}', "no field '__import__'"),
+        (b'{"schema": 2, "runs": [{}]}', "must have the field 'block'"),
+        (b'{"schema": 2, "runs": [{"row": ' + b"9" * 5000 + b"}]}", "Exceeds the limit"),
     ],
 )
 def test_json_of_another_kind_is_refused(tmp_path, data, wanted):
@@ -258,7 +260,7 @@ def test_json_of_another_kind_is_refused(tmp_path, data, wanted):
         ({"tokens": [[0, 9, 9, 2**70]] * 3}, "tokens must be whole numbers"),
         ({"tokens": [[0, 9, 9, 9], [1, 9, 9, 9], [0, 9, 9, 9]]}, "not writable must stay"),
         ({"tokens": None}, "tokens must be a list of numbers, got null"),
-        ({"predicted": [[-2, 0, 0, 0]] * 2}, "prediction must be from -1 to 9, got -2"),
+        ({"predicted": [[-2, 0, 0, 0]] * 2}, "predicted must be from -1 to 9, got -2"),
         ({"confidence": [[0.5, 0.5, 0.5, 1.5]] * 2}, "confidence must be from 0 to 1, got 1.5"),
         ({"confidence": [["x", 0, 0, 0]] * 2}, "confidence must be numbers in equal rows"),
         ({"entropy": [[-1.0, 0, 0, 0]] * 2}, "entropy must be from 0 up, got -1.0"),
@@ -333,9 +335,9 @@ def edit(line: int, column: str, value: str):
         (lambda rows: [rows[0], *[[*row, "x"] for row in rows[1:]]], "must have 21 cells"),
         (lambda rows: [*rows[:-1], rows[-1][:-6]], "predicted_id must hold whole numbers"),
         (edit(0, "header", "{"), "header must be whole JSON, got '{'"),
-        (edit(0, "header", '{"schema": 1}'), "look at 'card'"),
+        (edit(0, "header", '{"schema": 2}'), "look at 'card'"),
         (edit(0, "header", "[" * 50_000), "header must be whole JSON, got '[[["),
-        (edit(0, "header", '{"schema": 7}'), "schema must be 1, got 7"),
+        (edit(0, "header", '{"schema": 7}'), "schema must be 2, got 7"),
         (edit(0, "header", '{"schema": NaN}'), "header must be whole JSON"),
         (edit(1, "header", "{}"), "must have 12 lines"),
         (edit(3, "seed", "4"), "seed must be one value a run"),
@@ -364,6 +366,13 @@ def test_csv_with_a_wrong_cell_is_refused(tmp_path, change, wanted):
     assert wanted in broken(tmp_path, ".csv", text.getvalue().encode())
 
 
+def test_a_csv_of_the_first_schema_is_refused_by_its_version(tmp_path):
+    files.save(several()[:1], tmp_path / "run.csv")
+    new = (tmp_path / "run.csv").read_bytes()
+    old = new.replace(b",task,", b",suite,", 1).replace(b",predicted_id,", b",guess_id,", 1)
+    assert "its schema must be 2, got 1 (an older version" in broken(tmp_path, ".csv", old)
+
+
 @pytest.mark.parametrize("data", [b"", b"a,b\n1,2\n", b"\x80\x04\x95", b'{"schema": 1}'], ids=ascii)
 def test_csv_of_another_kind_is_refused(tmp_path, data):
     assert "first line must be the columns" in broken(tmp_path, ".csv", data)
@@ -386,8 +395,8 @@ def test_a_file_too_large_is_refused_unread(tmp_path, monkeypatch):
 
 
 def test_nothing_here_runs_what_it_reads():
-    for module in ("export", "export_csv", "verify", "trajectory", "history"):
-        with open(f"lab/{module}.py", encoding="utf-8") as file:
+    for module in Path("lab/record").glob("*.py"):
+        with open(module, encoding="utf-8") as file:
             assert not re.search(r"\b(pickle|eval|exec|yaml|__import__)\b", file.read())
 
 

@@ -2,6 +2,7 @@
 
 from copy import copy, deepcopy
 
+import numpy as np
 import pytest
 
 import lab
@@ -101,4 +102,5 @@ def test_options_are_checked_before_any_work(options, prompts, reason):
 )
 def test_an_answer_is_cut_after_its_first_eos(tokens, writable, wanted):
     card = tiny.card(12, mask_id=1, eos_ids=(2,))
-    assert output(card, tokens, [mark == "#" for mark in writable]) == wanted
+    marks = np.array([mark == "#" for mark in writable])
+    assert output(card, np.array(tokens), marks) == wanted

@@ -58,7 +58,7 @@ def test_four_of_many_runs_are_shown(tmp_path):
     [
         ("notes.csv", "a,b\n1,2\n", "notes.csv: "),
         ("half.json", '{"schema": 1, "runs": [', "it must be whole JSON"),
-        ("none.json", '{"schema": 1, "runs": []}', "it holds no run"),
+        ("none.json", '{"schema": 2, "runs": []}', "it holds no run"),
         ("next.json", '{"schema": 99, "runs": []}', "another version"),
         ("run.txt", "", "must end in .csv or .json"),
     ],
