@@ -1,0 +1,63 @@
+"""The frontier by brute force, the best under a budget, and what cannot be told from it."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.study.frontier import Scores, band, best_under, frontier
+
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+
+
+@given(POINTS)
+def test_frontier_equals_brute_force(points):
+    cost = np.array([c for c, _ in points], float)
+    score = np.array([s for _, s in points], float)
+    for (c, s), kept in zip(points, frontier(cost, score), strict=True):
+        beaten = any(a <= c and b >= s and (a, b) != (c, s) for a, b in points)
+        assert kept == (not beaten)
+
+
+def test_points_without_a_number_are_not_on_the_frontier():
+    assert frontier([1.0, np.nan, 0.5], [0.2, 0.9, np.nan]).tolist() == [True, False, False]
+
+
+def rates(*shares, count=200):
+    """Settings a, b, ... that solve the first share of the instances, at 10, 20, ... calls."""
+    return {
+        "abcdef"[i]: Scores(
+            (np.arange(count) < share * count).astype(float), np.full(count, 10.0 * (i + 1))
+        )
+        for i, share in enumerate(shares)
+    }
+
+
+def test_best_under_a_budget_names_what_it_cannot_be_told_from():
+    best = best_under(rates(0.5, 0.95, 0.94, 1.0), 30)
+    assert best.name == "b" and best.cost == 20
+    assert best.score.low < 0.95 < best.score.high
+    assert best.indistinguishable == ("c",)
+    assert [rival.name for rival in best.rivals if rival.distinguishable] == ["a"]
+
+
+def test_of_equal_scores_the_cheapest_is_best():
+    assert best_under(rates(0.9, 0.9), 100).name == "a"
+
+
+def test_nothing_fits_a_budget_below_every_cost():
+    assert best_under(rates(0.9), 5) is None
+    assert np.isnan(band(rates(0.9), [5])).all()
+
+
+def test_comparisons_are_corrected_for_their_number():
+    one = best_under({"a": rates(1.0)["a"], "b": rates(0.97)["a"]}, 100)
+    many = best_under({"a": rates(1.0)["a"], **{f"b{i}": rates(0.97)["a"] for i in range(20)}}, 100)
+    assert one.rivals[0].distinguishable and not many.rivals[0].distinguishable
+
+
+def test_band_holds_the_best_score_at_every_budget():
+    found = band(rates(0.5, 0.9), [5, 10, 20])
+    assert np.isnan(found[0]).all()
+    assert found[1, 0] == 0.5 and found[2, 0] == 0.9
+    assert (found[1:, 1] < found[1:, 0]).all() and (found[1:, 0] < found[1:, 2]).all()
+    assert 0.05 < found[1, 2] - found[1, 1] < 0.2
