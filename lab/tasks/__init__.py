@@ -1,11 +1,33 @@
 """The tasks, one file each, in the order in which the page and the commands show them."""
 
-from lab.tasks import addition, capitals, stories, sudoku4, sudoku6, sudoku9
+from lab.tasks import (
+    addition,
+    capitals,
+    chain,
+    hidden,
+    latin4,
+    lists,
+    stories,
+    sudoku4,
+    sudoku6,
+    sudoku9,
+)
 from lab.tasks.task import Task
 
 TASKS: dict[str, Task] = {
     module.TASK.name: module.TASK
-    for module in (stories, capitals, sudoku4, sudoku6, sudoku9, addition)
+    for module in (
+        stories,
+        capitals,
+        sudoku4,
+        sudoku6,
+        sudoku9,
+        addition,
+        lists,
+        latin4,
+        chain,
+        hidden,
+    )
 }
 # What to try with a model that does not ship with the lab, whatever it was trained on.
 OTHER_EXAMPLES = (

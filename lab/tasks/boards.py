@@ -6,7 +6,7 @@ A grid is one in an orbit of symmetries of a random fill. Of 6x6 there are 28 mi
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
 import torch
@@ -146,7 +146,7 @@ def _units(board: Board) -> tuple[tuple[str, int, tuple[int, ...]], ...]:
     cells = [board.units(place) for place in range(board.side**2)]
     return tuple(
         (kind, number, tuple(i for i, units in enumerate(cells) if units[kind] == number))
-        for kind in ("row", "column", "box")
+        for kind in ("row", "column", *["box"] * (board.height > 1))
         for number in range(board.side)
     )
 
@@ -162,6 +162,7 @@ def task(
     givens: Sequence[int],
     card: CardText,
     exact: Callable[[], Listing] | None = None,
+    bounds: Mapping[str, float] | None = None,
 ) -> Task:
     """The task of grids of this shape; givens: the cases that are measured by default."""
     size = board.side**2
@@ -173,6 +174,7 @@ def task(
     return Task(
         name=name, title=title, summary=summary, examples=examples, models=models,
         words=board.digits, length=size, board=board, draw=draw, card=card, exact=exact,
+        bounds=bounds or {},
         cases={str(number): f"{number} of {size} cells are given" for number in givens},
         instances=partial(instances, board), checker=partial(check, board),
         # Three heads look along the row, the column and the box of a cell.

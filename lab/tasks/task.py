@@ -16,6 +16,7 @@ from lab.tasks.score import Score
 
 PROMPT, TEMPLATE = "prompt", "template"
 MASK = "<mask>"  # what a masked position reads as
+_LETTERS = re.compile(r" ?\[MASK\](?:\*(\d+))?|[^\[\]]")
 _PARTS = re.compile(r"\[MASK\](?:\*(\d+))?|[.,?!:;]|[^\s.,?!:;\[\]]+")
 
 
@@ -68,6 +69,17 @@ class Listing(NamedTuple):
     weights: tuple[float, ...] | None = None
 
 
+class Chain(NamedTuple):
+    """A Markov chain over the words, or over states that emit them.
+
+    initial [S], transition [S, S]; emission [S, V], None where the states are the words.
+    """
+
+    initial: tuple[float, ...]
+    transition: tuple[tuple[float, ...], ...]
+    emission: tuple[tuple[float, ...], ...] | None = None
+
+
 class CardText(NamedTuple):
     """What the card of a model trained on the task says: what it saw, its data, its limits."""
 
@@ -90,7 +102,9 @@ class Task:
     checker(words, instance): judges a finished text, cut before its EOS, of `columns` positions.
     question: leading columns of a sequence that are always known. board: drawn as a grid, else as
     text. draw(count, seed): ids [count, length] to train on, without end. structure, card: see
-    there. exact(): its sequences, where they can be enumerated.
+    there. exact(): its sequences, where they can be enumerated, or the chain that writes them.
+    log_prob(words): natural log of a text's probability under the truth, where it is known.
+    bounds: by case, the least KL (nats) to the truth of text that is written in one call.
     """
 
     name: str
@@ -109,7 +123,9 @@ class Task:
     draw: Callable[[int, int], Tensor] | None = None
     structure: Structure | None = None
     card: CardText | None = None
-    exact: Callable[[], Listing] | None = None
+    exact: Callable[[], Listing | Chain] | None = None
+    log_prob: Callable[[Sequence[str]], float] | None = None
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     def score(self, pieces: Sequence[str], instance: Instance | None = None) -> Score:
         """Judge a row by the text of each position, prompt and all.
@@ -118,7 +134,8 @@ class Task:
         after the first EOS is ignored. Value NaN: no checker, or a masked position is left. Where
         an instance is given, its own words must still stand.
         """
-        words = [piece.strip() for piece in pieces]
+        own = set(self.words or ())
+        words = [piece if piece in own else piece.strip() for piece in pieces]
         text = words[: words.index(self.eos)] if self.eos in words else words
         if self.checker is None:
             return Score(math.nan, "nothing checks texts of this task", ())
@@ -137,8 +154,9 @@ class Task:
         """The word at each position of a prompt or template, None at masked positions."""
         letters = self.words is not None and all(len(w) == 1 for w in self.words if w != self.eos)
         known: list[str | None] = []
-        for part in _PARTS.finditer(text):
-            if part[0].startswith("[MASK]"):
+        parts = _LETTERS if letters and self.words and " " in self.words else _PARTS
+        for part in parts.finditer(text):
+            if part[0].lstrip().startswith("[MASK]"):
                 known += [None] * int(part[1] or 1)
             else:
                 known += part[0] if letters else [part[0]]
