@@ -29,14 +29,11 @@ def test_solution_scores_one(name, case):
         assert task.score(instance.solution, instance)[::2] == (1.0, ())
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "place"), [("chain", "the vq", 5), ("hidden", "the qq", 5)]
-)
-def test_rare_letter_is_marked_where_it_stands(name, text, place):
-    score = TASKS[name].score((*text, *" the "))
-    assert score.value == 0
-    if name == "chain":
-        assert score.wrong == (place, place + 1) and "“vq”" in score.message
+def test_rare_letter_is_marked_where_it_stands():
+    score = TASKS["chain"].score(tuple("the vq the "))
+    assert (score.value, score.wrong) == (0, (5,)) and "“vq”" in score.message
+    hidden = TASKS["hidden"].score(tuple("the qqq the "))
+    assert hidden.value == 0 and set(hidden.wrong) <= {4, 5, 6}
 
 
 def test_word_of_no_letters_is_marked():
