@@ -11,13 +11,13 @@ import yaml
 
 from lab import cli
 from lab.train import evaluate, options
+from tests.kit.project import ROOT, requirements, tracked
 from tests.kit.readme_table import README, updated
-from tests.test_layout import ROOT, requirements, tracked
 
 TEXT = README.read_text("utf-8")
 COMMANDS = [
-    "pip install -r requirements.txt && python app.py",
-    "pip install -r tests/requirements.txt && python -m pytest",
+    "pip install -r requirements.txt -c constraints.txt && python app.py",
+    "pip install -r tests/requirements.txt -c constraints.txt && python -m pytest",
 ]
 
 
