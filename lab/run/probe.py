@@ -56,6 +56,8 @@ class Probe:
         return logits
 
     def _look(self, logits: Tensor, window: slice, asked: Tensor) -> None:
+        # Confidence and entropy must not depend on what a model adds to all of its logits.
+        logits = logits - logits.amax(-1, keepdim=True)
         total = logits.logsumexp(-1)
         if not bool(torch.isfinite(total[asked]).all()):
             raise ValueError(
