@@ -1,12 +1,33 @@
 """A checkpoint folder's ModelCard, read from its JSON files alone: no weights, no transformers."""
 
-import json
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.models.checkpoint_files import check_files, read_json
+from lab.models.errors import ModelError
 from lab.models.model import ModelCard
+from samplers.registry import shown
+from samplers.schedules import SCHEDULES
+
+KINDS = {
+    "attention": ("full", "block_causal", "causal", "any"),
+    "corruption": ("absorbing", "hybrid", "uniform"),
+    "posterior": ("full", "loo"),
+    "schedule": (*SCHEDULES, "hybrid"),
+}
+RANGES = {
+    "vocab_size": "a whole number of at least 1",
+    "context": "a whole number of at least 1 (max_position_embeddings)",
+    "length": "a whole number of at least 1",
+    "block_lengths": "whole numbers of at least 1",
+    "draft_length": "a whole number of at least 2",
+    "p_uniform": "a number from 0 to below 1",
+    "name": "text",
+    "task": "text",
+    "time_conditioned": "true or false",
+}
 
 
 @cache
@@ -14,7 +35,7 @@ def read_card(folder: Path) -> ModelCard:
     """Put together what config.json, lab.json and the tokenizer's files say of a model.
 
     lab.json holds what config and tokenizer do not: attention, corruption, posterior and the rest
-    of a ModelCard; a draft model's says what differs from the card of its target. ValueError for a
+    of a ModelCard; a draft model's says what differs from the card of its target. ModelError for a
     folder that lacks it.
     """
     facts = read_facts(folder)
@@ -24,58 +45,116 @@ def read_card(folder: Path) -> ModelCard:
         for key, value in facts.items()
         if key in known and value is not None
     }
-    config = json.loads((folder / "config.json").read_text())
+    config = read_json(folder / "config.json")
     if target := target_folder(folder):
-        own = {"name": folder.name, "draft_length": config["block_size"]}
-        return replace(read_card(target), **{**own, **given})
-    words = tokenizer_folder(folder)
-    tokens = json.loads((words / "tokenizer.json").read_text())["added_tokens"]
-    names = json.loads((words / "tokenizer_config.json").read_text())
-    ids = {token["content"]: token["id"] for token in tokens}
-
-    def special(name: str) -> int | None:
-        token = names.get(name)
-        return ids.get(token["content"] if isinstance(token, dict) else token)
-
-    eos = special("eos_token")
+        own = {"name": folder.name, "draft_length": config.get("block_size")}
+        return check_card(replace(read_card(target), **{**own, **given}), folder.name)
+    ids = special_ids(tokenizer_folder(folder))
+    eos = ids["eos_token"]
     read = {
         "name": folder.name,
-        "vocab_size": config["vocab_size"],
-        "mask_id": special("mask_token"),
-        "pad_id": special("pad_token"),
-        "bos_id": special("bos_token"),
+        "vocab_size": config.get("vocab_size"),
+        "mask_id": ids["mask_token"],
+        "pad_id": ids["pad_token"],
+        "bos_id": ids["bos_token"],
         "eos_ids": () if eos is None else (eos,),
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
-    return ModelCard(**{**read, **given})
+    return check_card(ModelCard(**{**read, **given}), folder.name)
+
+
+def special_ids(folder: Path) -> dict[str, int | None]:
+    """Ids of a tokenizer's special tokens, from its two JSON files: {"mask_token": 4, ...}."""
+    tokens = read_json(folder / "tokenizer.json").get("added_tokens")
+    names = read_json(folder / "tokenizer_config.json")
+    entries = [token for token in tokens or () if isinstance(token, dict)]
+    ids = {str(token.get("content")): token.get("id") for token in entries}
+    found = {}
+    for name in ("mask_token", "pad_token", "bos_token", "eos_token"):
+        token = names.get(name)
+        found[name] = ids.get(str(token.get("content") if isinstance(token, dict) else token))
+    return found
+
+
+def check_card(card: ModelCard, folder: str) -> ModelCard:
+    """The card itself. ModelError where what files say of a model is no card of one."""
+    size = card.vocab_size
+    whole = _whole(size, 1)
+    rules = {
+        "vocab_size": whole,
+        **{name: getattr(card, name) is None or (whole and _whole(getattr(card, name), 0, size - 1))
+           for name in ("mask_id", "pad_id", "bos_id")},
+        **{name: getattr(card, name) is None or (whole and _all(getattr(card, name), 0, size - 1))
+           for name in ("eos_ids", "noise_ids")},
+        "context": _whole(card.context, 1),
+        "length": card.length is None or _whole(card.length, 1),
+        "block_lengths": card.block_lengths is None or _all(card.block_lengths, 1, 1 << 20),
+        "draft_length": card.draft_length is None or _whole(card.draft_length, 2, 1 << 20),
+        "p_uniform": isinstance(card.p_uniform, (int, float)) and 0 <= card.p_uniform < 1,
+        "name": isinstance(card.name, str),
+        "task": isinstance(card.task, str),
+        "time_conditioned": isinstance(card.time_conditioned, bool),
+        **{name: getattr(card, name) in known for name, known in KINDS.items()},
+    }  # fmt: skip
+    for name, holds in rules.items():
+        if not holds:
+            way = f"one of {', '.join(KINDS[name])}" if name in KINDS else RANGES.get(name)
+            raise ModelError(
+                f"{name} of {folder} must be {way or 'token ids of its vocabulary'}, got "
+                f"{shown(getattr(card, name))}; correct lab.json, config.json or the tokenizer"
+            )
+    return card
+
+
+def _whole(value: Any, low: int, high: int = 1 << 40) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _all(values: Any, low: int, high: int) -> bool:
+    return isinstance(values, tuple) and all(_whole(value, low, high) for value in values)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What a folder's lab.json says; ValueError for a folder that lacks it."""
+    """What a folder's lab.json says; ModelError for a folder that lacks it."""
     path = folder / "lab.json"
     if not path.exists():
-        raise ValueError(f"{folder.name} has no lab.json, which says how the model was trained")
-    return json.loads(path.read_text(encoding="utf-8"))
+        raise ModelError(f"{folder.name} has no lab.json, which says how the model was trained")
+    return read_json(path)
 
 
 def target_folder(folder: Path) -> Path | None:
     """The folder beside a draft model's that holds the model it drafts for; None: it is no draft
     model.
 
-    ValueError for a folder without lab.json, and where that names a target that is not there.
+    ModelError for a folder without lab.json, and where that names a target that is not there.
     """
     name = read_facts(folder).get("target")
     if name is None:
         return None
+    if not isinstance(name, str) or not Path(name).name:
+        raise ModelError(
+            f"target in lab.json of {folder.name} must name the folder beside it, got {shown(name)}"
+        )
     target = folder.parent / Path(name).name
     if not (target / "lab.json").exists():
-        raise ValueError(
+        raise ModelError(
             f"{folder.name} drafts for {target.name}, which is not beside it; put that model's "
             f"folder next to {folder.name}, or name another as target in its lab.json"
+        )
+    check_files(target)
+    if read_facts(target).get("target") is not None:
+        raise ModelError(
+            f"{folder.name} drafts for {target.name}, which is a draft model itself; name the "
+            "model that verifies as target in its lab.json"
         )
     return target
 
 
 def tokenizer_folder(folder: Path) -> Path:
     """Where the tokenizer is: in the folder itself, or shared by the task beside it."""
-    return folder if (folder / "tokenizer.json").exists() else folder.parent / "tokenizer"
+    if (folder / "tokenizer.json").exists():
+        return folder
+    shared = folder.parent / "tokenizer"
+    if shared.is_dir():
+        check_files(shared)
+    return shared

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import samplers
 from lab.models.card import read_card, target_folder, tokenizer_folder
+from lab.models.checkpoint_files import check_files
+from lab.models.errors import explain_errors
+from lab.models.hub.connection import refuse_code
 from lab.models.model import LOADING as _LOADING
 from lab.models.model import Model, ModelCard
 from lab.tasks import TASKS
@@ -66,6 +69,7 @@ def load(
     """
     if not isinstance(name, str):
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
+    refuse_code(trust_remote_code)
     if name in models():
         return _shipped(name)
     if _is_folder(name):
@@ -73,9 +77,12 @@ def load(
 
         def read() -> Model:
             read_card.cache_clear()  # its files may have changed since
-            return load_folder(Path(name), trust_remote_code=trust_remote_code, dtype=dtype)
+            return load_folder(folder, trust_remote_code=trust_remote_code, dtype=dtype)
 
-        return _kept((_stamp(Path(name)), trust_remote_code, dtype), read)
+        folder = Path(name)
+        with explain_errors(folder.name):
+            check_files(folder)
+            return _kept((_stamp(folder), trust_remote_code, dtype), read)
     from lab.models.hub.download import NoRoom, allowed, is_id, load_hub
 
     if is_id(name):

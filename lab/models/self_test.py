@@ -3,6 +3,7 @@
 
 import torch
 
+from lab.models.errors import ModelError
 from lab.models.model import Model, Opened
 from samplers.canvas import Canvas
 
@@ -20,7 +21,7 @@ def check_attention(model: Model) -> str:
     one. Pads: never.
 
     Returns "" where the model passed, else a sentence that says why it could not be asked: fewer
-    than two tokens to make texts of, or too short a context. ValueError: it attends where it must
+    than two tokens to make texts of, or too short a context. ModelError: it attends where it must
     not, does not attend where it must, or answers with NaN.
     """
     card = model.card
@@ -34,7 +35,7 @@ def check_attention(model: Model) -> str:
     for number, text in enumerate(_texts(tokens, 2 * block)):
         base = test.answer(text)
         if not torch.isfinite(base).all():
-            raise ValueError(
+            raise ModelError(
                 f"{card.name} answers with numbers that are not finite; its weights are broken, "
                 "or dtype is too narrow for them"
             )
@@ -121,7 +122,7 @@ def _judge(name: str, attention: str, later: float, inside: float, padded: float
     elif padded > TOLERANCE:
         wrong = "attends to padding"
     if wrong:
-        raise ValueError(
+        raise ModelError(
             f"{name} {wrong}, but its attention is {attention}: its class builds a mask of its "
             "own; load it with its own code, or wrap it by lab.wrap"
         )

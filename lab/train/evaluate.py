@@ -141,7 +141,7 @@ def main(argv: list[str]) -> int:
                 "no lab.json"
             )
     words = arguments.tokenizer or arguments.networks[0].parent / "tokenizer"
-    tokenizer = AutoTokenizer.from_pretrained(words)
+    tokenizer = AutoTokenizer.from_pretrained(words, trust_remote_code=False)
     check_tokenizer(tokenizer)
     corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
     rows = held_out_windows(pack(tokenizer, corpus.held_out), arguments.length, arguments.windows)

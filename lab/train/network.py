@@ -153,10 +153,12 @@ def open_network(source: str) -> PreTrainedModel:
         raise ValueError(_refusal(", ".join(sorted(p.name for p in path.iterdir())) or "nothing"))
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
         loader = AutoModelForMaskedLM if masked else AutoModelForCausalLM
-        return loader.from_pretrained(source, use_safetensors=True, dtype=torch.float32)
+        return loader.from_pretrained(
+            source, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
     except OSError as error:
         raise ValueError(
             f"a model must be a directory or hub name that from_pretrained opens, got '{source}': "

@@ -45,7 +45,7 @@ def open_source(arguments: argparse.Namespace) -> Source:
     corpus = corpora.read_corpus(arguments.data, arguments.held_out, arguments.field)
     folder = tokenizer_folder(arguments)
     if folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     else:
         tokenizer = corpora.train_tokenizer(corpus.train, arguments.vocabulary)
         tokenizer.save_pretrained(folder)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 import lab
 from lab.models import Model
-from lab.models.transformers.checkpoint import quiet
 from lab.models.transformers.dit import DiT
 from lab.models.transformers.draft_model import draft_model_config
+from lab.models.transformers.pretrained import quiet
 from tests.kit import tiny
 
 SPECIAL = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",

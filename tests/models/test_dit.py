@@ -80,7 +80,10 @@ def test_sizes_are_read_from_the_tensors(state, prefix):
         (lambda s: s.update({"blocks.0.extra": torch.ones(1)}), r"blocks\.0\.extra do not fit"),
         (lambda s: s.update({"output_layer.linear.bias": torch.ones(3)}), r"linear\.bias do not"),
         (lambda s: s.pop("sigma_map.mlp.2.weight"), r"no sigma_map: a DiT without adaLN"),
-        (lambda s: s.pop("vocab_embed.embedding"), r"are of no DiT: they have no vocab_embed"),
+        (
+            lambda s: s.pop("vocab_embed.embedding"),
+            r"is not a DiT checkpoint: its weights have no vocab_embed",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(state, change, reason):

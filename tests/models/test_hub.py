@@ -298,7 +298,7 @@ def test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code(bert, monk
     )
     for revision in (None, "main", COMMIT[:12], COMMIT.upper()):
         refused(r"a revision must be a commit of 40 hexadecimal digits", name, revision)
-    refused(r"no code from the hub is run", name, COMMIT, trust_remote_code=bool(bert))
+    refused(r"no code beside weights is run", name, COMMIT, trust_remote_code=bool(bert))
     assert not bert.asked
     assert lab.load(name, COMMIT).card.revision == COMMIT
 

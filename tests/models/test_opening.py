@@ -163,7 +163,7 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
         lab.load(str(folder))
     switch = json.loads("true")
     monkeypatch.setenv("SPACE_ID", "owner/space")
-    with pytest.raises(ValueError, match=r"cannot be opened on this public page"):
+    with pytest.raises(ValueError, match=r"on this public page no code beside weights is run"):
         lab.load(str(folder), trust_remote_code=switch)
     monkeypatch.delenv("SPACE_ID")
     model = lab.load(str(folder), trust_remote_code=switch)

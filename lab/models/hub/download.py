@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import math
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,12 +12,21 @@ from typing import Any
 
 import torch
 
-from lab.models.hub.connection import TIMEOUT, endpoint, explained, on_space, silent
+from lab.models.checkpoint_files import (
+    check_config,
+    check_files,
+    read_json,
+    read_shapes,
+    stored_numbers,
+)
+from lab.models.errors import ModelError, explain_errors
+from lab.models.hub.connection import TIMEOUT, endpoint, hub_errors, on_space, refuse_code, silent
 from lab.models.model import Model
 from lab.models.transformers.build import DTYPES, build, openable
-from lab.models.transformers.checkpoint import load_checkpoint, no_safetensors
+from lab.models.transformers.checkpoint import load_checkpoint
 from lab.models.transformers.draft_model import paired
 from lab.models.transformers.families import ALLOWED, Family, recognise
+from lab.models.transformers.pretrained import no_safetensors
 from samplers.registry import shown
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -54,7 +61,7 @@ class Offer:
         return sum(sum(each.files.values()) for each in (self, self.target) if each)
 
 
-class NoRoom(ValueError):
+class NoRoom(ModelError):
     """It would not fit into the memory that is free now."""
 
 
@@ -79,7 +86,7 @@ def look_up(
     from huggingface_hub import HfApi
 
     allowed(name, revision, trust_remote_code, dtype, eight_bit)
-    with explained(name, revision):
+    with hub_errors(name, revision):
         info = HfApi(endpoint=endpoint()).model_info(
             name, revision=revision, timeout=TIMEOUT, files_metadata=True
         )
@@ -89,10 +96,10 @@ def look_up(
     if any(file.startswith("model") for file in weights):  # beside it may lie copies of its parts
         weights = {file: size for file, size in weights.items() if file.startswith("model")}
     if not weights:
-        raise ValueError(no_safetensors(name))
+        raise ModelError(no_safetensors(name))
     texts = {file: size for file, size in sizes.items() if TEXTS.fullmatch(file)}
     if "config.json" not in texts:
-        raise ValueError(f"{name} has no config.json, which says what model it is")
+        raise ModelError(f"{name} has no config.json, which says what model it is")
     config, family, target = _config(name, info.sha), None, None
     if "lab.json" not in texts:
         family = recognise(config, name)
@@ -103,7 +110,7 @@ def look_up(
         parts = (config, config.get("text_config") or {})
         # transformers keeps experts as one tensor, which bitsandbytes leaves as it is.
         if eight_bit and family.adapter != "remote" and any(p.get("num_experts") for p in parts):
-            raise ValueError(
+            raise ModelError(
                 f"eight_bit does not reach the experts of {name}, which are most of its weights; "
                 'leave eight_bit off and set dtype="bfloat16"'
             )
@@ -136,6 +143,15 @@ def load_hub(
                     eight_bit=eight_bit)  # fmt: skip
     fits(offer)
     folder = fetch(offer, progress)
+    with explain_errors(name):
+        return _open(offer, folder, trust_remote_code, dtype, eight_bit)
+
+
+def _open(
+    offer: Offer, folder: Path, trust_remote_code: bool, dtype: str, eight_bit: bool
+) -> Model:
+    name = offer.name
+    check_files(folder)
     if offer.family is None:
         model = load_checkpoint(folder)
         model.card = replace(model.card, name=name, revision=offer.revision)
@@ -162,7 +178,7 @@ def fits(offer: Offer) -> None:
         place = place.parent
     left = shutil.disk_usage(place).free
     if offer.download > left:
-        raise ValueError(
+        raise ModelError(
             f"{offer.name} is a download of {gb(offer.download)}, {gb(left)} of disk are free; "
             "clear the hub's cache or set HF_HOME to a larger disk"
         )
@@ -181,7 +197,7 @@ def fetch(offer: Offer, progress: Callable[[int, int], None] | None = None) -> P
     parts = [each for each in (offer.target, offer) if each]
     for part, file, size in ((each, *item) for each in parts for item in each.files.items()):
         bar = silent(lambda fresh, before=done: report(before + fresh, offer.download))
-        with explained(part.name, part.revision):
+        with hub_errors(part.name, part.revision):
             path = hf_hub_download(part.name, file, revision=part.revision,
                                    endpoint=endpoint(), tqdm_class=bar)  # fmt: skip
         done += size
@@ -206,15 +222,14 @@ def free_memory() -> int:
 
 
 def parameters(folder: Path) -> int:
-    """How many numbers a folder's weights hold, read from the files' headers."""
-    from safetensors import safe_open
+    """How many numbers a folder's weights hold, read from the files' headers.
 
-    count = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            names = weights.keys()
-            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
-    return count
+    ModelError for files that are not whole, and for a config that describes another model.
+    """
+    check_files(folder)
+    shapes = read_shapes(folder)
+    check_config(read_json(folder / "config.json"), shapes, folder.name)
+    return stored_numbers(shapes)
 
 
 def allowed(
@@ -222,27 +237,26 @@ def allowed(
 ) -> None:
     """ValueError for what is never loaded like this, or not on a public Space."""
     if not is_id(name):
-        raise ValueError(f"a hub id is owner/name, got {shown(name)}")
+        raise ModelError(f"a hub id is owner/name, got {shown(name)}")
     if revision is not None and not (isinstance(revision, str) and revision.strip()):
-        raise ValueError(f"revision must be a commit, a branch or a tag, got {shown(revision)}")
+        raise ModelError(f"revision must be a commit, a branch or a tag, got {shown(revision)}")
     if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
+        raise ModelError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
     if eight_bit and importlib.util.find_spec("bitsandbytes") is None:
-        raise ValueError(
+        raise ModelError(
             "eight_bit needs the package bitsandbytes, which is not installed; install it, or "
             'leave eight_bit off and set dtype="bfloat16"'
         )
+    refuse_code(trust_remote_code)
     if not on_space():
         return
     if name not in ALLOWED:
-        raise ValueError(
+        raise ModelError(
             f"on this public page {name} cannot be loaded; it allows {', '.join(sorted(ALLOWED))}. "
             "Run the lab on your own machine for others"
         )
-    if trust_remote_code:
-        raise ValueError("on this public page no code from the hub is run; leave trust_remote_code")
     if not COMMIT.fullmatch(revision or ""):
-        raise ValueError(
+        raise ModelError(
             f"on this public page a revision must be a commit of 40 hexadecimal digits, got "
             f"{shown(revision)}; take it from the checkpoint's history on the hub"
         )
@@ -251,10 +265,10 @@ def allowed(
 def _config(name: str, commit: str) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
-    with explained(name, commit):
+    with hub_errors(name, commit):
         path = hf_hub_download(name, "config.json", revision=commit, endpoint=endpoint(),
                                tqdm_class=silent(lambda done: None))  # fmt: skip
-    return json.loads(Path(path).read_text("utf-8"))
+    return read_json(Path(path))
 
 
 def _words(offer: Offer) -> Path | None:

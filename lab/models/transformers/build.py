@@ -1,6 +1,5 @@
 """Open the folder of a published checkpoint: its model under its family's adapter, checked."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,21 +7,22 @@ from typing import Any
 
 import torch
 
-from lab.models.hub.connection import on_space
+from lab.models.checkpoint_files import check_files, read_json
+from lab.models.errors import ModelError
+from lab.models.hub.connection import refuse_code
 from lab.models.model import Model
 from lab.models.self_test import check_attention
 from lab.models.transformers.canvas_model import CanvasModel
-from lab.models.transformers.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    no_safetensors,
-    quiet,
-    refuse_unfit,
-)
+from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.models.transformers.dit import DiTModel, from_state
 from lab.models.transformers.families import Family, recognise
 from lab.models.transformers.family_card import card_of, frame_of, unused
 from lab.models.transformers.masked import MaskedLM, first_position, sliding
+from lab.models.transformers.pretrained import (
+    no_safetensors,
+    read_network,
+    read_tokenizer,
+)
 from lab.models.wrap import Wrapped
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,27 +61,26 @@ def build(
     """Open a folder with config.json and *.safetensors, of a family that the lab knows.
 
     name: the hub id (or folder) that the card shall show; words: the tokenizer's folder, where it
-    is another one. ValueError for an unknown family, a missing mask token, code that would have to
+    is another one. ModelError for an unknown family, a missing mask token, code that would have to
     be run, tensors that do not fit, and a class whose attention is not what the card says.
     """
     if not list(folder.glob("*.safetensors")):
-        raise ValueError(no_safetensors(name))
-    config = read_config(folder)
+        raise ModelError(no_safetensors(name))
+    config = read_json(folder / "config.json")
     family = recognise(config, name)
     openable(family, name, config, trust_remote_code)
     trusted = trust_remote_code and family.adapter == "remote"  # others need none of theirs
-    how = {"dtype": DTYPES[dtype], "device_map": device_map, "use_safetensors": True}
+    how: dict[str, Any] = {"dtype": DTYPES[dtype], "device_map": device_map}
     if eight_bit:
         from transformers import BitsAndBytesConfig
 
         how["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
-    with quiet():
-        tokenizer = load_words(family, folder, words, trusted)
-        if family.adapter == "dit":
-            model = _dit(folder, family, config, tokenizer, name, revision)
-        else:
-            network = load_network(folder, family, config, trusted, how)
-            model = _adapted(network, family, config, tokenizer, name, revision)
+    tokenizer = load_words(family, folder, words, trusted)
+    if family.adapter == "dit":
+        model = _dit(folder, family, config, tokenizer, name, revision)
+    else:
+        network = load_network(folder, family, config, trusted, how)
+        model = _adapted(network, family, config, tokenizer, name, revision)
     model.note = check_attention(model)
     return model
 
@@ -92,7 +91,7 @@ def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "
     A plain causal class without lab.json is an autoregressive model: what else it may have been
     trained for, only lab.json tells.
     """
-    config = read_config(folder) if (folder / "config.json").exists() else {}
+    config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
     # A masked language model that `lab train` went on with opens as its family does.
     masked = any(name.endswith("ForMaskedLM") for name in config.get("architectures") or ())
     if not config or ((folder / "lab.json").exists() and not masked):
@@ -101,55 +100,43 @@ def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "
 
 
 def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_code: bool) -> None:
-    """Whether this family can be opened with what is allowed. ValueError says why not."""
+    """Whether this family can be opened with what is allowed. ModelError says why not."""
     if family.adapter == "draft_model":
-        raise ValueError(
+        raise ModelError(
             f"{name} cannot be opened alone: it drafts for another model; put both folders side by "
             "side, each with a lab.json, the draft model's naming its target, or give one of "
             f"{', '.join(family.targets)}"
         )
     if family.adapter != "remote":
         return
-    if on_space():
-        raise ValueError(f"{name} cannot be opened on this public page: it would run its own code")
+    refuse_code(trust_remote_code)
     if not trust_remote_code:
-        raise ValueError(
+        raise ModelError(
             f"{name} ({family.name}) runs only with the Python code that comes with its weights; "
             "read that code, then load it by name with trust_remote_code on and a revision"
         )
     for place in (config.get("auto_map") or {}).values():
         if "--" in str(place):
-            raise ValueError(
+            raise ModelError(
                 f"{name} takes its code from another repository ({place}), which no revision "
                 "pins; choose a checkpoint that brings its own"
             )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json. ValueError where there is none."""
-    path = folder / "config.json"
-    if not path.exists():
-        raise ValueError(f"{folder.name} has no config.json, which says what model it is")
-    return json.loads(path.read_text("utf-8"))
+    """config.json of a folder whose files have been checked. ModelError where there is none."""
+    check_files(folder)
+    return read_json(folder / "config.json")
 
 
 def load_words(family: Family, folder: Path, words: Path | None, trust_remote_code: bool) -> Any:
     """The tokenizer, from the folder itself or from where its family says."""
-    import transformers
-
     own = any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
     if not own and words is None:
-        raise ValueError(
+        raise ModelError(
             f"{folder.name} has no tokenizer; put its files (tokenizer.json) beside the weights"
         )
-    place = folder if own else words
-    loader = family.words_class
-    if (place / "tokenizer.json").exists():
-        # A whole tokenizer in one file needs no class of its own, nor the code that comes with it.
-        files = (place / name for name in ("tokenizer_config.json", "config.json"))
-        coded = any("auto_map" in json.loads(f.read_text("utf-8")) for f in files if f.exists())
-        loader = "PreTrainedTokenizerFast" if coded and not trust_remote_code else "AutoTokenizer"
-    return getattr(transformers, loader).from_pretrained(place, trust_remote_code=trust_remote_code)
+    return read_tokenizer(folder if own else words, family.words_class, trust_remote_code)
 
 
 def load_network(
@@ -161,7 +148,7 @@ def load_network(
 ) -> torch.nn.Module:
     """The model under transformers' own class, or under its remote code where that is allowed.
 
-    ValueError where the weights lack a tensor, one has another shape, or (where all of a family's
+    ModelError where the weights lack a tensor, one has another shape, or (where all of a family's
     names are known) one has no place.
     """
     import transformers
@@ -174,17 +161,13 @@ def load_network(
     elif family.adapter == "remote":
         names = config.get("auto_map") or {}
         auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in names else "AutoModel"
-        loader = getattr(transformers, auto)
+        loader, how = getattr(transformers, auto), {**how, "attn_implementation": None}
     else:
         kind = "Masked" if family.adapter == "masked" else "Causal"
         loader = getattr(transformers, f"AutoModelFor{kind}LM")
-    if family.adapter != "remote":
-        how = {**how, "attn_implementation": "sdpa"}
-    network, report = loader.from_pretrained(
-        folder, trust_remote_code=trust_remote_code, output_loading_info=True, **how
+    return read_network(
+        loader, folder, trusted=trust_remote_code, all_known=bool(family.fields), **how
     )
-    refuse_unfit(network, report, folder, all_known=bool(family.fields))
-    return network
 
 
 def stock_class(name: str) -> Any:
@@ -228,7 +211,7 @@ def _adapted(
         return MaskedLM(network, card, tokenizer, frame_of(family, tokenizer), banned)
     if family.adapter == "causal":
         if sliding(network.config) is not None:
-            raise ValueError(f"{name} has layers that look only so far: no mask is built for it")
+            raise ModelError(f"{name} has layers that look only so far: no mask is built for it")
         return Checkpoint(network, card, tokenizer, family.shifted, banned)
     model = Wrapped(Remote(network.eval()), card, tokenizer)
     model.banned_ids = banned

@@ -1,7 +1,5 @@
 """A trained model of a stock transformers class, run with the attention that its card states."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +8,11 @@ from torch import Tensor
 
 from lab.models.attention import additive, allowed, positions
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
-from lab.models.model import LOADING, Model, ModelCard
+from lab.models.errors import ModelError
+from lab.models.model import Model, ModelCard
 from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
-from lab.models.word_tokenizer import WordTokenizer
+from lab.models.transformers.pretrained import no_safetensors, read_network, read_tokenizer
+from samplers.registry import shown
 
 
 class Checkpoint(Model):
@@ -113,73 +113,32 @@ def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
     return torch.where(before[..., None], left, own)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """One load at a time, with no bar and no report: progress is the consumer's to show."""
-    from transformers.utils import logging
-
-    with LOADING:
-        shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        try:
-            yield
-        finally:
-            logging.set_verbosity(level)
-            if shown:
-                logging.enable_progress_bar()
-
-
-def no_safetensors(name: str) -> str:
-    """Why weights in another format stay closed: reading a pickle runs what stands in it."""
-    return (
-        f"no safetensors weights in {name}: pickled weights (.bin, .pt, .ckpt) are not "
-        "opened; convert them with save_pretrained first"
-    )
-
-
-def refuse_unfit(
-    network: torch.nn.Module, report: dict[str, Any], folder: Path, all_known: bool = False
-) -> None:
-    """ValueError where a folder's weights lack a tensor of the model or have it in another shape.
-
-    report: what from_pretrained gives with output_loading_info. all_known: also where they hold a
-    tensor that the model has no place for.
-    """
-    bad = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    told = "are missing or of another shape"
-    if all_known and not bad:
-        bad, told = set(report["unexpected_keys"]), "have no place in it"
-    if bad:
-        raise ValueError(
-            f"the weights in {folder.name} do not fit {type(network).__name__}: {len(bad)} tensors "
-            f"{told}, {min(bad)} among them"
-        )
-
-
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
 
-    A draft model's folder gives its target with that draft model. ValueError for pickled weights,
+    A draft model's folder gives its target with that draft model. ModelError for pickled weights,
     weights that do not fit or a folder of another format.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     if not list(folder.glob("*.safetensors")):
-        raise ValueError(no_safetensors(folder.name))
+        raise ModelError(no_safetensors(folder.name))
     card = read_card(folder)
     if target := target_folder(folder):
         from lab.models.transformers.draft_model import paired
 
         return paired(load_checkpoint(target), folder, **vars(card))
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
-    if type(tokenizer.backend_tokenizer.model).__name__ == "WordLevel":
-        tokenizer = WordTokenizer.from_pretrained(tokenizer_folder(folder))
-    with quiet():
-        network, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa",
-            output_loading_info=True,
-        )  # fmt: skip
-    refuse_unfit(network, report, folder)
-    start_id = read_facts(folder).get("start_id")
+    tokenizer = read_tokenizer(tokenizer_folder(folder))
+    network = read_network(AutoModelForCausalLM, folder)
+    size, start_id = network.config.vocab_size, read_facts(folder).get("start_id")
+    if card.vocab_size - size not in (0, 1):  # a mask may be one past what the network knows
+        raise ModelError(
+            f"vocab_size in lab.json of {folder.name} must be {size} as in config.json, or one "
+            f"more for a mask, got {card.vocab_size}; correct it"
+        )
+    if start_id is not None and not (type(start_id) is int and 0 <= start_id < size):
+        raise ModelError(
+            f"start_id in lab.json of {folder.name} must be a token id below {size}, got "
+            f"{shown(start_id)}; correct it"
+        )
     return Checkpoint(network, card, tokenizer, start_id=start_id)

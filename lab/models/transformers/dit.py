@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.models.attention import allowed, positions
+from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
 
 FREQUENCIES = 256  # of the time embedding
@@ -133,32 +134,38 @@ class DiT(nn.Module):
 def from_state(state: Mapping[str, Tensor]) -> DiT:
     """Build the model that these tensors are of; its sizes are read from their shapes.
 
-    ValueError for tensors that are missing, unknown or of another shape.
+    ModelError for tensors that are missing, unknown or of another shape.
     """
     prefix = next((k.split("vocab_embed.")[0] for k in state if "vocab_embed." in k), None)
     if prefix is None:
-        raise ValueError("these weights are of no DiT: they have no vocab_embed.embedding")
+        raise ModelError("this is not a DiT checkpoint: its weights have no vocab_embed.embedding")
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     vocabulary, width = state["vocab_embed.embedding"].shape
     if "sigma_map.mlp.2.weight" not in state:
-        raise ValueError("these weights have no sigma_map: a DiT without adaLN is not known here")
+        raise ModelError(
+            "this DiT checkpoint has no sigma_map: a DiT without adaLN is not supported"
+        )
     frequency = state.get("rotary_emb.inv_freq")
     turns = state.get("rotary_emb.cos_cached")
     head = HEAD if frequency is None else 2 * len(frequency)
     head = head if turns is None else turns.shape[-1]
     blocks = len({m[1] for name in state if (m := re.match(r"blocks\.(\d+)\.", name))})
-    network = DiT(vocabulary, width, blocks, len(state["sigma_map.mlp.2.weight"]), head)
+    with torch.device("meta"):  # takes no memory: the tensors may not be those of such a model
+        network = DiT(vocabulary, width, blocks, len(state["sigma_map.mlp.2.weight"]), head)
     # What follows from the sizes, and the noise range that BD3LM was trained over, is no weight.
     known = {name: tensor for name, tensor in state.items()
              if not re.match(r"rotary_emb\.|sampling_eps_", name)}  # fmt: skip
     wanted = network.state_dict()
-    known.setdefault("logit_bias", wanted["logit_bias"])
+    known.setdefault("logit_bias", torch.zeros(1, 1, 1))
     bad = sorted(set(known) ^ set(wanted)) or sorted(
         name for name, tensor in known.items() if tensor.shape != wanted[name].shape
     )
     if bad:
-        raise ValueError(f"these weights are of no DiT known here: {', '.join(bad[:3])} do not fit")
-    network.load_state_dict({name: tensor.float() for name, tensor in known.items()})
+        raise ModelError(
+            f"this is not a DiT checkpoint that the lab knows: {', '.join(bad[:3])} do not fit"
+        )
+    state = {name: tensor.to(torch.float32, copy=True) for name, tensor in known.items()}
+    network.load_state_dict(state, assign=True)
     return network
 
 

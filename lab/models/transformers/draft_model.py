@@ -7,7 +7,6 @@ and values, at a projection of the target's hidden states. Embedding and output 
 target's.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +16,12 @@ import torch
 from torch import Tensor
 
 from lab.models.attention import additive, allowed
+from lab.models.checkpoint_files import read_json
+from lab.models.errors import ModelError
 from lab.models.model import ModelCard
-from lab.models.transformers.checkpoint import Checkpoint, no_safetensors, quiet, refuse_unfit
+from lab.models.transformers.checkpoint import Checkpoint
 from lab.models.transformers.key_value_cache import cache_argument
+from lab.models.transformers.pretrained import no_safetensors, read_network
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
 HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
@@ -31,11 +33,11 @@ HUB_FIELDS = (
 
 
 def target_layers(layers: int, draft_layers: int) -> list[int]:
-    """Which of a target's `layers` a draft model of `drafter_layers` listens to, counted from 0.
+    """Which of a target's `layers`, counted from 0, a draft model of `draft_layers` reads.
 
-    DFlash's rule: from the second to the third from last, evenly, one a draft model layer; the
-    middle one for a single layer. Where the target is too shallow for different ones: all of its
-    layers.
+    DFlash's rule: from the second to the third from last, evenly, one a layer of the draft model;
+    the middle one for a single layer. Where the target is too shallow for different ones: all of
+    its layers.
     """
     if draft_layers == 1:
         return [layers // 2]
@@ -233,13 +235,13 @@ def draft_model_config(
 def open_draft_model(folder: Path) -> torch.nn.Module:
     """The draft model in a folder, as transformers saves it or as the hub's DFlash pairs have it.
 
-    ValueError for pickled weights and for tensors that are missing or of another shape.
+    ModelError for pickled weights and for tensors that are missing or of another shape.
     """
     from transformers import MuseGlimmerAssistantConfig, MuseGlimmerAssistantModel
 
+    config = read_json(folder / "config.json")
     if not list(folder.glob("*.safetensors")):
-        raise ValueError(no_safetensors(folder.name))
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+        raise ModelError(no_safetensors(folder.name))
     if own := config.get("dflash_config"):
         layers = config["num_hidden_layers"]
         rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]}
@@ -252,34 +254,26 @@ def open_draft_model(folder: Path) -> torch.nn.Module:
             or target_layers(config["num_target_layers"], layers),
         )
     else:
-        made = MuseGlimmerAssistantConfig.from_pretrained(folder)
-    with quiet():
-        draft_model, report = MuseGlimmerAssistantModel.from_pretrained(
-            folder, config=made, key_mapping=HUB_NAMES if own else None, dtype=torch.float32,
-            use_safetensors=True, attn_implementation="sdpa", output_loading_info=True,
-        )  # fmt: skip
-    refuse_unfit(draft_model, report, folder)
-    return draft_model
+        made = MuseGlimmerAssistantConfig.from_pretrained(folder, trust_remote_code=False)
+    names = HUB_NAMES if own else None
+    return read_network(MuseGlimmerAssistantModel, folder, config=made, key_mapping=names)
 
 
 def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
     """The model that verifies with the draft model in a folder, which goes where that model is.
 
-    facts: what the pair's card says otherwise than the target's. ValueError as `open_drafter`, and
+    facts: where the pair's card differs from the target's. ModelError as `open_draft_model`, and
     for a draft model of another model.
     """
-    draft_model, network = (
-        open_draft_model(folder).to(target.network.device, target.network.dtype),
-        target.network,
-    )
+    network = target.network
+    draft_model = open_draft_model(folder).to(network.device, network.dtype)
     config = draft_model.config
     heard = len(config.target_layer_ids) * network.config.hidden_size
     deepest = max(config.target_layer_ids)
     if draft_model.encoder.fc.in_features != heard or deepest >= network.config.num_hidden_layers:
-        raise ValueError(
+        raise ModelError(
             f"the draft model in {folder.name} was made for another target than "
-            f"{target.card.name}: "
-            f"it listens to layers {config.target_layer_ids} with "
+            f"{target.card.name}: it listens to layers {config.target_layer_ids} with "
             f"{draft_model.encoder.fc.in_features} numbers in all"
         )
     card = replace(target.card, **{"draft_length": config.block_size, **facts})

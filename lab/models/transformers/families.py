@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.models.errors import ModelError
+
 TINY = "run on tiny random weights of its own class"
 STAND_IN = "run on tiny random weights of the stock class that has its layers"
 WRITTEN = "written only"
@@ -230,7 +232,7 @@ ALLOWED = frozenset(name for family in FAMILIES if family.space for name in fami
 
 
 def recognise(config: Mapping[str, Any], name: str) -> Family:
-    """The family of a config.json under the id or folder `name`. ValueError names the known."""
+    """The family of a config.json under the id or folder `name`. ModelError names the known."""
     kind = str(config.get("model_type", ""))
     architecture = str((config.get("architectures") or [""])[0])
     for family in FAMILIES:
@@ -240,7 +242,7 @@ def recognise(config: Mapping[str, Any], name: str) -> Family:
         if told and re.search(family.part_of_id, name):
             return family
     known = ", ".join(family.name for family in FAMILIES)
-    raise ValueError(
+    raise ModelError(
         f"the lab knows no architecture {(architecture or kind or 'without a name')[:60]!r} "
         f"({name[:96]}); it knows {known}. Any other model comes in by lab.wrap with a ModelCard"
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from lab.models.transformers.families import Family
 
@@ -17,7 +18,7 @@ def card_of(
     name: str,
     revision: str | None = None,
 ) -> ModelCard:
-    """What the checkpoint `name` is. ValueError where it lacks a mask token that it needs.
+    """What the checkpoint `name` is. ModelError where it lacks a mask token that it needs.
 
     config is config.json with transformers' own field names. A causal model needs no mask: where it
     has none, its masked positions hold an id one past its vocabulary, which the model never sees.
@@ -26,7 +27,7 @@ def card_of(
     mask = mask_of(family, config, tokenizer, size)
     maskless = family.corruption == "uniform"
     if mask is None and family.attention != "causal" and not maskless:
-        raise ValueError(
+        raise ModelError(
             f"{name} lacks a mask token, which {family.name} needs to mark what is to be written; "
             "its tokenizer must name one (tokenizer.mask_token), or choose another checkpoint"
         )
