@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from lab.train import gidd
-from lab.train.data import Stream, generator
-from lab.train.network import Learner
+from lab.train.corpus import Stream, generator
+from lab.train.learner import Learner
 from lab.train.objectives import Problem, bd3lm, everywhere, hybrid_noise
 
 
@@ -22,10 +22,9 @@ class Estimate(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """At one noise level: share of masked tokens whose best prediction is right; cross-entropy
-    there.
+    """At one noise level: share of masked tokens predicted right, and cross-entropy there.
 
-    level None: the next token, given all text before it.
+    level None: the next token, with all text before it known.
     """
 
     level: float | None
@@ -34,7 +33,7 @@ class Accuracy(NamedTuple):
 
 
 def held_out_windows(stream: Stream, length: int, most: int | None = None) -> torch.Tensor:
-    """Windows [N, length] from each held-out story's start, running on into the next story."""
+    """Windows [N, length] from each held-out story's start, reaching into the next story."""
     starts = stream.starts[stream.starts + length <= len(stream.tokens)]
     if not len(starts):
         raise ValueError(
@@ -65,11 +64,11 @@ def chunks(rows: torch.Tensor, size: int) -> Iterator[tuple[int, torch.Tensor]]:
     yield from enumerate(rows.split(size))
 
 
-def weighted(learner: Learner, asked: Problem) -> torch.Tensor:
-    """The weighted cross-entropy [B, C] of a problem, 0 where nothing is wanted."""
-    nats = torch.zeros_like(asked.weight)
-    nats[asked.wanted] = asked.weight[asked.wanted] * functional.cross_entropy(
-        learner.logits(asked), asked.target[asked.wanted], reduction="none"
+def weighted(learner: Learner, problem: Problem) -> torch.Tensor:
+    """The weighted cross-entropy [B, C] of a problem, 0 outside its loss mask."""
+    nats, scored = torch.zeros_like(problem.weight), problem.loss_mask
+    nats[scored] = problem.weight[scored] * functional.cross_entropy(
+        learner.logits(problem), problem.target[scored], reduction="none"
     )
     return nats
 
@@ -78,17 +77,17 @@ def weighted(learner: Learner, asked: Problem) -> torch.Tensor:
 def bound(
     learner: Learner,
     rows: torch.Tensor,
-    problem: Callable[..., Problem],
+    objective: Callable[..., Problem],
     seed: int = 0,
 ) -> Estimate:
     """Bound on the NLL, nats a token, from weighted cross-entropy (mdlm, bd3lm).
 
-    Each of rows [N, T] is one estimate; column 0 is given and not counted.
+    Each of rows [N, T] is one estimate; column 0 is known and not counted.
     """
     each = []
     for number, part in chunks(rows, 16):
-        asked = problem(part, random=generator(seed, number))
-        each.append(weighted(learner, asked).sum(1) / (asked.tokens / len(part)))
+        problem = objective(part, random=generator(seed, number))
+        each.append(weighted(learner, problem).sum(1) / (problem.tokens / len(part)))
     return estimate(each)
 
 
@@ -104,7 +103,7 @@ def hybrid_bound(
     """GIDD's bound, nats a token; a model's full posterior is made leave-one-out by Bayes' rule.
 
     The integral from eps = 1e-4 to 1 - eps plus the reconstruction -log p(x | z_eps); the prior's
-    term (about 1e-4 in all) is left out. Column 0 is given.
+    term (about 1e-4 in all) is left out. Column 0 is known.
     """
     eps, each = 1e-4, []
     for number, part in chunks(rows, 8):
@@ -115,19 +114,20 @@ def hybrid_bound(
         for time, integral in ((times, True), (torch.full_like(times, eps), False)):
             wide = time[:, None].expand(part.shape)
             noisy = hybrid_noise(part, time, mask_id, vocab_size, p_uniform, random)
-            asked = everywhere(noisy, part, torch.ones(part.shape))
-            log_network = learner.logits(asked).log_softmax(1)
-            clean, seen = part[asked.wanted], noisy[asked.wanted]
-            curve = gidd.marginal(wide[asked.wanted], p_uniform, vocab_size)
+            problem = everywhere(noisy, part, torch.ones(part.shape))
+            scored = problem.loss_mask
+            posterior_log = learner.logits(problem).log_softmax(1)
+            clean, seen = part[scored], noisy[scored]
+            curve = gidd.marginal(wide[scored], p_uniform, vocab_size)
             if integral:
                 if posterior == "full":
-                    log_network = gidd.leave_one_out(log_network, seen, curve, mask_id)
-                value = gidd.integrand(log_network.double(), seen, clean, curve, mask_id)
+                    posterior_log = gidd.leave_one_out(posterior_log, seen, curve, mask_id)
+                value = gidd.integrand(posterior_log.double(), seen, clean, curve, mask_id)
                 total += value.view(len(part), -1).mean(1) * jacobian
             else:
                 if posterior == "loo":
-                    log_network = gidd.full(log_network, seen, curve, mask_id)
-                total -= log_network.gather(1, clean[:, None]).view(len(part), -1).mean(1)
+                    posterior_log = gidd.full(posterior_log, seen, curve, mask_id)
+                total -= posterior_log.gather(1, clean[:, None]).view(len(part), -1).mean(1)
         each.append(total)
     return estimate(each)
 
@@ -142,40 +142,43 @@ def noise_ranges(
     """
     level, loss = [], []
     for number, part in chunks(rows, 16):
-        asked = bd3lm(part, mask_id, generator(seed, number), block_length=block_length)
-        nats = weighted(learner, asked)
-        # The first block has one column given, the last may be short: leave both out.
+        problem = bd3lm(part, mask_id, generator(seed, number), block_length=block_length)
+        nats = weighted(learner, problem)
+        # The first block has one column known, the last may be short: leave both out.
         half = part.shape[1] // block_length * block_length
         shape = (len(part), -1, block_length)
         loss.append(nats[:, block_length:half].reshape(shape).mean(2).flatten())
-        level.append(asked.wanted[:, block_length:half].reshape(shape).double().mean(2).flatten())
+        level.append(
+            problem.loss_mask[:, block_length:half].reshape(shape).double().mean(2).flatten()
+        )
     t, nats = torch.cat(level), torch.cat(loss)
-    found = []
+    ranges = []
     for width in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
         for step in range(round((1 - width) / 0.05) + 1):
             low = round(0.05 * step, 2)
             inside = nats[(t > low) & (t <= low + width + 1e-9)]
-            found.append((low, round(low + width, 2), float(inside.var())))
-    return sorted(found, key=lambda each: each[2])
+            ranges.append((low, round(low + width, 2), float(inside.var())))
+    return sorted(ranges, key=lambda each: each[2])
 
 
 @torch.no_grad()
 def accuracy(
     learner: Learner,
     rows: torch.Tensor,
-    problem: Callable[..., Problem],
+    objective: Callable[..., Problem],
     mask_id: int,
     level: float | None,
 ) -> Accuracy:
-    """Guess the masked tokens of rows [N, T] at noise level t = level, or each next token."""
+    """Predict the masked tokens of rows [N, T] at noise level t = level, or each next token."""
     right, nats, count = 0, 0.0, 0
     for number, part in chunks(rows, 16):
         if level is None:
-            asked = problem(part, random=generator(1, number))
+            problem = objective(part, random=generator(1, number))
         else:
-            asked = problem(part, random=generator(1, number), level=level)
-            asked = asked._replace(wanted=asked.wanted & (asked.inputs == mask_id))
-        logits, target = learner.logits(asked), asked.target[asked.wanted]
+            problem = objective(part, random=generator(1, number), level=level)
+            masked = problem.loss_mask & (problem.inputs == mask_id)
+            problem = problem._replace(loss_mask=masked)
+        logits, target = learner.logits(problem), problem.target[problem.loss_mask]
         right += int((logits.argmax(1) == target).sum())
         nats += float(functional.cross_entropy(logits, target, reduction="sum"))
         count += len(target)

@@ -1,5 +1,4 @@
-"""`python -m lab.train.card_samples`: ten texts a sampler, to be read, and what a judge says of
-them."""
+"""`python -m lab.train.card_samples`: ten texts of each sampler, and what a judge says of them."""
 
 from __future__ import annotations
 
@@ -13,11 +12,13 @@ from typing import Any
 import torch
 
 import lab
-import samplers
 from lab.models.judge import judge
+from lab.models.model import Model, ModelCard
 from lab.record.metrics import metrics
-from lab.train.card import write_section
-from lab.train.report import refusing
+from lab.train.card_file import write_section
+from lab.train.errors import exit_status
+from samplers import SAMPLERS
+from samplers.registry import Sampler
 
 PROMPTS = (
     "Once upon a time, there was a little",
@@ -34,31 +35,31 @@ PROMPTS = (
 LENGTH = 64
 
 
-def settings(sampler: samplers.Sampler, card: lab.ModelCard) -> dict[str, Any]:
+def settings(sampler: Sampler, card: ModelCard) -> dict[str, Any]:
     """At most one call a token; temperature 0.7 where the sampler draws by default."""
     known = {param.name: param for param in sampler.params}
-    chosen: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if card.attention == "block_causal" and "block_length" in known:
-        chosen["block_length"] = chosen["steps"] = 8
+        values["block_length"] = values["steps"] = 8
     elif "steps" in known:
         if "block_length" in known:
-            chosen["block_length"] = LENGTH
-        chosen["steps"] = LENGTH
+            values["block_length"] = LENGTH
+        values["steps"] = LENGTH
     if "temperature" in known and known["temperature"].default == 1.0:
-        chosen["temperature"] = 0.7
-    return chosen
+        values["temperature"] = 0.7
+    return values
 
 
-def section(model: lab.Model, referee: lab.Model | None, name: str) -> str:
+def section(model: Model, referee: Model | None, name: str) -> str:
     """Every sampler that runs on the model, each with its settings, numbers and ten texts."""
     parts = [
         f"{LENGTH} tokens after each of {len(PROMPTS)} beginnings, the first draw of seed 0, none "
-        "chosen; ` / ` is a line break. *Judge*: nats a token under the task's autoregressive "
+        "picked; ` / ` is a line break. *Judge*: nats a token under the task's autoregressive "
         "model."
     ]
     table = ["| sampler | calls a text | judge | distinct 2-grams |", "|---|---|---|---|"]
     texts = []
-    for sampler in samplers.SAMPLERS.values():
+    for sampler in SAMPLERS.values():
         if sampler.misfit(model.card):
             continue
         values = settings(sampler, model.card)
@@ -70,34 +71,36 @@ def section(model: lab.Model, referee: lab.Model | None, name: str) -> str:
             f"| `{sampler.name}` | {fmean(n.calls for n in numbers):.1f} | {judged} | "
             f"{fmean(n.distinct_2 for n in numbers):.2f} |"
         )
-        told = "".join(f", {key}={value}" for key, value in values.items())
-        texts.append(f'`lab.run("{sampler.name}", "{name}", prompts, gen_length={LENGTH}{told})`:')
+        more = "".join(f", {key}={value}" for key, value in values.items())
+        texts.append(f'`lab.run("{sampler.name}", "{name}", prompts, gen_length={LENGTH}{more})`:')
         for prompt, run in zip(PROMPTS, runs, strict=True):
             written = run.text.strip().replace("\n", " / ")
             texts.append(f"> **{prompt}** {written}")
     return "\n\n".join([*parts, "\n".join(table), *texts])
 
 
-@refusing
+@exit_status
 def main(argv: list[str]) -> int:
     """Write the samples of some models; return the exit status."""
     options = argparse.ArgumentParser(prog="python -m lab.train.card_samples", description=__doc__)
     options.add_argument(
-        "networks", nargs="+", type=Path, help="models that `python -m lab train` wrote"
+        "models", nargs="+", type=Path, help="folders written by `python -m lab train`"
     )
     options.add_argument("--judge", type=Path, help="a causal model of the same task")
-    options.add_argument("--card", action="store_true", help="write them into each NET/README.md")
+    options.add_argument(
+        "--card", action="store_true", help="write them into the README.md of each model"
+    )
     arguments = options.parse_args(argv)
     torch.set_num_threads(1)
     referee = lab.load(str(arguments.judge)) if arguments.judge else None
-    for network in arguments.networks:
-        model = lab.load(str(network))
+    for folder in arguments.models:
+        model = lab.load(str(folder))
         text = section(model, referee, model.card.name)
         sys.stdout.write(text + "\n\n")
         if arguments.card:
-            command = f"python -m lab.train.card_samples path/to/{network.name}"
+            command = f"python -m lab.train.card_samples path/to/{folder.name}"
             command += f" --judge path/to/{arguments.judge.name}" if referee else ""
-            write_section(network / "README.md", "samples", f"Printed by `{command}`: {text}")
+            write_section(folder / "README.md", "samples", f"Printed by `{command}`: {text}")
     return 0
 
 

@@ -1,177 +1,201 @@
-"""Train a small diffusion language model on stories. Several GPUs: `accelerate launch`."""
+"""Train a small diffusion language model. Several GPUs: `accelerate launch`."""
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from lab.train import data as corpora
-from lab.train import draft_model
-from lab.train.card import read_stages, write_card
+from lab.train import corpus, draft_learner
+from lab.train.card_file import read_stages, write_card
+from lab.train.errors import exit_status
 from lab.train.export import card_fields, export
-from lab.train.network import Learner, is_masked, open_network
+from lab.train.learner import Learner, is_masked, open_network
 from lab.train.objectives import OBJECTIVES
-from lab.train.options import check, parser, settings_of, shown_command
-from lab.train.report import Reporter, refusing
-from lab.train.sample import sample
-from lab.train.source import Source, open_source
-from lab.train.trainer import Run, Settings, check_resume
+from lab.train.progress_log import ProgressLog
+from lab.train.progress_sample import sample
+from lab.train.settings import TrainSettings, blocks_of, command, parse
+from lab.train.trainer import TrainingRun, check_resume
+from lab.train.training_data import TrainingData, open_data
 
 LAUNCH = "accelerate launch --multi_gpu --num_processes"  # without a GPU they share the CPU
 
 
-@refusing
+@exit_status
 def main(argv: list[str]) -> int:
     """Train one model; return the exit status."""
-    options = parser(__doc__)
-    arguments = options.parse_args(argv)
-    check(arguments)
-    train(arguments, shown_command(options, arguments))
+    train(parse(argv, __doc__ or ""))
     return 0
 
 
-def train(arguments: argparse.Namespace, command: str) -> None:
-    """Run the training that the arguments describe, from its start or its last state."""
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+def train(settings: TrainSettings) -> None:
+    """Run the training that the settings describe, from its start or its last state."""
+    check_folders(settings)
+    accelerator = start(settings)
+    with accelerator.main_process_first():
+        data = open_data(settings)
+    learner = open_learner(settings, data)
+    if is_masked(learner.network) and settings.objective != "mdlm":
+        raise ValueError(
+            f"{settings.init_from} is a masked language model, which continues with --objective "
+            f"mdlm, got {settings.objective}"
+        )
+    if accelerator.is_main_process:
+        recorded = settings.recorded(accelerator.num_processes, data.facts["data_tokens"])
+        check_resume(settings.work, recorded, settings.resume)
+    accelerator.wait_for_everyone()
+    fields = fields_of(settings, learner, data)
+    run = TrainingRun(settings, learner, data.windows, objective_of(settings, data), accelerator)
+    if settings.resume:
+        run.load()
+    # Read now: by the first save another model may stand where this one started from.
+    stages = [*read_stages(settings.init_from), stage_of(settings, data, accelerator)]
+    if settings.tokenizer and accelerator.is_main_process:
+        data.tokenizer.save_pretrained(settings.folder)  # a task's own stands beside its models
+    follow(run, fields, stages, sampler_of(settings, learner, data, fields))
+    accelerator.end_training()
+
+
+def check_folders(settings: TrainSettings) -> None:
+    """ValueError where a model would be overwritten, or a draft model not find its target."""
+    if settings.objective == "dflash":
+        draft_learner.check_target(Path(settings.init_from or ""), settings.folder)
+    if not settings.resume and (settings.folder / "config.json").exists():
+        raise ValueError(
+            f"{settings.folder} already holds a model; choose another --out, or --resume its run"
+        )
+
+
+def start(settings: TrainSettings) -> Accelerator:
+    """Set up the process, and the others that train with it."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
     # Tied embeddings are saved once; accelerate warns of that at every save.
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
     # Several processes without a GPU: accelerate joins them only if it is told that CPUs are meant.
     together = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    accelerator = Accelerator(
+    return Accelerator(
         cpu=together and not torch.accelerator.is_available(),
-        mixed_precision=arguments.precision,
-        gradient_accumulation_steps=arguments.accumulate,
+        mixed_precision=settings.precision,
+        gradient_accumulation_steps=settings.accumulate,
     )
-    with accelerator.main_process_first():
-        source = open_source(arguments)
-    tokenizer = source.tokenizer
-    learner = open_learner(arguments, source)
-    start = learner.network
-    if is_masked(start) and arguments.objective != "mdlm":
-        raise ValueError(
-            f"{arguments.init_from} is a masked language model, which goes on with --objective "
-            f"mdlm, got {arguments.objective}"
-        )
-    settings = settings_of(arguments, accelerator.num_processes, source.told["data_tokens"])
-    if accelerator.is_main_process:
-        check_resume(arguments.work, settings, arguments.resume)
-    accelerator.wait_for_everyone()
 
-    problem = objective_of(settings, arguments, source)
-    run = Run(arguments.work, settings, learner, source.windows, problem, accelerator)
-    if arguments.resume:
-        run.load()
-    name = arguments.name or arguments.out.name
+
+def fields_of(
+    settings: TrainSettings, learner: Learner | draft_learner.DraftLearner, data: TrainingData
+) -> dict[str, Any]:
+    """What lab.json says of the model."""
+    target = learner.target if isinstance(learner, draft_learner.DraftLearner) else learner.network
     fields = card_fields(
-        settings.objective, name, arguments.task, start.config.max_position_embeddings,
-        arguments.p_uniform,
+        settings.objective, settings.name or settings.folder.name, settings.task,
+        target.config.max_position_embeddings, settings.p_uniform,
     )  # fmt: skip
-    if settings.block_length:
-        fields["block_lengths"] = [settings.block_length]
+    if block_length := blocks_of(settings):
+        fields["block_lengths"] = [block_length]
     if settings.objective == "dflash":
-        target = Path(settings.init_from)
-        fields |= {"target": target.name, "draft_length": arguments.draft_length}
-        show = partial(draft_model.show, learner, tokenizer, target)
-    else:
-        show = partial(
-            sample, learner, tokenizer, attention=fields["attention"], canvas=source.canvas
-        )
-    if settings.weighting not in (None, "posterior"):
+        name = Path(settings.init_from or "").name
+        fields |= {"target": name, "draft_length": settings.draft_length}
+    if settings.objective == "hybrid" and settings.weighting != "posterior":
         fields["posterior"] = "loo"
-    if source.canvas is not None:
-        fields["length"] = source.canvas.shape[1]
-    if source.start_id is not None:
+    if data.canvas is not None:
+        fields["length"] = data.canvas.shape[1]
+    if data.start_id is not None:
         fields |= {
-            "start_id": source.start_id,
+            "start_id": data.start_id,
             "length": fields["length"] - 1,
             "context": fields["context"] - 1,
         }
-    # Read now: by the first save another model may stand where this one started from.
-    before = read_stages(settings.init_from)
-    stage = {
+    return fields
+
+
+def stage_of(
+    settings: TrainSettings, data: TrainingData, accelerator: Accelerator
+) -> dict[str, Any]:
+    """What training.json says of this run."""
+    return {
         "objective": settings.objective,
         "start": Path(settings.init_from).name if settings.init_from else "random",
         "hardware": hardware(accelerator),
         "processes": accelerator.num_processes,
         "threads": torch.get_num_threads(),
-        **source.told,
-        "command": launched(command, accelerator),
+        **data.facts,
+        "command": launch_command(command(settings), accelerator.num_processes),
     }
-    if arguments.tokenizer and accelerator.is_main_process:
-        tokenizer.save_pretrained(arguments.out)  # a task's own stands beside its models
-    follow(run, arguments, fields, [*before, stage], show)
-    accelerator.end_training()
 
 
-def objective_of(
-    settings: Settings, arguments: argparse.Namespace, source: Source
-) -> Callable[..., Any]:
+def sampler_of(
+    settings: TrainSettings,
+    learner: Learner | draft_learner.DraftLearner,
+    data: TrainingData,
+    fields: dict[str, Any],
+) -> Callable[[torch.Generator], str]:
+    """What writes a text of the model while it trains."""
+    if isinstance(learner, draft_learner.DraftLearner):
+        target = Path(settings.init_from or "")
+        return partial(draft_learner.sample, learner, data.tokenizer, target)
+    return partial(
+        sample, learner, data.tokenizer, attention=fields["attention"], canvas=data.canvas
+    )  # fmt: skip
+
+
+def objective_of(settings: TrainSettings, data: TrainingData) -> Callable[..., Any]:
     """The objective with those of these settings that its signature names."""
-    objective, tokenizer = OBJECTIVES[settings.objective], source.tokenizer
+    objective, tokenizer = OBJECTIVES[settings.objective], data.tokenizer
     drafts = settings.objective == "dflash"
-    known = {
-        **asdict(settings),
+    values = {
         "mask_id": tokenizer.mask_token_id,
         "vocab_size": len(tokenizer),
-        "given": source.given,
-        "block_length": arguments.draft_length if drafts else settings.block_length,
+        "prefix": data.prefix,
+        "block_length": settings.draft_length if drafts else settings.block_length,
     }
-    names = inspect.signature(objective).parameters
-    return partial(objective, **{name: known[name] for name in known.keys() & names.keys()})
+    names = ("masking", "low", "noise_range", "p_uniform", "weighting")
+    values |= {name: getattr(settings, name) for name in names}
+    parameters = inspect.signature(objective).parameters
+    return partial(objective, **{name: values[name] for name in values.keys() & parameters.keys()})
 
 
 def open_learner(
-    arguments: argparse.Namespace, source: Source
-) -> Learner | draft_model.DraftLearner:
-    """The model that trains, as it starts, and what it needs to tell its loss."""
-    tokenizer, network = source.tokenizer, open_start(arguments, source)
+    settings: TrainSettings, data: TrainingData
+) -> Learner | draft_learner.DraftLearner:
+    """The model that trains, as it starts, and what it needs to compute its loss."""
+    tokenizer, network = data.tokenizer, open_start(settings, data)
     banned = (tokenizer.mask_token_id, tokenizer.pad_token_id)
-    if arguments.objective != "dflash":
+    if settings.objective != "dflash":
         return Learner(network, banned)
-    made = draft_model.build_draft_model(
-        network, tokenizer, layers=arguments.layers, draft_length=arguments.draft_length,
-        seed=arguments.seed,
+    draft_model = draft_learner.build_draft_model(
+        network, tokenizer, layers=settings.layers, draft_length=settings.draft_length,
+        seed=settings.seed,
     )  # fmt: skip
-    return draft_model.DraftLearner(made, network, banned)
+    return draft_learner.DraftLearner(draft_model, network, banned)
 
 
-def open_start(arguments: argparse.Namespace, source: Source) -> PreTrainedModel:
+def open_start(settings: TrainSettings, data: TrainingData) -> PreTrainedModel:
     """Build random weights, or open those of --init-from; ValueError if the vocabularies differ."""
-    if not arguments.init_from:
-        shape = {key: getattr(arguments, key) for key in ("hidden", "layers", "heads")}
-        return source.build(
-            source.tokenizer,
-            **shape,
-            intermediate=arguments.intermediate,
-            context=arguments.context,
-            seed=arguments.seed,
-        )
-    network = open_network(arguments.init_from)
-    if network.config.vocab_size != len(source.tokenizer):
+    if not settings.init_from:
+        return data.build(
+            data.tokenizer, hidden=settings.hidden, layers=settings.layers, heads=settings.heads,
+            intermediate=settings.intermediate, context=settings.context, seed=settings.seed,
+        )  # fmt: skip
+    network = open_network(settings.init_from)
+    if network.config.vocab_size != len(data.tokenizer):
         raise ValueError(
-            f"a start must have the tokenizer's vocabulary of {len(source.tokenizer)}, got "
-            f"{network.config.vocab_size} from {arguments.init_from}; name its own by --tokenizer"
+            f"a start must have the tokenizer's vocabulary of {len(data.tokenizer)}, got "
+            f"{network.config.vocab_size} from {settings.init_from}; name its own by --tokenizer"
         )
     return network
 
 
-def launched(command: str, accelerator: Accelerator) -> str:
+def launch_command(text: str, processes: int) -> str:
     """The command with the launcher of several processes before it."""
-    if accelerator.num_processes == 1:
-        return command
-    return f"{LAUNCH} {accelerator.num_processes} {command.removeprefix('python ')}"
+    return text if processes == 1 else f"{LAUNCH} {processes} {text.removeprefix('python ')}"
 
 
 def hardware(accelerator: Accelerator) -> str:
@@ -182,34 +206,35 @@ def hardware(accelerator: Accelerator) -> str:
 
 
 def follow(
-    run: Run,
-    arguments: argparse.Namespace,
-    fields: dict,
-    stages: list[dict],
-    show: Callable[[torch.Generator], str],
+    run: TrainingRun,
+    fields: dict[str, Any],
+    stages: list[dict[str, Any]],
+    write_sample: Callable[[torch.Generator], str],
 ) -> None:
-    """Train to the end: log, save a state and the model every few minutes, show a sample of it."""
-    main_process = run.accelerator.is_main_process
-    reporter = Reporter(arguments.work / "log.csv", run.progress) if main_process else None
+    """Train to the end: log, save a state and the model every few minutes, with a sample of it."""
+    settings, progress = run.settings, run.progress
+    log = None
+    if run.accelerator.is_main_process:
+        log = ProgressLog(settings.work / "log.csv", progress)
 
-    def keep() -> None:
+    def save() -> None:
         run.save()
-        if main_process:
-            size = export(arguments.out, run.network, run.average.weights, fields)
+        if log is not None:
+            size = export(settings.folder, cast(PreTrainedModel, run.average.module), fields)
             stages[-1] |= {
-                "steps": run.progress.step,
-                "tokens": run.progress.tokens,
-                "minutes": run.progress.seconds / 60,
+                "steps": progress.step,
+                "tokens": progress.tokens,
+                "minutes": progress.seconds / 60,
             }
-            write_card(arguments.out, fields, stages, size)
-            text = show(corpora.generator(run.settings.seed, run.progress.step, 0))
-            reporter.show(f"step {run.progress.step}: {text}")
+            write_card(settings.folder, fields, stages, size)
+            text = write_sample(corpus.generator(settings.seed, progress.step, 0))
+            log.add_sample(f"step {progress.step}: {text}")
 
-    saved = run.progress.seconds
+    last_save = progress.seconds
     for loss in run.steps():
-        if reporter:
-            reporter.report(run.progress, run.settings, loss)
-        if run.progress.seconds - saved > 60 * arguments.save_every:
-            saved = run.progress.seconds
-            keep()
-    keep()
+        if log is not None:
+            log.add(progress, settings, loss)
+        if progress.seconds - last_save > 60 * settings.save_every:
+            last_save = progress.seconds
+            save()
+    save()

@@ -28,11 +28,11 @@ from lab.train.bounds import (
     hybrid_bound,
     noise_ranges,
 )
-from lab.train.card import write_evaluation
-from lab.train.data import TINY_STORIES, check_tokenizer, pack, read_corpus
-from lab.train.network import Learner, open_network
+from lab.train.card_file import write_evaluation
+from lab.train.corpus import TINY_STORIES, check_tokenizer, pack, read_corpus
+from lab.train.errors import exit_status
+from lab.train.learner import Learner, open_network
 from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, hybrid, mdlm
-from lab.train.report import refusing
 
 LEVELS = (0.15, 0.5, 0.85)
 
@@ -68,36 +68,34 @@ def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
         lines.append(
             f"| {name} | {value.mean:.3f} ± {value.error:.3f} | {math.exp(value.mean):.1f} |"
         )
-    lines += ["", "| noise level t | asked tokens predicted right | nats an asked token |"]
+    lines += ["", "| noise level t | masked tokens predicted right | nats a masked token |"]
     lines.append("|---|---|---|")
-    for value in accuracies:
-        asked = "next token" if value.level is None else value.level
-        lines.append(f"| {asked} | {value.right:.1%} | {value.nats:.2f} |")
+    for one in accuracies:
+        level = "next token" if one.level is None else one.level
+        lines.append(f"| {level} | {one.right:.1%} | {one.nats:.2f} |")
     return "\n".join(lines)
 
 
 def clipped(learner: Learner, mask_id: int, rows: torch.Tensor, block_length: int) -> str:
     """The five --noise-range of least variance, and the whole, as a markdown table."""
-    found = noise_ranges(learner, rows, mask_id, block_length)
-    shown = [*found[:5], *(each for each in found[5:] if each[:2] == (0.0, 1.0))]
+    ranges = noise_ranges(learner, rows, mask_id, block_length)
+    best = [*ranges[:5], *(each for each in ranges[5:] if each[:2] == (0.0, 1.0))]
     lines = [
         f"| --noise-range, block length {block_length} | variance of a block's loss |",
         "|---|---|",
     ]
     return "\n".join(
-        [*lines, *(f"| {low:g},{high:g} | {value:.3f} |" for low, high, value in shown)]
+        [*lines, *(f"| {low:g},{high:g} | {value:.3f} |" for low, high, value in best)]
     )
 
 
-def together(networks: list[tuple[str, dict[str, Estimate]]]) -> str:
+def compared(models: list[tuple[str, dict[str, Estimate]]]) -> str:
     """Every bound of every model in one markdown table, the least first."""
-    each = [
-        (value, network, name) for network, bounds in networks for name, value in bounds.items()
-    ]
+    each = [(value, model, name) for model, bounds in models for name, value in bounds.items()]
     lines = ["| model | bound | nats a token | perplexity at most |", "|---|---|---|---|"]
-    for value, network, name in sorted(each):
+    for value, model, name in sorted(each):
         nats = f"{value.mean:.3f} ± {value.error:.3f}"
-        lines.append(f"| {network} | {name} | {nats} | {math.exp(value.mean):.1f} |")
+        lines.append(f"| {model} | {name} | {nats} | {math.exp(value.mean):.1f} |")
     return "\n".join(lines)
 
 
@@ -105,17 +103,21 @@ def parser() -> argparse.ArgumentParser:
     """Every option, with its default."""
     options = argparse.ArgumentParser(prog="python -m lab evaluate", description=__doc__)
     add = options.add_argument
-    add("networks", nargs="+", type=Path, help="directories written by `python -m lab train`")
-    add("--data", default=TINY_STORIES, help="as in `python -m lab train`")
+    add("models", nargs="+", type=Path, help="folders written by `python -m lab train`")
+    add("--data", default=TINY_STORIES, help="corpus, as in `python -m lab train`")
     add("--field", default="text", help="the column that holds the text")
     add("--held-out", default="valid_v2", help="the split that never trains")
-    add("--tokenizer", type=Path, help="default: NET/../tokenizer of the first model")
+    add(
+        "--tokenizer",
+        type=Path,
+        help="folder of a tokenizer; that beside the first model if not given",
+    )
     add("--length", type=int, default=256, help="columns of a window")
-    add("--windows", type=int, help="at most so many windows (default: all)")
+    add("--windows", type=int, help="largest number of windows (default: all)")
     add("--threads", type=int, default=1, help="torch threads")
     add("--noise-ranges", type=int, metavar="BLOCK_LENGTH",
         help="also find the --noise-range of least variance for this block length")  # fmt: skip
-    add("--card", action="store_true", help="write the numbers into each NET/README.md")
+    add("--card", action="store_true", help="write the numbers into the README.md of each model")
     return options
 
 
@@ -127,46 +129,54 @@ def is_solver(argument: str) -> bool:
     return solve_rates.is_measured(TASKS.get(read_facts(folder).get("task", "")))
 
 
-@refusing
+@exit_status
 def main(argv: list[str]) -> int:
     """Evaluate models on the same windows, a solver by what it solves; the exit status."""
     if any(is_solver(argument) for argument in argv):
         return solve_rates.main(argv)
-    arguments = parser().parse_args(argv)
-    torch.set_num_threads(arguments.threads)
-    for network in arguments.networks:
-        if not (network / "lab.json").is_file():
+    options = parser().parse_args(argv)
+    torch.set_num_threads(options.threads)
+    for folder in options.models:
+        if not (folder / "lab.json").is_file():
             raise ValueError(
-                f"{network} must be a directory written by `python -m lab train`; it has "
-                "no lab.json"
+                f"{folder} must be a folder written by `python -m lab train`; it has no lab.json"
             )
-    words = arguments.tokenizer or arguments.networks[0].parent / "tokenizer"
-    tokenizer = AutoTokenizer.from_pretrained(words, trust_remote_code=False)
+    tokenizer: Any = AutoTokenizer.from_pretrained(
+        options.tokenizer or options.models[0].parent / "tokenizer", trust_remote_code=False
+    )
     check_tokenizer(tokenizer)
-    corpus = read_corpus(arguments.data, arguments.held_out, arguments.field)
-    rows = held_out_windows(pack(tokenizer, corpus.held_out), arguments.length, arguments.windows)
-    shown = f"{len(rows)} windows of {arguments.length} tokens, each from the start of a "
-    shown += "held-out story; the first column (bos) is given."
-    sys.stdout.write(shown + "\n")
-    flags = f"--length {arguments.length}"
-    flags += f" --windows {arguments.windows}" if arguments.windows else ""
-    networks, mask_id = [], tokenizer.mask_token_id
-    for network in arguments.networks:
-        if target_folder(network) is not None:
-            text = acceptance.report(network, rows)
-        else:
-            learner = Learner(open_network(str(network)), (mask_id, tokenizer.pad_token_id)).eval()
-            bounds, accuracies = evaluate(learner, read_facts(network), mask_id, rows)
-            networks.append((network.name, bounds))
-            text = report(bounds, accuracies)
-            if arguments.noise_ranges:
-                text += "\n\n" + clipped(learner, mask_id, rows, arguments.noise_ranges)
-        title = f"\n{network.name}:\n" if len(arguments.networks) > 1 else ""
+    corpus = read_corpus(options.data, options.held_out, options.field)
+    rows = held_out_windows(pack(tokenizer, corpus.held_out), options.length, options.windows)
+    head = f"{len(rows)} windows of {options.length} tokens, each from the start of a "
+    head += "held-out story; the first column (bos) is known."
+    sys.stdout.write(head + "\n")
+    all_bounds = []
+    for folder in options.models:
+        text, bounds = _measure(folder, options, tokenizer, rows)
+        if bounds:
+            all_bounds.append((folder.name, bounds))
+        title = f"\n{folder.name}:\n" if len(options.models) > 1 else ""
         sys.stdout.write(f"{title}\n{text}\n")
         sys.stdout.flush()
-        if arguments.card:
-            command = f"python -m lab evaluate {{model}} --data {{data}} {flags}"
-            write_evaluation(network / "README.md", f"{shown}\n\n{text}", command)
-    if len(networks) > 1:
-        sys.stdout.write(f"\n{together(networks)}\n")
+        if options.card:
+            flags = f"--length {options.length}"
+            flags += f" --windows {options.windows}" if options.windows else ""
+            write_evaluation(folder / "README.md", f"{head}\n\n{text}", flags)
+    if len(all_bounds) > 1:
+        sys.stdout.write(f"\n{compared(all_bounds)}\n")
     return 0
+
+
+def _measure(
+    folder: Path, options: argparse.Namespace, tokenizer: Any, rows: torch.Tensor
+) -> tuple[str, dict[str, Estimate]]:
+    """The tables of one model, and its bounds; a draft model has none."""
+    if target_folder(folder) is not None:
+        return acceptance.report(folder, rows), {}
+    mask_id = tokenizer.mask_token_id
+    learner = Learner(open_network(str(folder)), (mask_id, tokenizer.pad_token_id)).eval()
+    bounds, accuracies = evaluate(learner, read_facts(folder), mask_id, rows)
+    text = report(bounds, accuracies)
+    if options.noise_ranges:
+        text += "\n\n" + clipped(learner, mask_id, rows, options.noise_ranges)
+    return text, bounds

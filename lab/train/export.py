@@ -1,4 +1,4 @@
-"""Write a model as a directory that the stock classes open: bf16 safetensors, config, lab.json."""
+"""Write a model as a folder that the stock classes open: bf16 safetensors, config, lab.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def card_fields(
     objective: str, name: str, task: str, context: int, p_uniform: float
 ) -> dict[str, Any]:
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
-    causal = objective in ("ar", "dflash")  # a draft model is shown as its target with it
+    causal = objective in ("ar", "dflash")  # a draft model runs as its target with it
     block = objective in ("bd3lm", "edit")
     hybrid = objective in NOISY
     return {
@@ -36,13 +36,10 @@ def card_fields(
     }
 
 
-def export(
-    folder: Path, network: PreTrainedModel, weights: dict[str, torch.Tensor], fields: dict[str, Any]
-) -> int:
-    """Write model with `weights` as bf16 in shards under 10 MB, and lab.json; return its size."""
+def export(folder: Path, network: PreTrainedModel, fields: dict[str, Any]) -> int:
+    """Write a model as bf16 in shards under 10 MB, and lab.json; return its parameters' number."""
     folder.mkdir(parents=True, exist_ok=True)
     copied = copy.deepcopy(network).float().cpu()
-    copied.load_state_dict(weights, strict=False)
     logging.disable_progress_bar()
     copied.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")
     (folder / "generation_config.json").unlink(missing_ok=True)

@@ -1,5 +1,4 @@
-"""The bound that GIDD proves for hybrid noise (arXiv 2503.04482), given a model's full
-posterior."""
+"""GIDD's bound and losses for hybrid noise (arXiv 2503.04482), from a model's posterior."""
 
 from __future__ import annotations
 
@@ -87,8 +86,8 @@ def dynamic(
     There B/V exp(sigmoid(-t) / 2), as published code has it (its comment says log-SNR for -t).
     """
     odds = 2 * p_uniform / (1 - p_uniform)
-    kept = (odds / vocab_size * torch.exp(torch.sigmoid(-time) / 2)).clamp(max=CLIP)
-    return torch.where(noisy == mask_id, 2.0, torch.where(noisy == clean, kept, 1.0))
+    clean_weight = (odds / vocab_size * torch.exp(torch.sigmoid(-time) / 2)).clamp(max=CLIP)
+    return torch.where(noisy == mask_id, 2.0, torch.where(noisy == clean, clean_weight, 1.0))
 
 
 def integrand(
@@ -106,15 +105,15 @@ def integrand(
     """
     one = torch.arange(len(noisy))
     alpha, each = curve.alpha, curve.each
-    told = alpha[:, None] * log_loo.exp() + each[:, None]
-    told[:, mask_id] = curve.mask
-    true = each[:, None].expand_as(told).clone()
+    predicted = alpha[:, None] * log_loo.exp() + each[:, None]
+    predicted[:, mask_id] = curve.mask
+    true = each[:, None].expand_as(predicted).clone()
     true[one, clean] += alpha
     true[:, mask_id] = curve.mask
-    divergence = (true * (true / told).log()).sum(1)
-    ratio = true[one, noisy] / told[one, noisy]
-    chosen = weight(noisy, clean, curve, mask_id) if weights is None else weights
-    return chosen * (divergence + ratio - ratio.log() - 1)
+    divergence = (true * (true / predicted).log()).sum(1)
+    ratio = true[one, noisy] / predicted[one, noisy]
+    factor = weight(noisy, clean, curve, mask_id) if weights is None else weights
+    return factor * (divergence + ratio - ratio.log() - 1)
 
 
 class Divergence(NamedTuple):
@@ -130,10 +129,14 @@ class Divergence(NamedTuple):
     weighting: str
 
     def __call__(
-        self, logits: torch.Tensor, noisy: torch.Tensor, clean: torch.Tensor, wanted: torch.Tensor
+        self,
+        logits: torch.Tensor,
+        noisy: torch.Tensor,
+        clean: torch.Tensor,
+        loss_mask: torch.Tensor,
     ) -> torch.Tensor:
-        """The weighted loss [n] of logits [n, V] at the wanted of noisy and clean [B, C]."""
-        z, x, time = (each[wanted].to(logits.device) for each in (noisy, clean, self.time))
+        """The weighted loss [n] of logits [n, V] at the loss mask of noisy and clean [B, C]."""
+        z, x, time = (each[loss_mask].to(logits.device) for each in (noisy, clean, self.time))
         curve = marginal(time, self.p_uniform, self.vocab_size)
         weights = None
         if self.weighting == "clip":

@@ -1,5 +1,4 @@
-"""What each objective asks of a model for one batch: noisy input, attention, targets and
-weights."""
+"""What each objective asks of a model for one batch: noisy input, attention, targets, weights."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from lab.train.draft_model import Blocks, dflash
+from lab.train.draft_learner import Blocks, dflash
 from lab.train.gidd import Divergence
 from samplers.schedules import Hybrid
 
@@ -20,16 +19,17 @@ WHOLE = (0.0, 1.0)
 
 
 class Problem(NamedTuple):
-    """One training problem; loss = sum(weight * cross-entropy at wanted) / tokens.
+    """One training problem; loss = sum(weight * cross-entropy in loss_mask) / tokens.
 
-    inputs [B, C] ids; positions [C]; attend [C, C] bool (row sees column); wanted [B, C] bool;
-    target [B, C] ids; weight [B, C] float; tokens: clean tokens that the bound speaks of.
+    inputs [B, C] ids; positions [C]; attention [C, C] bool (row attends to column);
+    loss_mask [B, C] bool; target [B, C] ids; weight [B, C] float; tokens: clean
+    tokens that the loss is a mean over.
     """
 
     inputs: torch.Tensor
     positions: torch.Tensor
-    attend: torch.Tensor
-    wanted: torch.Tensor
+    attention: torch.Tensor
+    loss_mask: torch.Tensor
     target: torch.Tensor
     weight: torch.Tensor
     tokens: int
@@ -52,7 +52,7 @@ def absorb(
     low: float = T_LOW,
     noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
-    given: int = 1,
+    prefix: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mask tokens [B, T] block by block; return noisy [B, T] and the bound's weight [B, T].
 
@@ -60,14 +60,14 @@ def absorb(
     exact: n ~ U{1..m} of a block's m tokens are masked, weight m/n (LLaDA eq. 6): the same bound in
     expectation, all of (0, 1], and no n/t that strays (in a block of 4 it strays most of the time).
     noise_range: t, or n/m, is drawn from these limits alone (BD3LM's clipped schedule, section 5.3:
-    less variance in training, no bound any more). `level` fixes t, or n/m. The first `given`
+    less variance in training, no bound any more). `level` fixes t, or n/m. The first `prefix`
     columns stay clean, as in sampling: bos or a prompt.
     """
     rows, length = tokens.shape
     block = torch.arange(length) // block_length
     blocks = int(block[-1]) + 1
     may = torch.ones(length, dtype=torch.bool)
-    may[:given] = False
+    may[:prefix] = False
     size = torch.zeros(blocks).index_add(0, block, may.float())
     least, most = noise_range
     unit = least + (most - least) * low_discrepancy(rows * blocks, random).view(rows, blocks)
@@ -81,8 +81,8 @@ def absorb(
     order = (key + 4 * block).argsort(1)
     begin = torch.arange(blocks) * block_length
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length).expand(rows, -1))
-    chosen = may & (rank - begin[block] < count[:, block])
-    return tokens.masked_fill(chosen, mask_id), size[block] / count[:, block].clamp(min=1)
+    masked = may & (rank - begin[block] < count[:, block])
+    return tokens.masked_fill(masked, mask_id), size[block] / count[:, block].clamp(min=1)
 
 
 def everything(length: int) -> torch.Tensor:
@@ -99,14 +99,14 @@ def mdlm(
     low: float = T_LOW,
     noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
-    given: int = 1,
+    prefix: int = 1,
 ) -> Problem:
     """Absorbing diffusion with full attention (MDLM eq. 10, LLaDA eq. 6)."""
     rows, length = tokens.shape
     noisy, weight = absorb(
         tokens, mask_id, random,
         block_length=length, masking=masking, low=low, noise_range=noise_range, level=level,
-        given=given,
+        prefix=prefix,
     )  # fmt: skip
     return Problem(
         noisy,
@@ -115,7 +115,7 @@ def mdlm(
         noisy == mask_id,
         tokens,
         weight,
-        rows * (length - given),
+        rows * (length - prefix),
     )
 
 
@@ -192,13 +192,13 @@ def hybrid_noise(
 def everywhere(noisy: torch.Tensor, clean: torch.Tensor, weight: torch.Tensor) -> Problem:
     """Ask a full-attention model for every column of noisy [B, T] but the first."""
     rows, length = noisy.shape
-    wanted = torch.ones_like(noisy, dtype=torch.bool)
-    wanted[:, 0] = False
+    loss_mask = torch.ones_like(noisy, dtype=torch.bool)
+    loss_mask[:, 0] = False
     return Problem(
         noisy,
         torch.arange(length),
         everything(length),
-        wanted,
+        loss_mask,
         clean,
         weight,
         rows * (length - 1),
@@ -229,9 +229,9 @@ def hybrid(
     noisy = hybrid_noise(tokens, time, mask_id, vocab_size, p_uniform, random)
     if weighting != "posterior":
         wide = time[:, None].expand(tokens.shape)
-        asked = everywhere(noisy, tokens, torch.ones(tokens.shape))
+        problem = everywhere(noisy, tokens, torch.ones(tokens.shape))
         divergence = Divergence(wide, p_uniform, vocab_size, mask_id, weighting)
-        return asked._replace(divergence=divergence)
+        return problem._replace(divergence=divergence)
     return everywhere(noisy, tokens, torch.where(noisy == mask_id, 1 / time[:, None], 0.5))
 
 
@@ -260,7 +260,7 @@ def edit(
         tokens, mask_id, random,
         block_length=block_length, masking=masking, low=low, noise_range=noise_range, level=level,
     )  # fmt: skip
-    own = clean.attend[:length, :length]
+    own = clean.attention[:length, :length]
     noisy = clean.inputs[:, :length]
     block = own.long().argmax(1)  # the first column of each column's block
     if level is None:
@@ -272,12 +272,12 @@ def edit(
     wrong[:, 0] = False
     masked = noisy == mask_id
     noisy = torch.where(wrong & ~masked, other, noisy)
-    wanted = clean.wanted.clone()
-    wanted[:, 1:length] = True
+    loss_mask = clean.loss_mask.clone()
+    loss_mask[:, 1:length] = True
     weight = clean.weight.clone()
     weight[:, :length] = torch.where(masked, weight[:, :length], 0.5)
     inputs = torch.cat([noisy, tokens], 1)
-    return clean._replace(inputs=inputs, wanted=wanted, weight=weight)
+    return clean._replace(inputs=inputs, loss_mask=loss_mask, weight=weight)
 
 
 def causal(length: int) -> torch.Tensor:
@@ -290,25 +290,25 @@ def ar(
     mask_id: int,
     random: torch.Generator,
     *,
-    given: int = 1,
+    prefix: int = 1,
 ) -> Problem:
-    """Next-token prediction: the exact NLL of all but the first `given` columns.
+    """Next-token prediction: the exact NLL of all but the first `prefix` columns.
 
     Output j speaks of column j + 1, as every stock causal class expects. Nothing is masked or
     drawn: mask_id and random are there for the common form.
     """
     rows, length = tokens.shape
-    wanted = torch.ones_like(tokens, dtype=torch.bool)
-    wanted[:, : given - 1] = False
-    wanted[:, -1] = False
+    loss_mask = torch.ones_like(tokens, dtype=torch.bool)
+    loss_mask[:, : prefix - 1] = False
+    loss_mask[:, -1] = False
     return Problem(
         tokens,
         torch.arange(length),
         causal(length),
-        wanted,
+        loss_mask,
         tokens.roll(-1, 1),
         torch.ones(tokens.shape),
-        rows * (length - given),
+        rows * (length - prefix),
     )
 
 

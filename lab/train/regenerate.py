@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 import samplers
 from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
-from lab.train.data import TINY_STORIES, generator, read_corpus
-from lab.train.report import refusing
+from lab.train.corpus import TINY_STORIES, generator, read_corpus
+from lab.train.errors import exit_status
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 
-GIVEN = (4, 32)  # tokens of a story that stay, drawn anew for each batch; half of it at most
+BEGINNING = (4, 32)  # tokens of a story that stay, drawn for each batch; half of it at most
 
 
 def regenerated(
@@ -33,16 +33,17 @@ def regenerated(
     A story that does not end within the model's context is left out. The same seed gives the same
     texts.
     """
-    words, card = model.tokenizer, model.card
+    words, card, context = model.tokenizer, model.card, model.card.context
+    assert context is not None and card.mask_id is not None and card.bos_id is not None
     encoded = words(stories, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     for first in range(0, len(stories), rows):
         part = encoded[first : first + rows]
-        drawn = int(torch.randint(*GIVEN, (1,), generator=generator(seed, first)))
-        given = min(drawn, min(map(len, part)) // 2)
-        tokens = torch.full((len(part), card.context), card.mask_id)
+        drawn = int(torch.randint(*BEGINNING, (1,), generator=generator(seed, first)))
+        stay = min(drawn, min(map(len, part)) // 2)
+        tokens = torch.full((len(part), context), card.mask_id)
         tokens[:, 0] = card.bos_id
-        tokens[:, 1 : given + 1] = torch.tensor([ids[:given] for ids in part])
-        writable = (torch.arange(card.context) > given).expand_as(tokens)
+        tokens[:, 1 : stay + 1] = torch.tensor([ids[:stay] for ids in part])
+        writable = (torch.arange(context) > stay).expand_as(tokens)
         canvas = Canvas(tokens, writable, torch.ones_like(writable), card.mask_id, card.eos_ids)
         noise = Noise(seed, range(first, first + len(part)))
         for step in samplers.get("autoregressive")(
@@ -56,26 +57,26 @@ def regenerated(
         ]
 
 
-@refusing
+@exit_status
 def main(argv: list[str]) -> int:
-    """Write the corpus anew as a jsonl that `python -m lab train --data` reads; exit status."""
+    """Write the continued corpus as a jsonl that `python -m lab train --data` reads."""
     options = argparse.ArgumentParser(prog="python -m lab.train.regenerate", description=__doc__)
     add = options.add_argument
-    add("network", type=Path, help="a causal model written by `python -m lab train`")
+    add("model", type=Path, help="a causal model written by `python -m lab train`")
     add("out", type=Path, help="the .jsonl to write")
-    add("--data", default=TINY_STORIES, help="as in `python -m lab train`")
+    add("--data", default=TINY_STORIES, help="corpus, as in `python -m lab train`")
     add("--field", default="text", help="the column that holds the text")
     add("--held-out", default="valid_v2", help="the split that stays as it is")
-    add("--stories", type=int, help="at most so many (default: all)")
-    add("--temperature", type=float, default=1.0, help="of the model's choice of tokens")
-    add("--rows", type=int, default=64, help="stories at a time")
-    add("--seed", type=int, default=0)
+    add("--stories", type=int, help="largest number of stories (default: all)")
+    add("--temperature", type=float, default=1.0, help="temperature of the draw")
+    add("--rows", type=int, default=64, help="stories that run side by side")
+    add("--seed", type=int, default=0, help="seed of the draws")
     add("--threads", type=int, default=1, help="torch threads")
     arguments = options.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    if not (arguments.network / "lab.json").is_file():
-        raise ValueError(f"{arguments.network} must be written by `python -m lab train`")
-    model = load_checkpoint(arguments.network)
+    if not (arguments.model / "lab.json").is_file():
+        raise ValueError(f"{arguments.model} must be written by `python -m lab train`")
+    model = load_checkpoint(arguments.model)
     if reason := samplers.get("autoregressive").misfit(model.card):
         raise ValueError(reason)
     samplers.get("autoregressive").bind({"temperature": arguments.temperature})

@@ -21,8 +21,8 @@ from lab.models.model import Model, Opened
 from lab.models.transformers.checkpoint import load_checkpoint
 from lab.tasks import TASKS
 from lab.tasks.task import Instance, Task
-from lab.train.card import write_section
-from lab.train.report import refusing
+from lab.train.card_file import write_section
+from lab.train.errors import exit_status
 from lab.train.solve_settings import Setting, settings
 from samplers.canvas import Canvas
 from samplers.noise import Noise
@@ -64,6 +64,10 @@ class CallCounter:
         self.calls += len(tokens) if rows is None else int(rows.sum())
         return self.denoise(tokens, window=window, t=t, rows=rows, guidance=guidance)
 
+    def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
+        """What the model's draft model says, not counted."""
+        return self.denoise.draft(tokens, window=window, rows=rows)
+
 
 def is_measured(task: Task | None) -> bool:
     """Whether a model of this task is measured by what it solves."""
@@ -91,6 +95,7 @@ def fill(
         values["steps"] = -(-int(masked.sum(1).max()) // setting.per_call)
     values = sampler.bind(values)
     block_length, mask_id = values.get("block_length"), model.card.mask_id
+    assert mask_id is not None
     tokens, visible = truth.masked_fill(masked, mask_id), torch.ones_like(masked)
     canvas = Canvas(tokens, masked, visible, mask_id, (), sampler.layout, block_length)
     denoise = CallCounter(model.open(canvas, block_length))
@@ -177,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-@refusing
+@exit_status
 def main(argv: list[str]) -> int:
     """Measure one model; return the exit status."""
     options = parser().parse_args(argv)

@@ -35,7 +35,7 @@ def settings(length: int, attention: str = "full") -> list[Setting]:
 
 def _orders() -> list[Setting]:
     """One position a call."""
-    orders = {
+    orders: dict[str, tuple[str, dict[str, Any]]] = {
         "random order": ("first_hitting", {}),
         "left to right": ("llada", {"block_length": 1, "steps": 1}),
         "largest margin": ("margin", {}),

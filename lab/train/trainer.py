@@ -7,49 +7,18 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch.optim.swa_utils import AveragedModel
 
-from lab.train.data import generator, window_length
-from lab.train.network import Learner
+from lab.train.corpus import generator, window_length
+from lab.train.draft_learner import Blocks, DraftLearner
+from lab.train.learner import Learner
 from lab.train.objectives import Problem
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the weights that come out; a resumed run must have the same.
-
-    data_tokens: tokens of the packed training split. shape: what the model is built from.
-    """
-
-    objective: str
-    steps: int | None
-    minutes: float | None
-    tokens_per_batch: int
-    accumulate: int
-    lengths: tuple[int, ...]
-    learning_rate: float
-    warmup: int
-    decay: float
-    weight_decay: float
-    clip: float
-    ema: float
-    seed: int
-    masking: str
-    low: float
-    block_length: int | None
-    noise_range: tuple[float, float]
-    weighting: str | None
-    p_uniform: float | None
-    precision: str
-    processes: int
-    data: str
-    data_tokens: int
-    shape: dict[str, int]
-    init_from: str | None
+from lab.train.settings import TrainSettings
 
 
 class Progress:
@@ -67,41 +36,27 @@ class Progress:
         self.step, self.tokens = int(state["step"]), int(state["tokens"])
         self.seconds = float(state["seconds"])
 
-    def fraction(self, settings: Settings) -> float:
+    def fraction(self, settings: TrainSettings) -> float:
         """Share of the budget used, 0 to 1: by steps where they are given, else by minutes."""
         if settings.steps is not None:
             return min(1.0, self.step / settings.steps)
-        return min(1.0, self.seconds / (60 * settings.minutes))
+        return min(1.0, self.seconds / (60 * (settings.minutes or 0.0)))
 
 
-class Average:
-    """Exponential moving average of a model's weights in float32 (warm: young runs forget
-    faster)."""
+def moving_average(network: torch.nn.Module, decay: float, device: torch.device) -> AveragedModel:
+    """An exponential moving average of a model's weights that forgets faster while it is young."""
 
-    def __init__(self, network: torch.nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.weights = {
-            name: value.detach().float().clone() for name, value in network.named_parameters()
-        }
+    def mix(old: Any, new: Any, updates: torch.Tensor | int) -> None:
+        step = int(updates) - 1
+        for mean, value in zip(old, new, strict=True):
+            mean.lerp_(value, 1 - min(decay, (1 + step) / (10 + step)))
 
-    @torch.no_grad()
-    def update(self, network: torch.nn.Module, step: int) -> None:
-        """Move towards the model's weights after step number `step`."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in network.named_parameters():
-            self.weights[name].lerp_(value.detach().float(), 1 - decay)
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """The averaged weights, for accelerate's save_state."""
-        return self.weights
-
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Undo state_dict, keeping each weight where it lies."""
-        for name, value in state.items():
-            self.weights[name].copy_(value)
+    averaged = AveragedModel(network, device, multi_avg_fn=mix)
+    averaged.n_averaged += 1  # the start counts: the first update mixes, it does not replace
+    return averaged
 
 
-def learning_rate(settings: Settings, progress: Progress) -> float:
+def learning_rate(settings: TrainSettings, progress: Progress) -> float:
     """Warmup, level, then cosine to 2 % over the last share `decay` of the budget."""
     warm = min(1.0, (progress.step + 1) / max(1, settings.warmup))
     left = 1 - progress.fraction(settings)
@@ -110,34 +65,34 @@ def learning_rate(settings: Settings, progress: Progress) -> float:
     return settings.learning_rate * warm * (0.02 + 0.98 * cosine)
 
 
-class Run:
+def optimizer_of(learner: torch.nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+    """AdamW, with weight decay for matrices alone."""
+    matrices = [value for value in learner.parameters() if value.ndim > 1]
+    vectors = [value for value in learner.parameters() if value.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+
+
+class TrainingRun:
     """One training run in a folder: state/ to resume from, settings.json, log.csv."""
 
     def __init__(
         self,
-        folder: Path,
-        settings: Settings,
-        learner: Learner,
+        settings: TrainSettings,
+        learner: Learner | DraftLearner,
         windows: Callable[[int, int, torch.Generator], torch.Tensor],
-        problem: Callable[..., Problem],
+        problem: Callable[..., Problem | Blocks],
         accelerator: Accelerator,
     ) -> None:
-        self.folder, self.settings, self.windows = folder, settings, windows
+        self.folder, self.settings, self.windows = settings.work, settings, windows
         self.problem, self.accelerator = problem, accelerator
         self.progress = Progress()
-        self.average = Average(learner.network, settings.ema)
-        decayed = [value for value in learner.parameters() if value.ndim > 1]
-        plain = [value for value in learner.parameters() if value.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": settings.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.98),
-        )
+        self.average = moving_average(learner.network, settings.ema, accelerator.device)
         self.network = learner.network
-        self.learner, self.optimizer = accelerator.prepare(learner, optimizer)
+        self.learner, self.optimizer = accelerator.prepare(learner, optimizer_of(learner, settings))
         accelerator.register_for_checkpointing(self.progress, self.average)
 
     def save(self) -> None:
@@ -157,52 +112,61 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def load(self) -> None:
-        """Go on from the last whole state."""
-        kept = [self.folder / name for name in ("state", "state.old")]
-        state = next((path for path in kept if path.exists()), None)
+        """Continue from the last whole state."""
+        states = [self.folder / name for name in ("state", "state.old")]
+        state = next((path for path in states if path.exists()), None)
         if state is None:
             raise ValueError(f"nothing to resume in {self.folder}; leave --resume out")
         self.accelerator.load_state(str(state))
 
     def steps(self) -> Iterator[float]:
         """Train to the end of the budget; yield the loss (nats a token) after every step."""
-        settings, progress, process = self.settings, self.progress, self.accelerator.process_index
+        settings, progress, processes = self.settings, self.progress, self.accelerator.num_processes
         self.learner.train()
         while progress.fraction(settings) < 1:
-            began = time.perf_counter()
-            rate = learning_rate(settings, progress)
+            start = time.perf_counter()
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            # Data and noise are functions of (seed, step, process): nothing of them to save.
+                group["lr"] = learning_rate(settings, progress)
             length = window_length(settings.lengths, settings.seed, progress.step)
             rows = max(1, settings.tokens_per_batch // length)
-            loss = torch.zeros((), device=self.accelerator.device)
-            for micro in range(settings.accumulate):
-                random = generator(settings.seed, progress.step, 2 + micro, process)
-                problem = self.problem(self.windows(rows, length, random), random=random)
-                with self.accelerator.accumulate(self.learner):
-                    part = self.learner(problem)
-                    self.accelerator.backward(part)
-                    if self.accelerator.sync_gradients:
-                        self.accelerator.clip_grad_norm_(self.learner.parameters(), settings.clip)
-                    self.optimizer.step()
-                    self.optimizer.zero_grad()
-                loss += part.detach() / settings.accumulate
-            self.average.update(self.network, progress.step)
+            loss = self._step(rows, length)
+            self.average.update_parameters(self.network)
             progress.step += 1
-            progress.tokens += rows * length * settings.accumulate * self.accelerator.num_processes
-            seconds = torch.tensor(time.perf_counter() - began, dtype=torch.float64)
-            if self.accelerator.num_processes > 1:
+            progress.tokens += rows * length * settings.accumulate * processes
+            seconds = torch.tensor(time.perf_counter() - start, dtype=torch.float64)
+            if processes > 1:
                 # By one clock: every process must save, and end, at the same step.
                 seconds = self.accelerator.reduce(seconds.to(loss.device), "mean").cpu()
             progress.seconds += float(seconds)
             yield float(loss)
 
+    def _step(self, rows: int, length: int) -> torch.Tensor:
+        """One optimizer step over its micro-batches of rows [rows, length]; their mean loss."""
+        settings, accelerator = self.settings, self.accelerator
+        loss = torch.zeros((), device=accelerator.device)
+        for micro in range(settings.accumulate):
+            # Data and noise are functions of (seed, step, process): nothing of them to save.
+            numbers = (settings.seed, self.progress.step, 2 + micro, accelerator.process_index)
+            random = generator(*numbers)
+            problem = self.problem(self.windows(rows, length, random), random=random)
+            with accelerator.accumulate(self.learner):
+                part = self.learner(problem)
+                accelerator.backward(part)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(self.learner.parameters(), settings.clip)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            loss += part.detach() / settings.accumulate
+        return loss
 
-def check_resume(folder: Path, settings: Settings, resume: bool) -> None:
-    """Refuse to overwrite a run, or to go on with other settings; write settings.json if new."""
+
+def check_resume(folder: Path, recorded: dict[str, Any], resume: bool) -> None:
+    """Refuse to overwrite a run, or to resume it with other settings; write settings.json if new.
+
+    recorded: what decides the weights (TrainSettings.recorded).
+    """
     path = folder / "settings.json"
-    mine = json.loads(json.dumps(asdict(settings)))
+    mine = json.loads(json.dumps(recorded))
     if not resume:
         if path.exists():
             raise ValueError(f"{folder} already holds a run; add --resume or choose another --work")
@@ -214,8 +178,8 @@ def check_resume(folder: Path, settings: Settings, resume: bool) -> None:
     theirs = json.loads(path.read_text(encoding="utf-8"))
     different = [key for key in mine if mine[key] != theirs.get(key)]
     if different:
-        told = ", ".join(f"{key} was {theirs.get(key)!r}, is {mine[key]!r}" for key in different)
+        changes = ", ".join(f"{key} was {theirs.get(key)!r}, is {mine[key]!r}" for key in different)
         raise ValueError(
-            f"a resumed run must have the settings it began with: {told}; "
+            f"a resumed run must have the settings it was started with: {changes}; "
             "repeat the first command with --resume, or start a new --work"
         )

@@ -23,10 +23,15 @@ def write(path):
     return path
 
 
+def folder(work):
+    """Where the command's model is written, its tokenizer beside it."""
+    return work / "models" / "model"
+
+
 def command(data, work, *more):
     """Options of a run so small that it takes seconds."""
     return [
-        *("--data", str(data), "--work", str(work), "--out", str(work / "networks" / "network")),
+        *("--data", str(data), "--work", str(work), "--out", str(folder(work))),
         *("--hidden", "32", "--layers", "1", "--heads", "2", "--intermediate", "32"),
         *("--vocabulary", "300", "--context", "32", "--lengths", "16,32", "--warmup", "5"),
         *("--tokens-per-batch", "64", "--precision", "no", "--threads", "1", *more),

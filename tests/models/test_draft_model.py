@@ -13,7 +13,7 @@ import lab
 from lab.models.card import read_card
 from lab.models.model import Opened
 from lab.models.transformers.draft_model import Drafted, open_draft_model, target_layers
-from lab.train.draft_model import DraftLearner, dflash
+from lab.train.draft_learner import DraftLearner, dflash
 from samplers.canvas import Canvas
 from tests.kit import published, tiny
 from tests.kit.laws import check, record

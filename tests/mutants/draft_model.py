@@ -4,11 +4,11 @@
 SAMPLER, ADAPTER, TRAIN = (
     "samplers/dflash.py",
     "lab/models/transformers/draft_model.py",
-    "lab/train/draft_model.py",
+    "lab/train/draft_learner.py",
 )
 MODEL, EXACT, CARD = "lab/models/model.py", "lab/models/exact/base.py", "lab/models/card.py"
 LAWS, PAIR = "tests/samplers/test_dflash.py::", "tests/models/test_draft_model.py::"
-LEARNS = "tests/train/test_train_draft_model.py::"
+LEARNS = "tests/train/test_draft_learner.py::"
 LAW = LAWS + "test_the_law_is_the_data_s_for_any_draft_model"
 SEEN = LEARNS + "test_a_block_sees_what_stands_left_of_its_anchor_the_anchor_and_nothing_else"
 THEIRS = PAIR + "test_every_round_drafts_and_keeps_what_transformers_dflash_does"
@@ -89,8 +89,8 @@ MUTANTS = [
      "torch.randperm(length - block_length, generator=random)",
      LEARNS + "test_anchors_are_different_and_leave_room_for_their_block"),
     (TRAIN, '.attention) != "causal":', '.attention) == "":', PLACE),
-    (TRAIN, "folder.resolve().parent != out.resolve().parent", "False", PLACE),
-    ("lab/train/regenerate.py", "given = min(drawn, min(map(len, part)) // 2)", "given = 0", OWN),
+    (TRAIN, "target.resolve().parent != out.resolve().parent", "False", PLACE),
+    ("lab/train/regenerate.py", "stay = min(drawn, min(map(len, part)) // 2)", "stay = 0", OWN),
     ("lab/train/regenerate.py", "for text in corpus.held_out:", "for text in stories:", OWN),
     ("lab/train/regenerate.py", "Noise(seed, range(", "Noise(0, range(", OWN),
     ("lab/train/acceptance.py", "whole > place", "whole >= place",

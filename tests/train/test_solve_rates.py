@@ -12,9 +12,9 @@ from lab.models.catalogue import ASSETS
 from lab.models.word_tokenizer import word_tokenizer
 from lab.tasks import TASKS
 from lab.train import evaluate
-from lab.train.data import generator
-from lab.train.network import build_puzzle
+from lab.train.corpus import generator
 from lab.train.objectives import mdlm
+from lab.train.random_models import build_positional
 from lab.train.solve_rates import measure
 from lab.train.solve_settings import settings
 
@@ -26,19 +26,19 @@ SHAPE += " --tokens-per-batch 64 --warmup 1 --precision no"
 
 def test_the_question_is_never_noised_and_a_board_is_all_answer():
     sums = TASKS["addition"].draw(32, 8)
-    problem = mdlm(sums, 12, generator(9), given=TASKS["addition"].question)
+    problem = mdlm(sums, 12, generator(9), prefix=TASKS["addition"].question)
     answer = torch.arange(sums.shape[1]) >= TASKS["addition"].question
     assert torch.equal(problem.inputs[:, ~answer], sums[:, ~answer])
-    assert bool(problem.wanted[:, answer].any(0).all())
+    assert bool(problem.loss_mask[:, answer].any(0).all())
     assert problem.tokens == 32 * 9
     grids = TASKS["sudoku4"].draw(64, 10)
-    assert bool(mdlm(grids, 4, generator(11), given=0).wanted[:, 0].any())
+    assert bool(mdlm(grids, 4, generator(11), prefix=0).loss_mask[:, 0].any())
 
 
 def test_a_task_trains_resumes_and_is_measured(tmp_path, capsys):
     out, work = tmp_path / "sudoku4" / "mdlm", tmp_path / "run"
     tail = [*SHAPE.split(), "--context", "16"]
-    command = ["--data", "sudoku4", "--task", "sudoku4", "--work", str(work), "--out", str(out)]
+    command = ["--task", "sudoku4", "--work", str(work), "--out", str(out)]
     assert train.main([*command, *tail]) == 0
     assert train.main([*command, *tail, "--resume"]) == 0
     assert "the rest starts at random" in (out / "README.md").read_text("utf-8")
@@ -55,14 +55,14 @@ def test_a_task_trains_resumes_and_is_measured(tmp_path, capsys):
     assert "  not a grid: " in (out / "README.md").read_text("utf-8")
     assert evaluate.main([str(out), "--cases", "16"]) == 2
     assert "givens must be from 0 to 15, got '16'" in capsys.readouterr().err
-    other = ["--data", "sudoku6", "--work", str(tmp_path / "other")]
+    other = ["--task", "sudoku6", "--work", str(tmp_path / "other")]
     assert train.main([*other, *tail]) == 2
     assert "--lengths 36" in capsys.readouterr().err
 
 
 def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
     out = tmp_path / "sudoku4" / "ar"
-    command = ["--data", "sudoku4", "--task", "sudoku4", "--work", str(tmp_path / "run")]
+    command = ["--task", "sudoku4", "--work", str(tmp_path / "run")]
     command += ["--out", str(out), *SHAPE.split(), "--objective", "ar"]
     assert train.main([*command, "--context", "16"]) == 2
     assert "--context must be at least 17" in capsys.readouterr().err
@@ -85,7 +85,7 @@ def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
 def test_a_network_too_narrow_for_its_board_is_refused():
     words = word_tokenizer(TASKS["sudoku9"].words, 9)
     with pytest.raises(ValueError, match="--hidden from 27"):
-        build_puzzle(
+        build_positional(
             words, hidden=32, layers=1, heads=4, intermediate=8, context=81,
             structure=TASKS["sudoku9"].structure,
         )  # fmt: skip

@@ -34,7 +34,7 @@ class Stream:
 
 
 def read_corpus(source: str, held_out: str = "valid_v2", field: str = "text") -> Corpus:
-    """Read a .txt (stories parted by blank lines), a .jsonl, or a hub data set by its name.
+    """Read a .txt (stories separated by blank lines), a .jsonl, or a hub data set by its name.
 
     Lines of a jsonl whose "split" equals `held_out` never train; without such a split every
     twentieth story is held out. Raises ValueError for missing or empty data.
@@ -58,7 +58,8 @@ def _read_file(path: Path, held_out: str, field: str) -> Corpus:
     raw = path.read_text(encoding="utf-8")
     if path.suffix == ".txt":
         return _every_twentieth([part.strip() for part in raw.split("\n\n")])
-    train, valid = [], []
+    train: list[str] = []
+    valid: list[str] = []
     for number, line in enumerate(raw.splitlines(), start=1):
         if not line.strip():
             continue
@@ -85,10 +86,10 @@ def _read_hub(name: str, held_out: str, field: str) -> Corpus:
     try:
         splits = load_dataset(name)
     except Exception as error:  # whatever the network, the hub or a broken file comes up with
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"data must be an existing file or a hub data set, got '{name}', and the hub does not "
-            f"give it: {told}; check the name and the network, or name a .jsonl or .txt file"
+            f"give it: {reason}; check the name and the network, or name a .jsonl or .txt file"
         ) from error
     first = next(iter(splits.values()))
     if field not in first.column_names:
@@ -159,7 +160,7 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Stream:
     """Encode stories as bos + tokens + eos and join them; text is never read as a special token."""
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     tokens, lengths = [], []
-    for first in range(0, len(texts), 10_000):  # all at once, TinyStories needs tens of gigabytes
+    for first in range(0, len(texts), 10_000):  # all at once, TinyStories needs tens of GB
         encoded = tokenizer(
             texts[first : first + 10_000], add_special_tokens=False, split_special_tokens=True
         )["input_ids"]

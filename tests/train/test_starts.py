@@ -47,15 +47,15 @@ def test_a_hub_data_set_trains_by_its_name(tmp_path):
     assert run.returncode == 0, run.stderr
     assert "no column 'story'; there are text" in run.stderr
     assert not (tmp_path / "v").exists()
-    (stage,) = json.loads((work / "networks" / "network" / "training.json").read_text())
+    (stage,) = json.loads((stories.folder(work) / "training.json").read_text())
     assert (stage["stories"], stage["held_out"]) == (24, 6), "validation never trains"
     assert stage["data"] == "tiny/stories"
-    assert "--data tiny/stories" in (work / "networks" / "network" / "README.md").read_text()
+    assert "--data tiny/stories" in (stories.folder(work) / "README.md").read_text()
 
 
 def test_a_data_set_that_the_hub_does_not_give_is_refused(tmp_path, capsys):
-    told = refused(capsys, command("nobody/nothing", tmp_path / "w", "--steps", "1"))
-    assert "got 'nobody/nothing'" in told and "name a .jsonl or .txt file" in told
+    error = refused(capsys, command("nobody/nothing", tmp_path / "w", "--steps", "1"))
+    assert "got 'nobody/nothing'" in error and "name a .jsonl or .txt file" in error
     assert not (tmp_path / "w").exists()
 
 
@@ -82,17 +82,17 @@ def distilbert(folder):
     return words
 
 
-def test_a_masked_language_model_goes_on(tmp_path, capsys):
+def test_a_masked_language_model_continues(tmp_path, capsys):
     data = stories.write(tmp_path / "stories.jsonl")
     start, work = tmp_path / "bert", tmp_path / "w"
     distilbert(start)
-    begun = ("--steps", "60", "--init-from", str(start), "--tokenizer", str(start))
-    begun += ("--learning-rate", "0.01", "--ema", "0")
-    refusal = refused(capsys, command(data, work, *begun, "--objective", "bd3lm"))
+    more = ("--steps", "60", "--init-from", str(start), "--tokenizer", str(start))
+    more += ("--learning-rate", "0.01", "--ema", "0")
+    refusal = refused(capsys, command(data, work, *more, "--objective", "bd3lm"))
     assert "--objective mdlm, got bd3lm" in refusal
     assert not work.exists()
-    assert main(command(data, work, *begun)) == 0
-    out = work / "networks" / "network"
+    assert main(command(data, work, *more)) == 0
+    out = stories.folder(work)
     network = AutoModelForMaskedLM.from_pretrained(out)
     assert isinstance(network, DistilBertForMaskedLM)
     loss = [float(line.split(",")[3]) for line in (work / "log.csv").read_text().splitlines()[1:]]
@@ -101,6 +101,6 @@ def test_a_masked_language_model_goes_on(tmp_path, capsys):
     assert model.card.mask_id == 4 and model.card.attention == "full"
     (written,) = lab.run("llada", model, "One day, Tom saw a", gen_length=8, steps=8)
     assert len(written.tokens) == 9 and written.text
-    told = ("--data", str(data), "--length", "16", "--tokenizer", str(start))
-    assert evaluate.main([str(out), *told]) == 0
+    flags = ("--data", str(data), "--length", "16", "--tokenizer", str(start))
+    assert evaluate.main([str(out), *flags]) == 0
     assert "| MDLM | " in capsys.readouterr().out

@@ -1,33 +1,17 @@
-"""What a run tells while it trains: a CSV log, and a progress line where someone is looking."""
+"""What a run reports while it trains: a CSV log, and a progress line on terminals."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 
-from lab.train.trainer import Progress, Settings, learning_rate
-
-
-def refusing(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
-    """A command whose ValueErrors are one line on standard error, and exit status 2."""
-
-    @wraps(main)
-    def told(argv: list[str]) -> int:
-        try:
-            return main(argv)
-        except ValueError as error:
-            sys.stderr.write(f"error: {error}\n")
-            return 2
-
-    return told
-
+from lab.train.settings import TrainSettings
+from lab.train.trainer import Progress, learning_rate
 
 COLUMNS = "step,tokens,seconds,loss,learning_rate,tokens_per_second"
 
 
-class Reporter:
+class ProgressLog:
     """Writes log.csv every `every` steps; draws on stderr only if that is a terminal."""
 
     def __init__(self, path: Path, progress: Progress, every: int = 20) -> None:
@@ -37,10 +21,10 @@ class Reporter:
         self.live = sys.stderr.isatty()
         lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
         # A killed run may have logged steps that it never saved: they are trained again.
-        kept = [line for line in lines if int(line.split(",")[0]) <= progress.step]
-        path.write_text("\n".join([COLUMNS, *kept]) + "\n", encoding="utf-8")
+        saved = [line for line in lines if int(line.split(",")[0]) <= progress.step]
+        path.write_text("\n".join([COLUMNS, *saved]) + "\n", encoding="utf-8")
 
-    def report(self, progress: Progress, settings: Settings, loss: float) -> None:
+    def add(self, progress: Progress, settings: TrainSettings, loss: float) -> None:
         """Take one step's loss, nats a token; every `every` steps write the mean."""
         self.losses.append(loss)
         if progress.step % self.every:
@@ -57,17 +41,19 @@ class Reporter:
                 f"{rate:.3e},{speed:.0f}\n"
             )
         if self.live:
-            share = progress.fraction(settings)
-            left = progress.seconds * (1 - share) / max(share, 1e-9)
-            bar = "#" * round(20 * share)
-            sys.stderr.write(
-                f"\r[{bar:<20}] step {progress.step}  loss {mean:.3f}  {speed:.0f} tokens/s  "
-                f"{left / 60:.1f} min left "
-            )
-            sys.stderr.flush()
+            self._draw(progress, progress.fraction(settings), mean, speed)
 
-    def show(self, text: str) -> None:
-        """Show a sample where someone is looking; keep it in samples.txt beside the log."""
+    def _draw(self, progress: Progress, share: float, loss: float, speed: float) -> None:
+        left = progress.seconds * (1 - share) / max(share, 1e-9)
+        bar = "#" * round(20 * share)
+        sys.stderr.write(
+            f"\r[{bar:<20}] step {progress.step}  loss {loss:.3f}  {speed:.0f} tokens/s  "
+            f"{left / 60:.1f} min left "
+        )
+        sys.stderr.flush()
+
+    def add_sample(self, text: str) -> None:
+        """Write a sample into samples.txt beside the log, and on a terminal."""
         with (self.path.parent / "samples.txt").open("a", encoding="utf-8") as file:
             file.write(text + "\n\n")
         if self.live:

@@ -20,21 +20,20 @@ from pathlib import Path
 rank, clock = int(os.environ["RANK"]), time.perf_counter
 time.perf_counter = lambda: clock() * (1 + 30 * rank)
 from lab.train import command
-from lab.train.trainer import Run
 
 follow, windows = command.follow, []
 
-def told(run, *more):
+def report(run, *more):
     draw = run.windows
     run.windows = lambda *how: windows.append(draw(*how)) or windows[-1]
     follow(run, *more)
     ends = {"step": run.progress.step, "seconds": run.progress.seconds,
             "tokens": run.progress.tokens, "drawn": sum(int(w.sum()) for w in windows),
-            "weights": [float(v.double().sum()) for v in run.model.parameters()],
-            "average": [float(v.double().sum()) for v in run.average.weights.values()]}
+            "weights": [float(v.double().sum()) for v in run.network.parameters()],
+            "average": [float(v.double().sum()) for v in run.average.module.parameters()]}
     Path(sys.argv[1], f"{rank}.json").write_text(json.dumps(ends))
 
-command.follow = told
+command.follow = report
 sys.exit(command.main(sys.argv[2:]))
 """
 
@@ -42,11 +41,11 @@ sys.exit(command.main(sys.argv[2:]))
 @pytest.mark.parametrize("objective", ["mdlm", "dflash"])
 def test_two_processes_save_and_end_together_with_the_same_weights(objective, tmp_path):
     data, work = stories.write(tmp_path / "stories.jsonl"), tmp_path / "work"
-    given = stories.command(data, work, "--steps", "12", "--save-every", "0.01")
+    flags = stories.command(data, work, "--steps", "12", "--save-every", "0.01")
     if objective == "dflash":
-        target = tiny.write(work / "networks" / "target", "causal-absorbing")
-        given += ["--objective", "dflash", "--init-from", str(target), "--draft-length", "4"]
-        given += ["--tokenizer", str(target)]
+        target = tiny.write(work / "models" / "target", "causal-absorbing")
+        flags += ["--objective", "dflash", "--init-from", str(target), "--draft-length", "4"]
+        flags += ["--tokenizer", str(target)]
     (tmp_path / "worker.py").write_text(WORKER)
     # The flag says several processes; where there is no GPU they share the CPU.
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -55,18 +54,18 @@ def test_two_processes_save_and_end_together_with_the_same_weights(objective, tm
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
                    "PYTHONPATH": str(ROOT)}  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, *launch, str(tmp_path / "worker.py"), str(tmp_path), *given],
+        [sys.executable, *launch, str(tmp_path / "worker.py"), str(tmp_path), *flags],
         cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        _, said = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=120)
     finally:  # two that wait for each other wait for ever
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said[-2000:]
+    assert process.returncode == 0, errors[-2000:]
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert one.pop("drawn") != other.pop("drawn"), "each process sees data of its own"
     assert one == other and one["step"] == 12 and one["tokens"] == 12 * 64 * 2
-    card = (work / "networks" / "network" / "README.md").read_text("utf-8")
+    card = (stories.folder(work) / "README.md").read_text("utf-8")
     assert "2 x 1 |" in card and "accelerate launch --multi_gpu --num_processes 2 -m lab" in card
-    assert AutoConfig.from_pretrained(work / "networks" / "network").architectures
+    assert AutoConfig.from_pretrained(stories.folder(work)).architectures

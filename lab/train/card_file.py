@@ -1,4 +1,4 @@
-"""The model card of a model: what it is, how it was made, what was measured."""
+"""The card of a model, README.md: what it is, how it was trained, what was measured."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ KINDS = {
     "mdlm": "a masked diffusion language model (absorbing noise, full attention)",
     "bd3lm": "a block diffusion language model (absorbing noise, block-causal attention; {blocks})",
     "edit": "a block diffusion language model that also corrects (masks, and a share {p_uniform} "
-    "of random tokens among the shown ones; block-causal attention; {blocks}); it gives the full "
-    "posterior at every position of a block",
+    "of random tokens among the unmasked ones; block-causal attention; {blocks}); it gives the "
+    "full posterior at every position of a block",
     "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
     "dflash": "a draft model (DFlash, arXiv 2602.06036): a block diffusion model that fills "
-    "blocks of "
-    "{draft_length} tokens in one step for the model `{target}` beside it, from that model's "
-    "hidden "
-    "states; embedding and output head are that model's, and so is every text that the pair writes",
+    "blocks of {draft_length} tokens in one step for the model `{target}` beside it, from that "
+    "model's hidden states; embedding and output head are that model's, and so is every text that "
+    "the pair writes",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
 }
 
 
 def read_stages(source: str | None) -> list[dict[str, Any]]:
-    """How the model at `source` was trained so far, oldest stage first; [] where it is not told."""
+    """How the model at `source` was trained so far, oldest stage first; [] if nothing says so."""
     path = Path(source or "") / "training.json"
     if not source or not path.is_file():
         return []
@@ -37,7 +36,7 @@ def read_stages(source: str | None) -> list[dict[str, Any]]:
 def write_card(
     folder: Path, fields: dict[str, Any], stages: list[dict[str, Any]], size: int
 ) -> None:
-    """Write training.json and README.md; sections measured later are kept from an older README."""
+    """Write training.json and README.md; measured sections are carried over from the old README."""
     (folder / "training.json").write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
     path = folder / "README.md"
     old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -108,11 +107,12 @@ def write_section(path: Path, name: str, text: str) -> None:
     path.write_text(head + "\n".join(_marked(name, text)) + tail, encoding="utf-8")
 
 
-def write_evaluation(path: Path, told: str, command: str) -> None:
-    """Write what `evaluate` printed, and the command that printed it, into the card at path."""
+def write_evaluation(path: Path, text: str, flags: str) -> None:
+    """Write what `evaluate` printed with these flags, and its command, into the card at path."""
     data = re.search(r"--data (\S+)", path.read_text(encoding="utf-8"))
-    shown = command.format(network="path/to/" + path.parent.name, data=data[1] if data else "DATA")
-    write_section(path, "held-out", f"Printed by `{shown}`:\n\n{told}")
+    command = f"python -m lab evaluate path/to/{path.parent.name}"
+    command += f" --data {data[1]}" if data else ""
+    write_section(path, "held-out", f"Printed by `{command} {flags}`:\n\n{text}")
 
 
 def _marks(name: str) -> tuple[str, str]:
@@ -140,15 +140,15 @@ def _data(stage: dict[str, Any]) -> str:
     task = TASKS.get(stage["data"])
     if task is not None and task.card is not None:
         return task.card.data
-    told = f"`{stage['data']}`: {stage['stories']} stories, {stage['data_tokens']} tokens; "
-    told += f"{stage['held_out']} further stories are held out and never train, neither model nor "
-    told += "tokenizer."
+    text = f"`{stage['data']}`: {stage['stories']} stories, {stage['data_tokens']} tokens; "
+    text += f"{stage['held_out']} further stories are held out and never train, neither model nor "
+    text += "tokenizer."
     if "tinystories" in stage["data"].lower():
-        told += (
+        text += (
             " A part of TinyStories (Eldan and Li, arXiv 2305.07759), licence CDLA-Sharing-1.0; "
             "that licence puts no condition on results of computational use such as these weights."
         )
-    return told
+    return text
 
 
 def _stage(number: int, stage: dict[str, Any]) -> str:

@@ -1,9 +1,7 @@
-"""DFlash's objective (arXiv:2602.06036): a draft model learns to fill blocks for a frozen
-target."""
+"""DFlash's objective (arXiv:2602.06036): a draft model learns to fill blocks for its target."""
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +48,7 @@ def dflash(
 
 
 class DraftLearner(nn.Module):
-    """A draft model `model` and the frozen target that it listens to; forward gives the loss."""
+    """A draft model `network` and the frozen target that it reads from; forward gives the loss."""
 
     def __init__(
         self, network: PreTrainedModel, target: PreTrainedModel, banned: tuple[int, ...]
@@ -68,7 +66,9 @@ class DraftLearner(nn.Module):
 
     def logits(self, problem: Blocks) -> torch.Tensor:
         """Logits [B, A, L - 1, V] float32 of what follows each anchor, -inf at the banned ids."""
-        device, target = self.network.device, self.target.to(self.network.device)
+        device: torch.device = self.network.device
+        target: Any = self.target
+        target.to(device)
         tokens, anchors = problem.tokens.to(device), problem.anchors.to(device)
         rows, length = tokens.shape
         place = anchors[:, None] + torch.arange(problem.block_length, device=device)
@@ -83,23 +83,23 @@ class DraftLearner(nn.Module):
                 use_cache=False,
                 output_hidden_states=True,
             )
-            given = own * problem.block_length == torch.arange(len(own), device=device)
-            noisy = tokens[:, place].where(given, problem.mask_id)
+            anchor = own * problem.block_length == torch.arange(len(own), device=device)
+            noisy = tokens[:, place].where(anchor, problem.mask_id)
             embeds = target.get_input_embeddings()(noisy)
         before = context[None] < anchors[own][:, None]
-        attend = torch.cat([before, own[None] == own[:, None]], 1)
+        attention = torch.cat([before, own[None] == own[:, None]], 1)
         hidden = self.network(
             noise_embeds=embeds,
             context_hidden_states=features(
                 read.hidden_states, self.network.config.target_layer_ids
             ),
             position_ids=torch.cat([context, place])[None],
-            attention_mask={"full_attention": additive(attend, device)[None, None]},
+            attention_mask={"full_attention": additive(attention, device)[None, None]},
         ).last_hidden_state
-        wanted = hidden.view(rows, len(anchors), problem.block_length, -1)[:, :, 1:]
+        drafts = hidden.view(rows, len(anchors), problem.block_length, -1)[:, :, 1:]
         head = target.get_output_embeddings()
-        logits = functional.linear(wanted, head.weight.detach(), head.bias).float()
-        return logits.index_fill(-1, self.banned.to(device), -torch.inf)
+        logits = functional.linear(drafts, head.weight.detach(), head.bias).float()
+        return logits.index_fill(-1, self.get_buffer("banned").to(device), -torch.inf)
 
     def answers(self, problem: Blocks) -> torch.Tensor:
         """The tokens [B, A, L - 1] of the text that follow each anchor."""
@@ -133,54 +133,36 @@ def build_draft_model(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = MuseGlimmerAssistantModel(config)
+        network: Any = MuseGlimmerAssistantModel(config)
         nn.init.normal_(
             network.encoder.fc.weight, std=1 / math.sqrt(network.encoder.fc.in_features)
         )
-    # As in lab.train.network: blocks that start as the identity learn fastest.
+    # As in lab.train.learner: blocks that start as the identity learn fastest.
     for layer in network.layers:
         nn.init.zeros_(layer.self_attn.o_proj.weight)
         nn.init.zeros_(layer.mlp.down_proj.weight)
     return network
 
 
-def check_target(arguments: argparse.Namespace) -> None:
-    """ValueError unless --init-from is the folder of a causal model, and --out lies beside it."""
-    target, out = arguments.init_from, arguments.out
-    if arguments.draft_length < 2:
-        raise ValueError(
-            f"--draft-length must be at least 2, an anchor and what follows, got "
-            f"{arguments.draft_length}"
-        )
-    if min(arguments.lengths) <= arguments.draft_length:
-        raise ValueError(
-            f"--lengths must be above --draft-length, {arguments.draft_length}, got "
-            f"{min(arguments.lengths)}; change one of them"
-        )
-    if not target:
-        raise ValueError(
-            "dflash trains a draft model for a model that is trained already; name its folder by "
-            "--init-from"
-        )
-    folder = Path(target)
-    if not (folder / "lab.json").is_file():
+def check_target(target: Path, out: Path) -> None:
+    """ValueError unless `target` is the folder of a causal model, and `out` lies beside it."""
+    if not (target / "lab.json").is_file():
         raise ValueError(
             f"--init-from must be a folder written by `python -m lab train`, got '{target}'"
         )
-    if (attention := read_card(folder).attention) != "causal":
+    if (attention := read_card(target).attention) != "causal":
         raise ValueError(
             f"dflash needs a causal model to draft for, got one with {attention} attention; train "
             "one with --objective ar"
         )
-    if folder.resolve().parent != out.resolve().parent:
+    if target.resolve().parent != out.resolve().parent:
         raise ValueError(
-            f"--out must lie beside its target in {folder.parent}, where the "
-            f"draft model's lab.json "
-            f"names it, got {out}"
+            f"--out must lie beside its target in {target.parent}, where the draft model's "
+            f"lab.json names it, got {out}"
         )
 
 
-def show(learner: DraftLearner, tokenizer: Any, target: Path, random: torch.Generator) -> str:
+def sample(learner: DraftLearner, tokenizer: Any, target: Path, random: torch.Generator) -> str:
     """A text that the pair writes, and how many tokens it keeps of a draft."""
     length = learner.network.config.block_size
     card = replace(read_card(target), name=f"draft model of {target.name}", draft_length=length)

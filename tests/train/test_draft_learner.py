@@ -12,12 +12,12 @@ from torch.nn import functional
 import lab
 from lab.record.metrics import metrics
 from lab.train import evaluate, main, regenerate
-from lab.train.acceptance import kept, predicted
-from lab.train.data import read_corpus
-from lab.train.draft_model import GAMMA, Blocks, DraftLearner, build_draft_model, dflash
+from lab.train.acceptance import acceptance, accuracy_by_place
+from lab.train.corpus import read_corpus
+from lab.train.draft_learner import GAMMA, Blocks, DraftLearner, build_draft_model, dflash
 from lab.train.regenerate import regenerated
-from tests.kit import tiny
-from tests.train.test_train import STORIES, command
+from tests.kit import stories, tiny
+from tests.kit.stories import STORIES, command
 
 BLOCK = 4
 
@@ -57,14 +57,14 @@ def test_a_block_sees_what_stands_left_of_its_anchor_the_anchor_and_nothing_else
 
 
 def test_the_loss_falls_off_within_the_block(learner):
-    asked = problem(TOKENS, 3, 8)
-    logits = learner.logits(asked)
+    task = problem(TOKENS, 3, 8)
+    logits = learner.logits(task)
     total = weights = 0.0
     for row, (place, anchor), k in itertools.product(range(2), enumerate((3, 8)), range(1, BLOCK)):
         weight = math.exp(-(k - 1) / (BLOCK / 2))
         nats = functional.cross_entropy(logits[row, place, k - 1], TOKENS[row, anchor + k])
         total, weights = total + weight * float(nats.detach()), weights + weight
-    assert float(learner(asked).detach()) == pytest.approx(total / weights, rel=1e-5)
+    assert float(learner(task).detach()) == pytest.approx(total / weights, rel=1e-5)
     assert GAMMA == {16: 7, 10: 5, 8: 4}
 
 
@@ -73,8 +73,8 @@ def test_anchors_are_different_and_leave_room_for_their_block(block_length):
     seen = set()
     for seed in range(60):
         random = torch.Generator().manual_seed(seed)
-        asked = dflash(TOKENS, 0, random, block_length=block_length)
-        places = asked.anchors.tolist()
+        blocks = dflash(TOKENS, 0, random, block_length=block_length)
+        places = blocks.anchors.tolist()
         assert len(set(places)) == len(places) == -(-16 // block_length)
         seen |= set(places)
     assert seen == set(range(1, 16 - block_length + 1))
@@ -84,7 +84,7 @@ def test_the_draft_model_trains_and_the_target_stays(learner):
     target = dict(learner.target.named_parameters())
     before = {name: value.clone() for name, value in target.items()}
     names = {name for name, _ in learner.named_parameters()}
-    assert names == {f"model.{name}" for name, _ in learner.network.named_parameters()}
+    assert names == {f"network.{name}" for name, _ in learner.network.named_parameters()}
     optimizer = torch.optim.Adam(learner.parameters(), lr=1e-2)
     first = None
     for step in range(40):
@@ -103,42 +103,33 @@ def test_the_draft_model_trains_and_the_target_stays(learner):
 def test_acceptance_is_one_plus_the_chances_to_get_further():
     model = lab.oracle([0.5, 0.5], [[0.9, 0.1], [0.3, 0.7]], length=65, draft_length=BLOCK)
     rows = torch.zeros(8, 65, dtype=torch.int64)
-    found = kept(model, rows[:, : 1 + 64], 1.0)
+    found = acceptance(model, rows[:, : 1 + 64], 1.0)
     assert len(found.at_least) == BLOCK - 1 and found.at_least == sorted(found.at_least)[::-1]
     assert found.length == pytest.approx(1 + sum(found.at_least), abs=0.1)  # but for cut blocks
-    greedy = kept(model, rows, 0.0)
+    greedy = acceptance(model, rows, 0.0)
     assert greedy.length > found.length
 
 
 # --- the commands
 
 
-@pytest.fixture
-def data(tmp_path):
-    path = tmp_path / "stories.jsonl"
-    rows = [{"split": "valid_v2" if number % 6 == 0 else "train", "text": story}
-            for number, story in enumerate(STORIES)]  # fmt: skip
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
-
-
 def drafting(data, work, target, *more):
-    given = command(data, work, "--objective", "dflash", "--draft-length", str(BLOCK), *more)
-    given[given.index("--out") + 1] = str(target.parent / "draft_model")
-    return [*given, "--init-from", str(target)]
+    flags = command(data, work, "--objective", "dflash", "--draft-length", str(BLOCK), *more)
+    flags[flags.index("--out") + 1] = str(target.parent / "draft_model")
+    return [*flags, "--init-from", str(target)]
 
 
 def test_train_resume_load_and_evaluate(data, tmp_path, capsys):
     work = tmp_path / "work"
     assert main(command(data, work, "--objective", "ar", "--steps", "40")) == 0
-    target = work / "networks" / "network"
+    target = stories.folder(work)
     weights = (target / "model.safetensors").read_bytes()
     assert main(drafting(data, tmp_path / "whole", target, "--steps", "14")) == 0
     folder = target.parent / "draft_model"
     whole = (folder / "model.safetensors").read_bytes()
     assert (target / "model.safetensors").read_bytes() == weights
     facts = json.loads((folder / "lab.json").read_text())
-    assert facts["target"] == "network" and facts["draft_length"] == BLOCK
+    assert facts["target"] == "model" and facts["draft_length"] == BLOCK
     model = lab.load(str(folder))
     assert model.card.draft_length == BLOCK == model.draft_model.config.block_size
     runs = [lab.run(name, model, "One day", gen_length=18, seed=1)[0]
@@ -157,11 +148,11 @@ def test_train_resume_load_and_evaluate(data, tmp_path, capsys):
     capsys.readouterr()
     shown = [str(folder), "--data", str(data), "--length", "24", "--windows", "3", "--card"]
     assert evaluate.main(shown) == 0
-    told = capsys.readouterr().out
-    assert "tokens kept per draft, of at most 4" in told and "| 3 |" in told
+    printed = capsys.readouterr().out
+    assert "tokens kept per draft, of at most 4" in printed and "| 3 |" in printed
     assert "tokens kept per draft, of at most 4" in (folder / "README.md").read_text("utf-8")
     rows = torch.tensor([model.tokenizer("One day, Tom saw a ball. Tom said").input_ids])
-    assert all(0 <= share <= 1 for share in predicted(model, rows))
+    assert all(0 <= share <= 1 for share in accuracy_by_place(model, rows))
 
 
 @pytest.mark.parametrize(
@@ -175,19 +166,19 @@ def test_train_resume_load_and_evaluate(data, tmp_path, capsys):
     ],
 )
 def test_what_no_draft_model_could_use_is_refused(data, tmp_path, capsys, more, words):
-    given = command(data, tmp_path / "work", "--objective", "dflash", "--steps", "3", *more)
-    assert main(given) == 2
+    flags = command(data, tmp_path / "work", "--objective", "dflash", "--steps", "3", *more)
+    assert main(flags) == 2
     assert re.search(words, capsys.readouterr().err)
 
 
 def test_a_target_of_another_kind_or_place_is_refused(data, tmp_path, capsys):
-    full = tiny.write(tmp_path / "networks" / "full", "full-absorbing")
+    full = tiny.write(tmp_path / "models" / "full", "full-absorbing")
     assert main(drafting(data, tmp_path / "work", full, "--steps", "3")) == 2
     assert "dflash needs a causal model to draft for, got one with full" in capsys.readouterr().err
-    causal = tiny.write(tmp_path / "networks" / "causal", "causal-absorbing")
-    given = drafting(data, tmp_path / "work", causal, "--steps", "3")
-    given[given.index("--out") + 1] = str(tmp_path / "elsewhere" / "draft_model")
-    assert main(given) == 2
+    causal = tiny.write(tmp_path / "models" / "causal", "causal-absorbing")
+    flags = drafting(data, tmp_path / "work", causal, "--steps", "3")
+    flags[flags.index("--out") + 1] = str(tmp_path / "elsewhere" / "draft_model")
+    assert main(flags) == 2
     assert "--out must lie beside its target" in capsys.readouterr().err
 
 
@@ -208,19 +199,19 @@ def test_a_corpus_is_continued_by_the_target_itself(data, tmp_path, capsys):
     assert len({str(texts) for texts in seeds}) == 12
 
     out = tmp_path / "new.jsonl"
-    given = [str(target), str(out), "--data", str(data), "--rows", "8", "--stories", "16"]
-    assert regenerate.main(given) == 0
+    flags = [str(target), str(out), "--data", str(data), "--rows", "8", "--stories", "16"]
+    assert regenerate.main(flags) == 0
     old, new = read_corpus(str(data)), [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["text"] for line in new if line["split"] == "valid_v2"] == old.held_out
     assert {line["split"] for line in new} <= {"valid_v2", "train"}
-    assert regenerate.main(given) == 2
+    assert regenerate.main(flags) == 2
     assert "is there already; choose another name" in capsys.readouterr().err
     refused = {
         "--rows": ("0", "--rows must be at least 1, got 0"),
         "--temperature": ("9", "temperature must be a number from 0 to 2"),
     }
     for flag, (value, words) in refused.items():
-        other = [*given[:1], str(tmp_path / "x.jsonl"), *given[2:], flag, value]
+        other = [*flags[:1], str(tmp_path / "x.jsonl"), *flags[2:], flag, value]
         assert regenerate.main(other) == 2 and not (tmp_path / "x.jsonl").exists()
         assert words in capsys.readouterr().err
     full = tiny.write(tmp_path / "full", "full-absorbing")

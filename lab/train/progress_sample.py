@@ -1,11 +1,11 @@
-"""A plain sampler that shows how a run is doing; the samplers worth comparing live in samplers/."""
+"""A text of the model while it trains, by a plain sampler; those to compare live in samplers/."""
 
 from __future__ import annotations
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from lab.train.network import Learner
+from lab.train.learner import Learner
 from lab.train.objectives import Problem, block_causal, causal, everything
 
 
@@ -20,8 +20,7 @@ def sample(
     temperature: float = 0.8,
     canvas: torch.Tensor | None = None,
 ) -> str:
-    """Write one text of `length` tokens, one token a call at a random masked position of the
-    current block.
+    """Write one text of `length` tokens, one a call at a random masked position of its block.
 
     full: one block, the canvas; block_causal: blocks of 16; causal: left to right. At temperature 1
     this is the exact law of the model (first hitting, arXiv 2409.02908). canvas [1, T]: fill its
@@ -35,21 +34,21 @@ def sample(
     size = {"full": length, "block_causal": 16, "causal": 1}[attention]
     shift = int(attention == "causal")  # output j - 1 speaks of column j
     if attention == "causal":
-        attend = causal(length)
+        sees = causal(length)
     else:
-        attend = everything(length) if attention == "full" else block_causal(length, size)
+        sees = everything(length) if attention == "full" else block_causal(length, size)
     for first in range(shift, length, size):
         block = tokens[0, first : first + size]
         while (masked := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
             place = first + masked[torch.randint(len(masked), (1,), generator=random)]
-            wanted = torch.zeros(1, length, dtype=torch.bool)
-            wanted[0, place - shift] = True
+            loss_mask = torch.zeros(1, length, dtype=torch.bool)
+            loss_mask[0, place - shift] = True
             problem = Problem(
-                tokens, torch.arange(length), attend, wanted, tokens, wanted.float(), 1
+                tokens, torch.arange(length), sees, loss_mask, tokens, loss_mask.float(), 1
             )
             chance = (learner.logits(problem).cpu() / temperature).softmax(1)
             tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
-    text = tokens[0].tolist()
-    if tokenizer.eos_token_id in text:
-        text = text[: text.index(tokenizer.eos_token_id)]
-    return tokenizer.decode(text, skip_special_tokens=True).strip()
+    ids = tokens[0].tolist()
+    if tokenizer.eos_token_id in ids:
+        ids = ids[: ids.index(tokenizer.eos_token_id)]
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
