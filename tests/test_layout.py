@@ -72,7 +72,7 @@ STILL: dict[str, set[str]] = {
     "functions are short": {
         *("lab.models.catalogue.load", "lab.models.exact.base.describe"),
         *("lab.models.hub.download.look_up", "lab.models.transformers.checkpoint.forward"),
-        *("lab.run.plan.plan", "lab.run.recorder._trajectory", "lab.train.card.write_card"),
+        *("lab.run.plan.plan", "lab.run.recorder._trajectory", "lab.train.card_file.write_card"),
         *("lab.train.command.train", "samplers.hybrid.hybrid", "samplers.llada.llada"),
         *("samplers.llada2.llada2", "samplers.remdm.remdm", "samplers.uniform.uniform"),
     },

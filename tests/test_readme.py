@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab import cli
-from lab.train import evaluate, options
+from lab.train import evaluate, settings
 from tests.kit.project import ROOT, requirements, tracked
 from tests.kit.readme_table import README, updated
 
@@ -63,7 +63,7 @@ def test_shell_examples_are_understood():
         assert (python, flag, module) == ("python", "-m", "lab")
         command, *rest = arguments
         if command == "train":
-            options.check(options.parser("").parse_args(rest))
+            settings.parse(rest, "")
         elif command == "evaluate":
             evaluate.parser().parse_args(rest)
         else:

@@ -9,7 +9,7 @@ import pytest
 
 import lab
 from lab.models.hub.connection import on_space
-from lab.train.network import open_network
+from lab.train.learner import open_network
 from tests.kit import published, tiny
 
 LAB = Path(lab.__file__).parent

@@ -18,7 +18,7 @@ def test_the_average_mixes_from_the_first_step():
         average.update_parameters(layer)
         decay = (1 + step) / (10 + step)
         expected = decay * expected + (1 - decay) * value
-        assert float(average.module.weight) == pytest.approx(expected, abs=1e-6)
+        assert average.module.weight.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_rate_rises_stays_and_falls(tmp_path):
