@@ -56,24 +56,19 @@ HOMES = {
 }
 
 STILL: dict[str, set[str]] = {
-    "imports point one way": {"lab.train.card_samples -> lab"},
-    "one module a name": {
-        *("lab/models/card.py", "lab/models/transformers/draft_model.py"),
-        *("lab/train/card.py", "lab/train/draft_model.py"),
-    },
     "one class a name": {
-        *("lab.models.model.Opened", "lab.run.recorder.Run", "lab.train.trainer.Run"),
+        *("lab.models.model.Opened", "lab.run.recorder.Run"),
         *("lab.ui.replay.Opened", "lab.ui.settings_form.Choice", "samplers.registry.Choice"),
     },
     "files are short": {
         *("tests/models/test_hub.py", "tests/record/test_files.py"),
-        *("tests/train/test_train.py", "tests/ui/test_app.py"),
+        "tests/ui/test_app.py",
     },
     "functions are short": {
         *("lab.models.catalogue.load", "lab.models.exact.base.describe"),
         *("lab.models.hub.download.look_up", "lab.models.transformers.checkpoint.forward"),
-        *("lab.run.plan.plan", "lab.run.recorder._trajectory", "lab.train.card_file.write_card"),
-        *("lab.train.command.train", "samplers.hybrid.hybrid", "samplers.llada.llada"),
+        *("lab.run.plan.plan", "lab.run.recorder._trajectory"),
+        *("samplers.hybrid.hybrid", "samplers.llada.llada"),
         *("samplers.llada2.llada2", "samplers.remdm.remdm", "samplers.uniform.uniform"),
     },
 }

@@ -46,29 +46,38 @@ def write_card(
     }
     for name in sections:
         sections[name] = _section(old, name) or sections[name]
-    objective = stages[-1]["objective"]
-    kind = KINDS[objective].format(**fields, blocks=_blocks(fields))
-    subject = TASKS.get(stages[-1]["data"], TASKS["stories"]).card
-    assert subject is not None
-    lines = [
-        "---",
-        "license: apache-2.0",
-        "language: en",
-        "pipeline_tag: text-generation",
-        "---",
+    path.write_text("\n".join(_lines(fields, stages, size, sections)), encoding="utf-8")
+
+
+def _lines(
+    fields: dict[str, Any], stages: list[dict[str, Any]], size: int, sections: dict[str, str]
+) -> list[str]:
+    """The lines of a card, from its front matter to its last section."""
+    kind = KINDS[stages[-1]["objective"]].format(**fields, blocks=_blocks(fields))
+    words = TASKS.get(stages[-1]["data"], TASKS["stories"]).card
+    assert words is not None
+    return [
+        *("---", "license: apache-2.0", "language: en", "pipeline_tag: text-generation", "---"),
         "",
         f"# {fields['name']}",
         "",
-        f"{kind[0].upper()}{kind[1:]}, trained from random weights on {subject.seen}. "
-        f"{size / 1e6:.2f} M parameters, bf16; {subject.network}. At most {fields['context']} "
+        f"{kind[0].upper()}{kind[1:]}, trained from random weights on {words.seen}. "
+        f"{size / 1e6:.2f} M parameters, bf16; {words.network}. At most {fields['context']} "
         "columns. Not time-conditioned.",
+        *("", "## Data", "", _data(stages[-1])),
+        *("", "## Training", "", *_training(stages)),
+        *("", "## Held-out numbers", "", *_marked("held-out", sections["held-out"])),
+        *("", "## Samples", "", *_marked("samples", sections["samples"])),
+        *("", "## Use and limits", ""),
+        "Made to show how samplers of discrete diffusion differ on one small model, on a CPU. "
+        f"{words.limits}",
         "",
-        "## Data",
-        "",
-        _data(stages[-1]),
-        "",
-        "## Training",
-        "",
+    ]
+
+
+def _training(stages: list[dict[str, Any]]) -> list[str]:
+    """The table of stages, the hardware and the commands."""
+    return [
         "| stage | objective | start | steps | tokens seen | wall time | processes x threads |",
         "|---|---|---|---|---|---|---|",
         *(_stage(number, stage) for number, stage in enumerate(stages, start=1)),
@@ -79,22 +88,7 @@ def write_card(
         "```",
         *(stage["command"] for stage in stages),
         "```",
-        "",
-        "## Held-out numbers",
-        "",
-        *_marked("held-out", sections["held-out"]),
-        "",
-        "## Samples",
-        "",
-        *_marked("samples", sections["samples"]),
-        "",
-        "## Use and limits",
-        "",
-        "Made to show how samplers of discrete diffusion differ on one small model, on a CPU. "
-        f"{subject.limits}",
-        "",
     ]
-    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def write_section(path: Path, name: str, text: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 
-import lab
+from lab.models.catalogue import load
 from lab.models.judge import judge
 from lab.models.model import Model, ModelCard
 from lab.record.metrics import metrics
+from lab.run.recorder import run
 from lab.train.card_file import write_section
-from lab.train.errors import exit_status
+from lab.train.exit_status import exit_status
 from samplers import SAMPLERS
 from samplers.registry import Sampler
 
@@ -63,8 +64,8 @@ def section(model: Model, referee: Model | None, name: str) -> str:
         if sampler.misfit(model.card):
             continue
         values = settings(sampler, model.card)
-        runs = lab.run(sampler.name, model, list(PROMPTS), gen_length=LENGTH, **values)
-        numbers = [metrics(run) for run in runs]
+        runs = run(sampler.name, model, list(PROMPTS), gen_length=LENGTH, **values)
+        numbers = [metrics(one) for one in runs]
         nats = [n for n in judge(referee, runs) if not math.isnan(n)] if referee else []
         judged = f"{fmean(nats):.2f}" if nats else ""
         table.append(
@@ -73,8 +74,8 @@ def section(model: Model, referee: Model | None, name: str) -> str:
         )
         more = "".join(f", {key}={value}" for key, value in values.items())
         texts.append(f'`lab.run("{sampler.name}", "{name}", prompts, gen_length={LENGTH}{more})`:')
-        for prompt, run in zip(PROMPTS, runs, strict=True):
-            written = run.text.strip().replace("\n", " / ")
+        for prompt, one in zip(PROMPTS, runs, strict=True):
+            written = one.text.strip().replace("\n", " / ")
             texts.append(f"> **{prompt}** {written}")
     return "\n\n".join([*parts, "\n".join(table), *texts])
 
@@ -92,9 +93,9 @@ def main(argv: list[str]) -> int:
     )
     arguments = options.parse_args(argv)
     torch.set_num_threads(1)
-    referee = lab.load(str(arguments.judge)) if arguments.judge else None
+    referee = load(str(arguments.judge)) if arguments.judge else None
     for folder in arguments.models:
-        model = lab.load(str(folder))
+        model = load(str(folder))
         text = section(model, referee, model.card.name)
         sys.stdout.write(text + "\n\n")
         if arguments.card:

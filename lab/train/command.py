@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from lab.train import corpus, draft_learner
 from lab.train.card_file import read_stages, write_card
-from lab.train.errors import exit_status
+from lab.train.exit_status import exit_status
 from lab.train.export import card_fields, export
 from lab.train.learner import Learner, is_masked, open_network
 from lab.train.objectives import OBJECTIVES

@@ -30,7 +30,7 @@ from lab.train.bounds import (
 )
 from lab.train.card_file import write_evaluation
 from lab.train.corpus import TINY_STORIES, check_tokenizer, pack, read_corpus
-from lab.train.errors import exit_status
+from lab.train.exit_status import exit_status
 from lab.train.learner import Learner, open_network
 from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, hybrid, mdlm
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 import samplers
 from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.train.corpus import TINY_STORIES, generator, read_corpus
-from lab.train.errors import exit_status
+from lab.train.exit_status import exit_status
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 

@@ -22,8 +22,8 @@ from lab.models.transformers.checkpoint import load_checkpoint
 from lab.tasks import TASKS
 from lab.tasks.task import Instance, Task
 from lab.train.card_file import write_section
-from lab.train.errors import exit_status
-from lab.train.solve_settings import Setting, settings
+from lab.train.exit_status import exit_status
+from lab.train.solve_settings import SamplerSetting, settings
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 
@@ -84,7 +84,7 @@ def encode(task: Task, instances: list[Instance]) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def fill(
-    model: Model, setting: Setting, truth: Tensor, masked: Tensor, first: int = 0
+    model: Model, setting: SamplerSetting, truth: Tensor, masked: Tensor, first: int = 0
 ) -> tuple[Tensor, int]:
     """Fill the masked positions of truth [N, T]; ids [N, T] and the calls of all rows together.
 
@@ -110,7 +110,7 @@ def words_of(task: Task, ids: Tensor) -> list[str]:
     return [(*(task.words or ()), "<mask>")[i] for i in ids.tolist()]
 
 
-def measure(model: Model, setting: Setting, task: Task, instances: list[Instance]) -> Rate:
+def measure(model: Model, setting: SamplerSetting, task: Task, instances: list[Instance]) -> Rate:
     """Run one setting on instances of the task."""
     solved, calls = 0, 0
     for first in range(0, len(instances), BATCH):

@@ -109,7 +109,7 @@ MUTANTS = [
      f"{TABLES}::test_every_sequence_comes_back_from_text"),
     ("lab/tasks/sudoku4.py", "return pair is None or len", "return True or len",
      "tests/tasks/test_boards.py::test_sudoku4_lists_every_grid_once"),
-    (BOARDS, 'for kind in ("row", "column", "box")', 'for kind in ("row", "column")',
+    (BOARDS, '*["box"] * (board.height > 1)', '*["box"] * 0',
      "tests/tasks/test_boards.py::test_what_makes_a_grid_impossible"),
     (CAPITALS, "while stop > start and tail > start and words[stop - 1] == truth[tail - 1]:",
      "while False:", "tests/tasks/test_capitals.py::test_what_makes_a_sentence_false"),

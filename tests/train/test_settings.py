@@ -8,7 +8,7 @@ import pytest
 from lab.train.corpus import TINY_STORIES
 from lab.train.settings import TrainSettings, command, flag, parse, parser
 
-RUN = ("--work", "/home/me/runs/first", "--steps", "5")
+RUN = ("--work", "elsewhere/runs/first", "--steps", "5")
 
 
 def settings(*flags: str) -> TrainSettings:
@@ -22,13 +22,13 @@ def test_every_setting_has_a_flag_with_help(capsys):
     for one in fields(TrainSettings):
         assert flag(one.name) in text and len(one.metadata["help"]) > 10
     assert "(default: 64,128,256)" in text and "(default: exact)" in text
-    assert parse(list(RUN), "") == TrainSettings(work=Path("/home/me/runs/first"), steps=5)
+    assert parse(list(RUN), "") == TrainSettings(work=Path("elsewhere/runs/first"), steps=5)
 
 
 def test_flags_become_values_of_their_type():
     one = settings("--lengths", "16,32", "--noise-range", "0.1,0.9", "--context", "32", "--resume")
     assert (one.lengths, one.noise_range, one.resume) == ((16, 32), (0.1, 0.9), True)
-    assert one.folder == Path("/home/me/runs/first/model")
+    assert one.folder == Path("elsewhere/runs/first/model")
     assert settings("--out", "x/y").folder == Path("x/y")
 
 
@@ -62,8 +62,8 @@ def test_data_comes_from_the_task_or_from_a_corpus():
 
 
 def test_a_card_quotes_what_differs_and_no_private_path():
-    flags = ("--data", "/home/me/a.jsonl", "--lengths", "16,32", "--noise-range", "0.3,0.8")
-    more = ("--tokenizer", "/home/me/t", "--init-from", "/home/me/models/start", "--threads", "2")
+    flags = ("--data", "elsewhere/a.jsonl", "--lengths", "16,32", "--noise-range", "0.3,0.8")
+    more = ("--tokenizer", "elsewhere/t", "--init-from", "elsewhere/models/start", "--threads", "2")
     assert command(settings(*flags, *more, "--resume")) == (
         "python -m lab train --data path/to/a.jsonl --work runs/first --tokenizer "
         "path/to/tokenizer --init-from path/to/start --steps 5 --lengths 16,32 "
