@@ -1,103 +1,171 @@
-"""The lab from a shell: python -m lab compare | generate | bench | samplers | train | evaluate."""
+"""The lab from a shell.
+
+Each command builds its own parser when it is chosen, and what needs torch is imported after the
+options that need none were checked: help and most mistakes take a fraction of a second.
+"""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from difflib import get_close_matches
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch
+if TYPE_CHECKING:
+    import pandas as pd
 
-import samplers
-from lab.models.catalogue import tasks
-from lab.record.files import save
-from lab.record.metrics import table
-from lab.record.trajectory import Trajectory
-from lab.run.plan import Plan, plan
-from lab.run.recorder import Recorder
-from samplers.registry import Param, Sampler
+    from lab.record.trajectory import Trajectory
+    from lab.run.recorder import Recorder
+    from lab.run.request import RunRequest
+    from samplers.registry import Param, Sampler
 
 SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
 EXAMPLE = "python -m lab compare --task capitals --samplers mdlm,llada2 --steps 8 --seed 3"
+COMMANDS = {
+    "compare": "several samplers on one prompt",
+    "generate": "one sampler on one model",
+    "bench": "what samplers cost beside their model's calls",
+    "samplers": "list samplers, their guarantees and parameters",
+    "train": "train a model: see python -m lab train --help",
+    "evaluate": "measure a trained model: see python -m lab evaluate --help",
+}
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
+
+
+class Options(argparse.Namespace):
+    """What was typed; `params` holds the sampler parameters, as text."""
+
+    params: dict[str, str]
+
+
+class Parser(argparse.ArgumentParser):
+    """No abbreviations (a new option must not change what an old line means), errors in a line."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the message and the way to the help."""
+        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if all went well, 2 after a message on standard error if not."""
+    """Run one command. 0: all went well; 2: refused before any work, 1: it failed, either with a
+    message on standard error; 130: interrupted.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["train"]:
-        from lab.train import main as train
-
-        return train(arguments[1:]) or 0
-    if arguments[:1] == ["evaluate"]:
-        from lab.train.evaluate import main as evaluate
-
-        return evaluate(arguments[1:]) or 0
-    options = parser().parse_args(arguments)
+    name = arguments[0] if arguments else "--help"
     try:
-        options.command(options)
+        if name == "train":
+            from lab.train import main as train
+
+            return train(arguments[1:]) or OK
+        if name == "evaluate":
+            from lab.train.evaluate import main as evaluate
+
+            return evaluate(arguments[1:]) or OK
+        if name not in COMMANDS:
+            _top().parse_args(arguments or ["--help"])
+        return _RUN[name](_parse(name, arguments[1:])) or OK
     except (ValueError, OSError) as error:
-        print(f"python -m lab: {error}", file=sys.stderr)
-        return 2
-    return 0
+        if isinstance(error, BrokenPipeError):  # whoever read our output has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return FAILED
+        print(f"python -m lab: {_line(error)}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        print(f"python -m lab: the run failed, {type(error).__name__}: {_line(error)}",
+              file=sys.stderr)  # fmt: skip
+        return FAILED
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line; every sampler parameter is a flag, read from the registry."""
-    top = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=EXAMPLE)
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _top() -> argparse.ArgumentParser:
+    top = Parser(prog="python -m lab", description="The sampler lab from a shell.", epilog=EXAMPLE)
     commands = top.add_subparsers(required=True, metavar="command")
-    compare = commands.add_parser("compare", help="several samplers on one prompt", epilog=EXAMPLE)
-    compare.set_defaults(command=_compare)
-    generate = commands.add_parser("generate", help="one sampler on one model")
-    generate.add_argument("--model", default=None, help="model, task or checkpoint folder")
-    generate.add_argument("--sampler", required=True, help=", ".join(samplers.SAMPLERS))
-    generate.set_defaults(command=_generate)
-    bench = commands.add_parser("bench", help="what samplers cost beside their model's calls")
-    bench.add_argument("--repeats", type=_number, default=5, help="how often each side is timed")
-    bench.set_defaults(command=_bench)
-    listing = commands.add_parser("samplers", help="list samplers, their guarantees and parameters")
-    listing.set_defaults(command=_samplers)
-    for name in ("train", "evaluate"):
-        commands.add_parser(name, help=f"see python -m lab {name} --help", add_help=False)
-    for command in (compare, bench):
-        command.add_argument("--task", default=next(iter(tasks())), help="which models")
-        command.add_argument("--samplers", help="names, comma-separated (default: all)")
-    for command in (compare, generate, bench):
-        _add_settings(command)
-    for command in (compare, generate):
-        command.add_argument("--csv", metavar="FILE", help="write the trajectories")
-        command.add_argument("--json", metavar="FILE", help="write the trajectories")
-    bench.add_argument("--csv", metavar="FILE", help="write the table")
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return top
 
 
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--prompt", default=None, help="text to continue")
-    command.add_argument(
-        "--template", default=None, help="text with [MASK] or [MASK]*8 as masked positions"
-    )
-    command.add_argument("--gen-length", type=_number, default=None, help="tokens to generate")
-    command.add_argument("--seed", type=_number, default=0)
-    command.add_argument("--rows", type=_number, default=1, help="copies, each with its own noise")
-    command.add_argument("--preset", default=None, help="a sampler's named settings")
-    command.add_argument(
-        "--sampling", choices=list(SAMPLING), default=None, help="short for --temperature 0 or 1"
-    )
-    group = command.add_argument_group("sampler parameters (those a sampler lacks are named)")
-    for name, owners in _parameters().items():
-        first = owners[0][1]
-        names = ", ".join(owner.name for owner, _ in owners)
+def _parse(name: str, arguments: Sequence[str]) -> Options:
+    """The options of a command, in two steps: the sampler parameters, which are read from the
+    registry, only where one is given or help is asked for.
+    """
+    parser = _parser(name)
+    if {"-h", "--help"} & set(arguments):
+        if name != "samplers":
+            _add_parameters(parser)
+        parser.print_help()
+        parser.exit()
+    options, rest = parser.parse_known_args(arguments, Options(params={}))
+    if rest:
+        if name != "samplers":
+            _add_parameters(parser)
+        options, rest = parser.parse_known_args(arguments, Options())
+        if rest:
+            flags = [flag for action in parser._actions for flag in action.option_strings]
+            near = get_close_matches(rest[0].split("=")[0], flags, 1)
+            parser.error(f"no option {rest[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        typed = {name.removeprefix("param_"): value for name, value in vars(options).items()
+                 if name.startswith("param_") and value is not None}  # fmt: skip
+        options.params = typed
+    return options
+
+
+def _parser(name: str) -> Parser:
+    parser = Parser(prog=f"python -m lab {name}", description=COMMANDS[name], epilog=EXAMPLE,
+                    add_help=False)  # fmt: skip
+    add = parser.add_argument
+    add("-h", "--help", action="store_true", help="show this message and exit")
+    if name == "samplers":
+        return parser
+    if name == "generate":
+        add("--sampler", required=True, help="its name; python -m lab samplers lists them")
+    else:
+        add("--samplers", help="names, comma-separated (default: all that fit)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--task", help="its models, each sampler the one that fits it "
+                       "(default: the first task)")  # fmt: skip
+    which.add_argument("--model", help="one model: its name, a checkpoint folder or owner/name")
+    add("--prompt", help="text to continue")
+    add("--template", help="text with [MASK] or [MASK]*8 as masked positions")
+    add("--gen-length", type=_number, help="tokens to generate")
+    add("--seed", type=_number, default=0, help="the same seed gives the same tokens")
+    add("--rows", type=_number, default=1, help="copies, each with its own noise")
+    add("--preset", help="a sampler's named settings")
+    add("--sampling", choices=list(SAMPLING), help="short for --temperature 0 or 1")
+    if name == "bench":
+        add("--repeats", type=_number, default=5, help="how often each side is timed")
+        add("--csv", metavar="FILE", help="write the table")
+    else:
+        add("--csv", metavar="FILE", help="write the trajectories")
+        add("--json", metavar="FILE", help="write the trajectories")
+    return parser
+
+
+def _add_parameters(parser: Parser) -> None:
+    """A flag for every parameter of any sampler."""
+    import samplers
+
+    owners: dict[str, list[tuple[Sampler, Param]]] = {}
+    for sampler in samplers.SAMPLERS.values():
+        for param in sampler.params:
+            owners.setdefault(param.name, []).append((sampler, param))
+    group = parser.add_argument_group("sampler parameters (in brackets: the samplers that have it)")
+    for name, those in owners.items():
+        first, names = those[0][1], ", ".join(sampler.name for sampler, _ in those)
         group.add_argument(
             "--" + name.replace("_", "-"), dest="param_" + name, metavar="VALUE",
             help=f"{first.rule()}. {first.help} [{names}]".replace("%", "%%"),
         )  # fmt: skip
-
-
-def _parameters() -> dict[str, list[tuple[Sampler, Param]]]:
-    found: dict[str, list[tuple[Sampler, Param]]] = {}
-    for sampler in samplers.SAMPLERS.values():
-        for param in sampler.params:
-            found.setdefault(param.name, []).append((sampler, param))
-    return found
 
 
 def _number(text: str) -> Any:
@@ -115,95 +183,161 @@ def _value(text: str) -> Any:
     return words[text.lower()] if text.lower() in words else _number(text)
 
 
-def _params(options: argparse.Namespace, sampler: Sampler) -> dict[str, Any]:
-    owned = {param.name for param in sampler.params}
-    given = {
-        name.removeprefix("param_"): _value(text)
-        for name, text in vars(options).items()
-        if name.startswith("param_") and text is not None
-    }
+def _params(options: Options) -> dict[str, Any]:
+    params = {name: _value(text) for name, text in options.params.items()}
     if options.sampling is not None:
-        if "temperature" in given:
+        if "temperature" in params:
             raise ValueError("--sampling is short for a temperature: leave one of the two out")
-        given["temperature"] = SAMPLING[options.sampling]
-    for name in given.keys() - owned:
-        print(f"{sampler.name} has no {name}: left out for it", file=sys.stderr)
-    return {name: value for name, value in given.items() if name in owned}
+        params["temperature"] = SAMPLING[options.sampling]
+    return params
 
 
-def _plan(options: argparse.Namespace, name: str, model: str) -> Plan:
-    sampler = samplers.get(name)
-    return plan(
-        name, model, "" if options.prompt is None else options.prompt, template=options.template,
-        gen_length=options.gen_length, seed=options.seed, rows=options.rows,
-        preset=options.preset, params=_params(options, sampler),
+def _request(options: Options, sampler: str, model: Any, **params: Any) -> "RunRequest":
+    from lab.run.request import RunRequest
+
+    return RunRequest(
+        sampler, model, "" if options.prompt is None else options.prompt,
+        template=options.template, gen_length=options.gen_length, seed=options.seed,
+        rows=options.rows, preset=options.preset, **params,
     )  # fmt: skip
 
 
-def _plans(options: argparse.Namespace) -> list[Plan]:
-    """A plan for each sampler named, or for all that the task serves."""
-    known = tasks()
-    if options.task not in known:
-        raise ValueError(f"no task {options.task!r}; there are {', '.join(known)}")
-    names = options.samplers.split(",") if options.samplers else list(known[options.task])
-    return [_plan(options, name.strip(), options.task) for name in names]
+def _recorders(options: Options) -> "list[Recorder]":
+    """A checked run for each sampler named, or for all that the task or the model serves."""
+    import samplers
+    from lab.models.catalogue import load, tasks
+    from lab.run.plan import plan
+    from lab.run.recorder import Recorder
+
+    known, model = tasks(), None
+    if options.model is not None:
+        model = load(options.model)
+        names = [s.name for s in samplers.SAMPLERS.values() if s.misfit(model.card) is None]
+    else:
+        task = _task(options, list(known))
+        model, names = task, list(known[task])
+    if options.samplers:
+        names = [name.strip() for name in options.samplers.split(",")]
+    shared, plans = _params(options), []
+    for name in names:
+        own = {param.name for param in samplers.get(name).params}
+        for missing in shared.keys() - own:
+            print(f"{name} has no {missing}: left out for it", file=sys.stderr)
+        plans.append(plan(_request(options, name, model, shared=shared)))
+    return [Recorder(each) for each in plans]
 
 
-def _compare(options: argparse.Namespace) -> None:
-    _finish(options, [Recorder(plan) for plan in _plans(options)])
+def _task(options: Options, known: list[str]) -> str:
+    task = known[0] if options.task is None else options.task
+    if task not in known:
+        raise ValueError(f"no task {task!r}; there are {', '.join(known)}")
+    return task
 
 
-def _bench(options: argparse.Namespace) -> None:
+def _compare(options: Options) -> None:
+    _check_files(options)
+    _finish(options, _recorders(options))
+
+
+def _generate(options: Options) -> None:
+    from lab.models.catalogue import tasks
+    from lab.run.plan import plan
+    from lab.run.recorder import Recorder
+
+    _check_files(options)
+    model = options.model if options.model is not None else _task(options, list(tasks()))
+    request = _request(options, options.sampler, model, params=_params(options))
+    _finish(options, [Recorder(plan(request))])
+
+
+def _bench(options: Options) -> None:
+    import torch
+
+    from lab.record.files import check_target
     from lab.run import bench
 
+    if options.csv is not None:
+        check_target(options.csv, ".csv")
     torch.set_num_threads(1)  # one thread's clock is read, and samplers are compared alike
-    costs = bench.costs(_plans(options), options.repeats)
-    told = bench.table(costs)
-    print(told.to_string(index=False))
-    if options.csv:
-        told.to_csv(options.csv, index=False)
+    table = bench.table(bench.costs([each.plan for each in _recorders(options)], options.repeats))
+    print(_aligned(table))
+    if options.csv is not None:
+        table.to_csv(options.csv, index=False)
         print(f"wrote {options.csv}", file=sys.stderr)
 
 
-def _generate(options: argparse.Namespace) -> None:
-    model = options.model or next(iter(tasks()))
-    _finish(options, [Recorder(_plan(options, options.sampler, model))])
+def _check_files(options: Options) -> None:
+    """Refuse a file that cannot be written before the run, not after it."""
+    from lab.record.files import check_target
+
+    for path, suffix in ((options.csv, ".csv"), (options.json, ".json")):
+        if path is not None:
+            check_target(path, suffix)
 
 
-def _finish(options: argparse.Namespace, runs: list[Recorder]) -> None:
-    done: list[Trajectory] = []
+def _finish(options: Options, recorders: "list[Recorder]") -> None:
+    from lab.record.files import save
+    from lab.record.metrics import table
+
+    runs: list[Trajectory] = []
+    for recorder in recorders:
+        _watch(recorder)
+        runs += recorder.trajectories()
     for run in runs:
-        _show(run)
-        done += run.trajectories()
-    for trajectory in done:
-        print(f"{trajectory.sampler} on {trajectory.model}, row {trajectory.row}:")
-        print(f"  {trajectory.text}")
-    print(table(done).to_string(index=False))
-    for path in filter(None, (options.csv, options.json)):
-        save(done, path)
-        print(f"wrote {path}", file=sys.stderr)
+        print(f"{run.sampler} on {run.model}, row {run.row}:")
+        print(f"  {run.text}")
+    print(_aligned(table(runs)))
+    for path in (options.csv, options.json):
+        if path is not None:
+            save(runs, path)
+            print(f"wrote {path}", file=sys.stderr)
 
 
-def _show(run: Recorder) -> None:
-    """Run to the end behind a progress bar of filled masked positions; no bar where nobody
-    watches."""
-    canvas = run.plan.canvas
-    masked = int(canvas.writable.sum())
+def _watch(recorder: "Recorder") -> None:
+    """Run to the end; behind a progress bar of filled positions where a person is looking."""
+    canvas = recorder.plan.canvas
+    total = int(canvas.writable.sum())
+    bar: Any = None
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        bar = tqdm(total=masked, desc=run.plan.sampler.name, unit="token")
-    else:
-        bar = None
+        bar = tqdm(total=total, desc=recorder.plan.sampler.name, unit="token")
     with bar or nullcontext():
-        for frame in run:
+        for frame in recorder:
             if bar is not None:
-                masks = (frame.tokens == canvas.mask_id) & canvas.writable.numpy()
-                bar.update(masked - int(masks.sum()) - bar.n)
+                masked = (frame.tokens == canvas.mask_id) & canvas.writable.numpy()
+                bar.update(total - int(masked.sum()) - bar.n)
 
 
-def _samplers(options: argparse.Namespace) -> None:
+def _aligned(table: "pd.DataFrame") -> str:
+    """A table whose headings stand in several short lines, so that a line fits a terminal."""
+    cells = [[heading.split(" "), *map(str, table[heading])] for heading in table]
+    widths = [max(map(len, [*words, *rest])) for words, *rest in cells]
+    texts = [table[heading].dtype.kind not in "iuf" for heading in table]
+
+    def line(values: Sequence[str]) -> str:
+        parts = (value.ljust(width) if text else value.rjust(width)
+                 for value, width, text in zip(values, widths, texts, strict=True))  # fmt: skip
+        return "  ".join(parts).rstrip()
+
+    height = max(len(words) for words, *_ in cells)
+    heads = zip_longest(*([""] * (height - len(words)) + words for words, *_ in cells))
+    return "\n".join([line(values) for values in (*heads, *zip(*(c[1:] for c in cells),
+                                                               strict=True))])  # fmt: skip
+
+
+def _samplers(options: Options) -> None:
+    import samplers
+
     for sampler in samplers.SAMPLERS.values():
         print(f"{sampler.name}: {sampler.title}, {sampler.paper}, guarantee {sampler.guarantee}")
         for param in sampler.params:
             print(f"  --{param.name.replace('_', '-')} = {param.default!r}: {param.rule()}")
+
+
+_RUN: dict[str, Callable[[Options], None]] = {
+    "compare": _compare,
+    "generate": _generate,
+    "bench": _bench,
+    "samplers": _samplers,
+}

@@ -10,21 +10,28 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from lab.record import csv_files, validation
+from lab.record import csv_files, file_limits, validation
 from lab.record.trajectory import ARRAYS, SCHEMA, Trajectory
 
-LARGEST = 64 * 2**20  # bytes that read() takes; four panels of 64 steps and 96 columns are 5 MB
 
-
-def save(trajectories: Iterable[Trajectory], path: str | Path) -> None:
+def save(trajectories: Iterable[Trajectory] | Trajectory, path: str | Path) -> None:
     """Write any number of runs to a .csv or .json file, replaced whole or not at all.
 
     CSV holds one line a step and position and leaves out top_ids and top_probabilities. ValueError
-    for another suffix, or where settings or card hold NaN or infinity.
+    for another suffix or a folder that is not there, where settings or card hold NaN or infinity,
+    and where the file would be larger than `read` takes (lab.record.file_limits): nothing is saved
+    that cannot be read again.
     """
     path = Path(path)
-    write = {".csv": csv_files.dump, ".json": _dump}[_suffix(path)]
-    data = write(list(trajectories))
+    suffix = check_target(path)
+    runs = [trajectories] if isinstance(trajectories, Trajectory) else list(trajectories)
+    total = file_limits.Total()
+    for run in runs:
+        if not isinstance(run, Trajectory):
+            raise ValueError(f"save takes Trajectories, got {type(run).__name__}")
+        total.add(len(run.predicted), len(run.writable))
+    data = csv_files.dump(runs) if suffix == ".csv" else _dump(runs)
+    file_limits.size(len(data))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
@@ -38,22 +45,42 @@ def read(path: str | Path) -> list[Trajectory]:
     """Read every run of a file that `save` wrote; the columns that follow from others are ignored.
 
     ValueError, with the rule, the value and the way out, for a file that is none of ours, damaged,
-    cut short, of another schema or over 64 MB.
+    cut short, of another schema or too large (lab.record.file_limits). FileNotFoundError where
+    there is none.
     """
     path = Path(path)
-    load = {".csv": csv_files.load, ".json": _load}[_suffix(path)]
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise ValueError(
-            f"{path.name}: a trajectory file may have up to {LARGEST >> 20} MB, this one has "
-            f"{size / 2**20:.0f}; save fewer runs in one file"
-        )
+    suffix = _suffix(path)
+    if not path.is_file():
+        if path.exists():
+            raise ValueError(f"{path.name} must be a file, and it is not; name one that save wrote")
+        raise FileNotFoundError(f"no file {str(path)!r}; name one that lab.save wrote")
     try:
-        return load(path.read_bytes())
+        file_limits.size(path.stat().st_size)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    try:
+        data = path.read_bytes()
+        return csv_files.load(data) if suffix == ".csv" else _load(data)
     except ValueError as error:
         raise ValueError(
             f"{path.name}: {error}; export the run again, and do not change the file by hand"
         ) from None
+
+
+def check_target(path: str | Path, suffix: str | None = None) -> str:
+    """The suffix of a file that can be written there. ValueError before any work where it cannot.
+
+    suffix: the one it must have; None: .csv or .json.
+    """
+    path = Path(path)
+    if suffix is not None and path.suffix.lower() != suffix:
+        raise ValueError(f"the file must end in {suffix}, got {path.name!r}")
+    found = _suffix(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder of {str(path)!r} must exist; make it, or name another file")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{str(path)!r} cannot be written; name another file")
+    return found
 
 
 def _suffix(path: Path) -> str:
@@ -91,6 +118,7 @@ def _plain(values: ndarray | None) -> list | None:
 
 
 def _load(data: bytes) -> list[Trajectory]:
+    file_limits.check_json(data)
     try:
         file = json.loads(data.decode("utf-8-sig"), parse_constant=validation.refuse)
     except (UnicodeDecodeError, RecursionError):

@@ -140,7 +140,7 @@ def _replay(denoise: Opened, tape: Tape) -> None:
 def _sample(plan: Plan, denoise: Any) -> Tensor:
     """The canvas [B, T] at the end."""
     noise, tokens = Noise(plan.seed, range(len(plan.canvas.tokens))), plan.canvas.tokens
-    for step in plan.sampler(denoise, plan.canvas, noise, **plan.values):
+    for step in plan.sampler.function(denoise, plan.canvas, noise, **plan.values):
         tokens = step.tokens
     return tokens
 

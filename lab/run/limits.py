@@ -1,24 +1,64 @@
-"""Every limit in one place: pure checks shared by the app, the API, the shell and lab.run.
+"""Every limit of a run in one place: pure checks that app, API, shell and lab.run share.
 
-Each raises ValueError with the field, the rule, the value and the way out, before any work.
+Each raises ValueError with the field, the rule, the value and the way out, before any work. What a
+file of runs may hold is in lab.record.file_limits.
 """
 
 import unicodedata
+from dataclasses import dataclass
+from math import prod
 from numbers import Real
 from typing import Any
 
 from samplers.registry import shown
 
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a product of counts may be."""
+
+    subject: str
+    most: int
+    factors: tuple[str, ...]
+    way_out: str
+
+    def check(self, *counts: int) -> int:
+        """The product of the counts, one a factor. ValueError where it is more than `most`."""
+        total = prod(counts)
+        if total > self.most:
+            raise ValueError(
+                f"{self.subject}: at most {self.most:,} ({' x '.join(self.factors)}), got "
+                f"{' x '.join(map(str, counts))} = {total:,}; {self.way_out}"
+            )
+        return total
+
+
 PROMPT_CHARACTERS = 20_000
 PROMPTS = 100_000
 GEN_LENGTH = 8192
+USUAL_LENGTH = 64  # gen_length where neither the caller nor the model says
 ROWS = 100_000
 SEED = 2**63 - 1
 FIRST_ROW = 2**62  # the rows after it still count in 64 bits
-WORK = 2_000_000_000  # calls x columns x rows: hours on a laptop
-CELLS = 50_000_000  # columns x rows of one canvas: half a gigabyte before any model is called
-LOGITS = 500_000_000  # rows x window x vocabulary of one call: two gigabytes
-APP_WORK = 4_000_000  # the same over all panels of one press of Run: minutes on two cores
+WORK = Budget(  # hours on a laptop
+    "this run is too expensive",
+    2_000_000_000,
+    ("model calls", "columns", "rows"),
+    "lower steps, gen_length or rows",
+)
+CELLS = Budget(  # half a gigabyte before any model is called
+    "this canvas is too large",
+    50_000_000,
+    ("columns", "rows"),
+    "run fewer rows at a time, continuing with first_row",
+)
+LOGITS = Budget(  # two gigabytes
+    "one call's logits are too large",
+    500_000_000,
+    ("rows", "window", "vocabulary"),
+    "run fewer rows at a time, continuing with first_row",
+)
+APP_WORK = 4_000_000  # work of all panels of one press of Run: minutes on two cores
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -39,7 +79,7 @@ def text(name: str, value: Any, most: int = PROMPT_CHARACTERS) -> str:
     for place, character in enumerate(value):
         if character == "\0" or unicodedata.category(character) == "Cs":
             raise ValueError(
-                f"{name} must not hold NUL or half a surrogate pair, got U+{ord(character):04X} "
+                f"{name} must not hold NUL or a lone surrogate, got U+{ord(character):04X} "
                 f"at character {place}; remove it"
             )
     return value
@@ -54,8 +94,8 @@ def prompts(name: str, values: list[Any]) -> None:
             text(name, value)
         else:
             for turn in value:
-                for said in turn.values() if isinstance(turn, dict) else ():
-                    text(name, said)
+                for part in turn.values() if isinstance(turn, dict) else ():
+                    text(name, part)
             if len(value) > PROMPT_CHARACTERS:
                 raise ValueError(
                     f"{name} must have at most {PROMPT_CHARACTERS} tokens, got {len(value)}"
@@ -73,26 +113,4 @@ def context(columns: int, gen_length: int, card: Any, sliding: bool = False) -> 
         raise ValueError(
             f"prompt + gen_length must be at most {card.context}, the context of {card.name}, got "
             f"{columns - gen_length} + {gen_length}; shorten the prompt or lower gen_length"
-        )
-
-
-def work(calls: int, columns: int, rows: int, most: int = WORK) -> int:
-    """Model calls x columns x rows, at most `most`."""
-    total = calls * columns * rows
-    if total > most:
-        raise ValueError(
-            f"the work must be at most {most:,} (model calls x columns x rows), got {calls} x "
-            f"{columns} x {rows} = {total:,}; lower steps, gen_length or rows"
-        )
-    return total
-
-
-def logits(rows: int, width: int, vocabulary: int) -> None:
-    """What one call answers fits in memory: rows x window x vocabulary."""
-    cells = rows * width * vocabulary
-    if cells > LOGITS:
-        raise ValueError(
-            f"one call's logits must be at most {LOGITS:,} (rows x window x vocabulary), got "
-            f"{rows} x {width} x {vocabulary} = {cells:,}; run fewer rows at a time, continuing "
-            "with first_row"
         )

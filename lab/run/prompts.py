@@ -1,9 +1,9 @@
-"""Text in, a canvas with masked positions out: prompts, chats, templates and id lists, and back
-to text."""
+"""From prompts (text, chats, templates, ids) to a canvas of masked positions, and back to text."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy import ndarray
 from lab.models.model import Model, ModelCard
 from lab.run import limits
 from samplers.canvas import Canvas
+from samplers.registry import shown
 
 Options = Mapping[str, Any]
 MASKED = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
@@ -31,17 +32,20 @@ class Row:
 
 
 def as_list(prompts: Any) -> list[Any]:
-    """One prompt or many -> a list of prompts (text, chats or id lists). ValueError otherwise."""
+    """One prompt or many -> a list of prompts (text, chats or id lists). ValueError otherwise.
+
+    A list of whole numbers is one prompt of token ids, a list of turns one chat.
+    """
     if isinstance(prompts, str):
         return [prompts]
-    if isinstance(prompts, Sequence) and prompts:
-        if all(isinstance(turn, dict) for turn in prompts):
+    if isinstance(prompts, Sequence) and not isinstance(prompts, bytes) and prompts:
+        if all(isinstance(turn, dict) for turn in prompts) or all(map(_is_whole, prompts)):
             return [list(prompts)]
         if all(isinstance(p, (str, list, tuple)) for p in prompts):
             return [p if isinstance(p, str) else list(p) for p in prompts]
     raise ValueError(
-        "prompts must be text, a list of texts, a list of chats ({role, content}) or a list of "
-        f"token id lists, got {str(prompts)[:60]!r}"
+        "prompts must be text, token ids, a chat ({role, content}) or a list of those, got "
+        f"{shown(prompts)}"
     )
 
 
@@ -49,6 +53,10 @@ def is_chat(prompt: Any) -> bool:
     """Whether one prompt is a chat: a list of turns."""
     text = isinstance(prompt, str)
     return not text and bool(prompt) and all(isinstance(turn, dict) for turn in prompt)
+
+
+def _is_whole(token: Any) -> bool:
+    return isinstance(token, Integral) and not isinstance(token, bool)
 
 
 def encode(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
@@ -61,28 +69,28 @@ def encode(model: Model, prompt: Any, options: Options | None = None) -> list[in
     if is_chat(prompt):
         return _chat_ids(model, prompt, options or {})
     for token in prompt:
-        whole = isinstance(token, int) and not isinstance(token, bool)
-        if not whole or not 0 <= token < model.card.vocab_size:
+        if not _is_whole(token) or not 0 <= token < model.card.vocab_size:
             raise ValueError(
                 f"prompt ids must be whole numbers from 0 to {model.card.vocab_size - 1}, "
-                f"got {token!r}"
+                f"got {shown(token)}"
             )
-    return list(prompt)
+    return [int(token) for token in prompt]
 
 
-def prompt_row(model: Model, prompt: Any, gen_length: int, options: Options | None = None) -> Row:
-    """A prompt followed by gen_length masked positions; an empty one gets the model's start
-    token."""
+def prompt_ids(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
+    """Token ids of one prompt; an empty one is the model's start token, where it has one."""
     ids = encode(model, prompt, options)
-    if not ids and model.card.bos_id is not None:
-        ids = [model.card.bos_id]
+    return [model.card.bos_id] if not ids and model.card.bos_id is not None else ids
+
+
+def prompt_row(model: Model, ids: Sequence[int], gen_length: int) -> Row:
+    """A prompt's ids followed by gen_length masked positions."""
     masked = [model.card.mask_id or 0] * gen_length
     return Row((*ids, *masked), (False,) * len(ids) + (True,) * gen_length)
 
 
 def template_row(model: Model, template: Any, options: Options | None = None) -> Row:
-    """Text with [MASK] or [MASK]*8 as masked positions, or ids in which the mask id is a masked
-    position.
+    """A template as a row: text with [MASK] or [MASK]*8, or ids among which the mask id stands.
 
     One space before a masked position belongs to the token that will fill it. A causal model cannot
     answer for the first column: its start token goes before a masked position there.

@@ -15,10 +15,11 @@ import torch
 from lab.models.model import Model
 from lab.record.row_record import RecordedSteps, RowRecord
 from lab.record.trajectory import Frame, Trajectory, run_id
-from lab.run import prompts as canvases
+from lab.run import prompts
 from lab.run.plan import Plan, plan
 from lab.run.probe import Book, Probe
 from lab.run.prompts import RowTexts
+from lab.run.request import RunRequest
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 
@@ -68,20 +69,21 @@ class Recorder:
 
     def pieces(self, ids: Iterable[int]) -> dict[int, str]:
         """The text of single tokens, {id: text}."""
-        return canvases.pieces(self.plan.model, list(ids))
+        return prompts.pieces(self.plan.model, list(ids))
 
     def texts(self, row: int) -> RowTexts:
         """What a row reads as by now: output, text and filled as a Trajectory has them."""
         record, model = self._rows[row], self.plan.model
         whole = "template" in self.plan.settings[row]
-        return canvases.row_texts(model, record.tokens, record.writable, whole)
+        return prompts.row_texts(model, record.tokens, record.writable, whole)
 
     @torch.no_grad()
     def _frames(self) -> Iterator[Frame]:
         plan, canvas = self.plan, self.plan.canvas
         probe = Probe(plan.model.open(canvas, plan.values.get("block_length")), canvas)
         noise = Noise(plan.seed, range(plan.first_row, plan.first_row + self.rows))
-        steps = plan.sampler(probe, canvas, noise, **plan.values)
+        # The function itself: the plan has bound and checked the values, and laid the canvas out.
+        steps = plan.sampler.function(probe, canvas, noise, **plan.values)
         book = Book(plan, probe)
         try:
             self.started = True
@@ -157,29 +159,6 @@ def _span(writable: np.ndarray) -> tuple[int, int]:
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def start(
-    sampler: str,
-    model: Model | str,
-    prompts: Any = "",
-    *,
-    template: Any = None,
-    gen_length: int | None = None,
-    seed: int = 0,
-    rows: int = 1,
-    first_row: int = 0,
-    preset: str | None = None,
-    chat_template_kwargs: dict[str, Any] | None = None,
-    **params: Any,
-) -> Recorder:
-    """Check everything at once and return a Recorder that has made no call yet."""
-    checked = plan(
-        sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs,
-        params=params,
-    )  # fmt: skip
-    return Recorder(checked)
-
-
 def stream(
     sampler: str,
     model: Model | str,
@@ -195,11 +174,11 @@ def stream(
     **params: Any,
 ) -> Iterator[Frame]:
     """The Frames of a run as they happen; see `run` for the arguments."""
-    recorder = start(
-        sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
+    request = RunRequest(
+        sampler, model, prompts, template, gen_length, seed, rows, first_row, preset,
+        chat_template_kwargs, params,
     )  # fmt: skip
-    return iter(recorder)
+    return iter(Recorder(plan(request)))
 
 
 def run(
@@ -218,19 +197,23 @@ def run(
 ) -> list[Trajectory]:
     """Run a sampler to its end and return a Trajectory a row.
 
-    model: a Model, a model name or a task name. prompts: text, a list of texts, of chats
-    ({role, content}) or of id lists; text is never read as a special token. template: the same
-    with `[MASK]` or `[MASK]*8` as masked positions; then prompts and gen_length stay out.
-    gen_length: 64, or what the oracle's length leaves. rows: copies a prompt; copy number r
-    (counted over all prompts) draws from (seed, first_row + r), so a row alone is the same call
-    with its first_row. chat_template_kwargs: what the model's chat template takes besides the chat,
-    such as {"enable_thinking": False}.
+    model: a Model, a model name or a task name. prompts: text, token ids, a chat ({role, content}),
+    or a list of those; text is never read as a special token. Without a prompt ("" or None) a row
+    begins with the model's start token, where it has one. template: the same with `[MASK]` or
+    `[MASK]*8` as masked positions; then prompts and gen_length stay out. gen_length: 64, or what
+    the oracle's length leaves; a block_length beyond it makes one block of what is there. rows:
+    copies of each prompt; copy number r (counted over all prompts) draws from (seed,
+    first_row + r), so a row alone is the same call with its first_row. preset: a sampler's named
+    settings, under the parameters given. chat_template_kwargs: what the model's chat template takes
+    besides the chat, such as {"enable_thinking": False}.
+
     Other names are the sampler's parameters. ValueError (rule, value, way out) before any call.
     """
-    recorder = start(
-        sampler, model, prompts, template=template, gen_length=gen_length, seed=seed, rows=rows,
-        first_row=first_row, preset=preset, chat_template_kwargs=chat_template_kwargs, **params,
+    request = RunRequest(
+        sampler, model, prompts, template, gen_length, seed, rows, first_row, preset,
+        chat_template_kwargs, params,
     )  # fmt: skip
+    recorder = Recorder(plan(request))
     for _ in recorder:
         pass
     return recorder.trajectories()

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 import lab
-from lab.record.files import LARGEST
+from lab.record.file_limits import BYTES
 from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
 from lab.ui import api, loaded_models, model_picker, results, slot
@@ -39,7 +39,7 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "share": False,
     "show_error": False,
-    "max_file_size": LARGEST,
+    "max_file_size": BYTES,
     "allowed_paths": [],
     "state_session_capacity": 200,
 }  # fmt: skip

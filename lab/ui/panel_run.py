@@ -10,6 +10,8 @@ import lab
 from lab.models.catalogue import card
 from lab.record.trajectory import Frame, Trajectory
 from lab.run import limits, recorder
+from lab.run.plan import plan
+from lab.run.request import RunRequest
 from lab.ui import loaded_models
 from lab.ui.panel_value import view
 from lab.ui.safe_text import visible
@@ -59,9 +61,8 @@ class Lane:
         try:
             known_task(request.task)
             model = loaded_models.model(request.task) or request.task
-            run = recorder.start(
-                choice.sampler, model, preset=choice.preset, **request.given, **choice.params
-            )
+            arguments = {**request.given, "preset": choice.preset, "params": choice.params}
+            run = recorder.Recorder(plan(RunRequest(choice.sampler, model, **arguments)))
             left = _afford(run.plan.work, budget)
         except Exception as error:
             self._fail(error)

@@ -1,6 +1,7 @@
 """Bad input: one message through every door, naming field, rule and way out, before any call."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +11,7 @@ import lab
 from lab.cli import main
 from lab.run import limits
 from lab.run.plan import plan
+from lab.run.request import RunRequest
 from tests.kit import tiny
 from tests.kit.laws import record
 
@@ -75,8 +77,8 @@ def test_one_beyond_either_end_is_refused(field):
 
 @pytest.mark.parametrize("value", [8.0, np.int32(8), np.float64(8), np.uint8(8)])
 def test_whole_numbers_of_any_kind_are_taken(value):
-    made = plan("llada2", counting(), gen_length=value, seed=value, rows=value,
-                params={"steps": value})  # fmt: skip
+    made = plan(RunRequest("llada2", counting(), gen_length=value, seed=value, rows=value,
+                params={"steps": value}))  # fmt: skip
     assert made.values["steps"] == made.seed == 8 and type(made.values["steps"]) is int
 
 
@@ -105,7 +107,7 @@ def test_unknown_names_list_the_known_ones():
         refuse(r"no model '.*there are", model=name)
 
 
-@pytest.mark.parametrize("prompts", [3, None, {}, [], [3], [[1], "a"], [[-1]], [[290]], [["a"]],
+@pytest.mark.parametrize("prompts", [3, None, {}, [], [3.5], [[1], "a"], [[-1]], [[290]], [["a"]],
                                      [[1.5]], [[True]], [None], ["a", 3], [{"role": "user"}],
                                      [[{"role": "user", "content": 3}]], b"bytes",
                                      [{"role": 1, "content": "x"}]], ids=str)  # fmt: skip
@@ -119,7 +121,7 @@ def test_prompts_that_are_none_are_refused(prompts):
 @pytest.mark.parametrize("name", NO_TEXT)
 def test_text_that_cannot_be_written_out_is_refused(name):
     bad = NO_TEXT[name]
-    rule = r"prompt must (not hold NUL or half a surrogate pair, got U\+.*; remove it|be at most)"
+    rule = r"prompt must (not hold NUL or a lone surrogate, got U\+.*; remove it|be at most)"
     for prompts in (bad, ["fine", bad], [{"role": "user", "content": bad}]):
         refuse(rule, prompts=prompts)
     refuse(rule.replace("prompt", "template", 1), prompts="", template=bad + " [MASK]")
@@ -164,20 +166,23 @@ def test_a_template_without_a_masked_or_with_too_many_is_refused():
 
 
 def test_more_work_than_the_machine_has_is_refused_before_it_is_allocated():
-    refuse(r"the work must be at most .*model calls x columns x rows.*lower", rows=limits.ROWS,
+    refuse(r"too expensive: at most .*model calls x columns x rows.*lower", rows=limits.ROWS,
            gen_length=250)  # fmt: skip
-    refuse(r"the work must be at most", prompts=[[50]] * 1000, rows=limits.ROWS)
-    refuse(r"the work must be at most", prompts=[[50]] * 80, rows=2000, gen_length=250)
-    assert limits.work(2, 3, 4, most=24) == 24
+    refuse(r"too (expensive|large): at most", prompts=[[50]] * 1000, rows=limits.ROWS)
+    refuse(r"too (expensive|large): at most", prompts=[[50]] * 80, rows=2000, gen_length=250)
+    assert replace(limits.WORK, most=24).check(2, 3, 4) == 24
     with pytest.raises(ValueError, match=r"at most 23 .*got 2 x 3 x 4 = 24; lower steps"):
-        limits.work(2, 3, 4, most=23)
+        replace(limits.WORK, most=23).check(2, 3, 4)
 
 
 def test_a_canvas_larger_than_memory_is_refused_however_few_calls_it_takes(monkeypatch):
-    monkeypatch.setattr(limits, "CELLS", 1000)
+    monkeypatch.setattr(limits, "CELLS", replace(limits.CELLS, most=1000))
     few = {"gen_length": 19, "block_length": 32, "steps": 1}
     refuse(
-        r"the work must be at most 1,000 .*got 1 x 20 x 51 = 1,020", prompts=[[50]], rows=51, **few
+        r"this canvas is too large: at most 1,000 .*got 20 x 51 = 1,020; run fewer rows",
+        prompts=[[50]],
+        rows=51,
+        **few,
     )
     assert lab.run("llada2", counting(), [[50]], rows=50, **few)
 
@@ -210,7 +215,7 @@ SHELL = [
     (["--preset", "fast"], "llada2 has no preset 'fast'; it has"),
     (["--prompt", "The capital of Franz"], "'Franz'; did you mean 'France'?"),
     (["--prompt", "a\0b"], "prompt must not hold NUL"),
-    (["--prompt", "\ud800"], "prompt must not hold NUL or half a surrogate pair, got U+D800"),
+    (["--prompt", "\ud800"], "prompt must not hold NUL or a lone surrogate, got U+D800"),
     (["--template", "The capital of"], "a template needs a masked position"),
     (["--template", "[MASK]", "--prompt", "The"], "leave prompts and gen_length out"),
     (["--model", "storys"], "no model 'storys'; there are"),
@@ -240,7 +245,7 @@ def test_compare_refuses_what_generate_refuses(capsys):
 def test_a_call_that_would_not_fit_in_memory_is_refused_before_it(monkeypatch):
     model = counting()
     cells = 32 * model.card.vocab_size  # a row's logits in one block
-    monkeypatch.setattr(limits, "LOGITS", 3 * cells)
+    monkeypatch.setattr(limits, "LOGITS", replace(limits.LOGITS, most=3 * cells))
     few = {"gen_length": 40, "block_length": 32}
     refuse(r"run fewer rows at a time, continuing with first_row", prompts=[[50]], rows=4, **few)
     assert lab.run("llada2", model, [[50]], rows=3, **few)

@@ -10,10 +10,9 @@ import torch
 
 import lab
 import samplers
-from lab.run.recorder import start
 from samplers.noise import Noise
 from tests.kit import tiny
-from tests.kit.laws import SAMPLERS, only, record, revises
+from tests.kit.laws import SAMPLERS, only, record, revises, start
 
 PAIRS = tiny.pairs()
 SETTINGS = {"steps": 6, "block_length": 4}

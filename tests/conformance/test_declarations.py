@@ -6,6 +6,7 @@ round, and ends rows at an EOS under `halt`, names that no other code has heard 
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +19,7 @@ from lab.record.figure_data import confidence_info, order_info
 from lab.record.figures import plot_confidence, plot_order
 from lab.run import limits
 from lab.run.plan import plan
+from lab.run.request import RunRequest
 from samplers import kernels
 from samplers.canvas import Canvas, Denoiser, Step, write
 from samplers.noise import Noise
@@ -108,17 +110,18 @@ def standing_probability(ahead=0.0):
 
 def test_budget_is_the_declared_one():
     columns, rows = 5, 3
-    planned = plan("second_look", model(), [[0]] * rows, gen_length=4, params={"rounds": 4})
+    planned = plan(
+        RunRequest("second_look", model(), [[0]] * rows, gen_length=4, params={"rounds": 4})
+    )
     assert planned.work == 2 * 4 * columns * rows
     assert run(rounds=2).frames[-1].calls.tolist() == [4]
 
 
 def test_budget_beyond_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(limits, "WORK", 39)
-    monkeypatch.setattr(limits.work, "__defaults__", (39,))
+    monkeypatch.setattr(limits, "WORK", replace(limits.WORK, most=39))
     with pytest.raises(ValueError, match="got 8 x 5 x 1 = 40"):
-        plan("second_look", model(), [[0]], gen_length=4, params={"rounds": 4})
-    plan("second_look", model(), [[0]], gen_length=4, params={"rounds": 3})
+        plan(RunRequest("second_look", model(), [[0]], gen_length=4, params={"rounds": 4}))
+    plan(RunRequest("second_look", model(), [[0]], gen_length=4, params={"rounds": 3}))
 
 
 def test_edits_settle_the_eos_at_the_end():
@@ -173,8 +176,8 @@ def test_export_reads_back_equal(tmp_path, suffix):
 def test_context_may_slide_only_where_it_is_declared():
     short = model(context=4)
     with pytest.raises(ValueError, match="at most 4, the context of"):
-        plan("second_look", short, [[0]], gen_length=4)
-    assert plan("second_look", short, [[0]], gen_length=4, params={"reach": True})
+        plan(RunRequest("second_look", short, [[0]], gen_length=4))
+    assert plan(RunRequest("second_look", short, [[0]], gen_length=4, params={"reach": True}))
 
 
 # What the samplers that ship declare: plain numbers for two blocks of 3 and 4 masked positions.

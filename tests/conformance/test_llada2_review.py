@@ -11,10 +11,9 @@ import pytest
 import torch
 
 import lab
-from lab.run.recorder import start
 from samplers.canvas import Canvas
 from tests.kit import tiny
-from tests.kit.laws import check, record
+from tests.kit.laws import check, record, start
 
 
 def run(answer, vocabulary, prompts, *, eos_ids=(), pad_id=None, **settings):

@@ -4,6 +4,7 @@ They read the frames of a run and the canvas it began with, and ask the code und
 nothing else. `check(run)` holds all laws that need no second run.
 """
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 import samplers
 from lab.models import Model
 from lab.record.trajectory import Frame
-from lab.run.recorder import Recorder, start
+from lab.run.plan import plan
+from lab.run.recorder import Recorder
+from lab.run.request import RunRequest
 
 SAMPLERS = list(samplers.SAMPLERS)
 # Samplers whose calls may write nothing by chance: the noise process decides when a masked position
@@ -26,9 +29,17 @@ class Run(Recorder):
     frames: list[Frame]
 
 
+def start(sampler: str, model: Model | str, prompts: Any = "", **arguments: Any) -> Run:
+    """A run that is checked and has made no call, from the arguments of lab.run."""
+    own = {field.name for field in fields(RunRequest)}
+    given = {name: value for name, value in arguments.items() if name in own}
+    params = {name: value for name, value in arguments.items() if name not in own}
+    return Run(plan(RunRequest(sampler, model, prompts, params=params, **given)))
+
+
 def record(sampler: str, model: Model, prompts: Any = "", **arguments: Any) -> Run:
     """Run to the end and keep everything."""
-    run = Run(start(sampler, model, prompts, **arguments).plan)
+    run = start(sampler, model, prompts, **arguments)
     run.frames = list(run)
     return run
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.record import csv_files, files
+from lab.record import csv_files, file_limits, files
 from lab.record.trajectory import Trajectory
 from tests.kit.trajectories import make
 
@@ -212,7 +212,7 @@ def test_other_suffixes_are_refused(tmp_path, name):
 
 
 def test_csv_wants_a_column(tmp_path):
-    with pytest.raises(ValueError, match="at least one column"):
+    with pytest.raises(ValueError, match=r"holds a line a token, run .* has none; save it as JSON"):
         files.save([make([""])], tmp_path / "run.csv")
 
 
@@ -232,7 +232,10 @@ def broken(tmp_path, suffix: str, data: bytes) -> str:
     [
         (b"", "whole JSON"),
         (b"\x80\x04\x95\x10", "UTF-8"),
-        (b"[" * 100_000, "JSON text"),
+        (b"[" * 1_900, "JSON text"),
+        (b"[" * 100_000, "can have up to 2,000 lists, and it has 100,000 or more"),
+        (b'{"schema": 2, "runs": [' + b"{}," * 600 + b"{}]}", "up to 500 objects"),
+        (b'{"schema": 2, "runs": [' + b'"a",' * 2_000 + b"0]}", "up to 2,000 values"),
         (b"[]", "no trajectory file"),
         (b'{"schema": 1}', "no trajectory file"),
         (b'{"schema": 1, "runs": []}', "schema must be 2, got 1 (an older version wrote it)"),
@@ -389,7 +392,7 @@ def test_csv_resaved_by_a_spreadsheet_is_still_read(tmp_path):
 
 
 def test_a_file_too_large_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "LARGEST", 3 << 20)
+    monkeypatch.setattr(file_limits, "BYTES", 3 << 20)
     message = broken(tmp_path, ".csv", b"a" * (5 << 20))
     assert "up to 3 MB, this one has 5" in message
 

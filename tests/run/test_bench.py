@@ -9,6 +9,7 @@ import samplers
 from lab.cli import main
 from lab.run import bench
 from lab.run.plan import plan
+from lab.run.request import RunRequest
 from tests.kit import refinement, tiny
 
 BLOCK = "block-absorbing"
@@ -19,7 +20,7 @@ def planned(sampler, kind, **more):
     known = {**SETTINGS, **more}
     names = {param.name for param in samplers.get(sampler).params}
     params = {name: value for name, value in known.pop("params").items() if name in names}
-    return plan(sampler, tiny.networks()[kind], "One day the", params=params, **known)
+    return plan(RunRequest(sampler, tiny.networks()[kind], "One day the", params=params, **known))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_diffusers_writes_the_same_tokens_where_it_can_be_compared(threshold):
     # model is confident enough of other tokens to edit, were it asked to.
     model = lab.wrap(tiny.Fake(refinement.network(2)), tiny.card(refinement.V, eos_ids=()))
     params = {"block_length": 4, "steps": 4, "threshold": threshold}
-    made = plan("llada2", model, [[5, 6, 7, 8]], gen_length=12, params=params)
+    made = plan(RunRequest("llada2", model, [[5, 6, 7, 8]], gen_length=12, params=params))
     (told,) = bench.costs([made], 1)
     assert told.same is True and told.diffusers > 0
 
@@ -95,8 +96,8 @@ def test_diffusers_writes_the_same_tokens_where_it_can_be_compared(threshold):
 def test_what_diffusers_does_otherwise_is_not_compared(more):
     kind = "block-hybrid" if "editing_threshold" in more.get("params", {}) else BLOCK
     assert not bench.comparable(planned("llada2", kind, **more))
-    masked = plan("llada2", tiny.networks()[BLOCK], template="One [MASK]*3 day",
-                params={"block_length": 4})  # fmt: skip
+    masked = plan(RunRequest("llada2", tiny.networks()[BLOCK], template="One [MASK]*3 day",
+                params={"block_length": 4}))  # fmt: skip
     assert not bench.comparable(masked) and bench.comparable(planned("llada2", BLOCK))
 
 

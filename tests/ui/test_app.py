@@ -13,7 +13,6 @@ import pytest
 import lab
 from lab.record import files
 from lab.run import limits
-from lab.run.recorder import start
 from lab.ui import build, slot
 from lab.ui.comparison import press
 from lab.ui.page import asked_for, chosen_from
@@ -24,6 +23,7 @@ from lab.ui.safe_text import visible
 from lab.ui.settings_form import Choice, catalog, choices, for_task, start_value
 from lab.ui.snippet import snippet
 from samplers import SAMPLERS
+from tests.kit.laws import start
 
 FOUR = [Choice(name) for name in ("llada2", "mdlm", "hybrid", "bd3lm")]
 ASKED = Request("capitals", "The capital of", seed=3)
