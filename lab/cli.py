@@ -1,17 +1,13 @@
-"""The lab from a shell.
+"""The lab from a shell: see COMMANDS in lab.cli_options, or python -m lab --help."""
 
-Each command builds its own parser when it is chosen, and what needs torch is imported after the
-options that need none were checked: help and most mistakes take a fraction of a second.
-"""
-
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from difflib import get_close_matches
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+
+from lab.cli_options import COMMANDS, REFUSED, Options, parse, sampler_params, top
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,36 +15,8 @@ if TYPE_CHECKING:
     from lab.record.trajectory import Trajectory
     from lab.run.recorder import Recorder
     from lab.run.request import RunRequest
-    from samplers.registry import Param, Sampler
 
-SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
-EXAMPLE = "python -m lab compare --task capitals --samplers mdlm,llada2 --steps 8 --seed 3"
-COMMANDS = {
-    "compare": "several samplers on one prompt",
-    "generate": "one sampler on one model",
-    "bench": "what samplers cost beside their model's calls",
-    "samplers": "list samplers, their guarantees and parameters",
-    "train": "train a model: see python -m lab train --help",
-    "evaluate": "measure a trained model: see python -m lab evaluate --help",
-}
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
-
-
-class Options(argparse.Namespace):
-    """What was typed; `params` holds the sampler parameters, as text."""
-
-    params: dict[str, str]
-
-
-class Parser(argparse.ArgumentParser):
-    """No abbreviations (a new option must not change what an old line means), errors in a line."""
-
-    def __init__(self, **settings: Any):
-        super().__init__(**settings, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Leave with the message and the way to the help."""
-        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+OK, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; REFUSED is 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return evaluate(arguments[1:]) or OK
         if name not in COMMANDS:
-            _top().parse_args(arguments or ["--help"])
-        return _RUN[name](_parse(name, arguments[1:])) or OK
+            top().parse_args(arguments or ["--help"])
+        return _RUN[name](parse(name, arguments[1:])) or OK
     except (ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # whoever read our output has left
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -85,111 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())
-
-
-def _top() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m lab", description="The sampler lab from a shell.", epilog=EXAMPLE)
-    commands = top.add_subparsers(required=True, metavar="command")
-    for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, add_help=False)
-    return top
-
-
-def _parse(name: str, arguments: Sequence[str]) -> Options:
-    """The options of a command, in two steps: the sampler parameters, which are read from the
-    registry, only where one is given or help is asked for.
-    """
-    parser = _parser(name)
-    if {"-h", "--help"} & set(arguments):
-        if name != "samplers":
-            _add_parameters(parser)
-        parser.print_help()
-        parser.exit()
-    options, rest = parser.parse_known_args(arguments, Options(params={}))
-    if rest:
-        if name != "samplers":
-            _add_parameters(parser)
-        options, rest = parser.parse_known_args(arguments, Options())
-        if rest:
-            flags = [flag for action in parser._actions for flag in action.option_strings]
-            near = get_close_matches(rest[0].split("=")[0], flags, 1)
-            parser.error(f"no option {rest[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
-        typed = {name.removeprefix("param_"): value for name, value in vars(options).items()
-                 if name.startswith("param_") and value is not None}  # fmt: skip
-        options.params = typed
-    return options
-
-
-def _parser(name: str) -> Parser:
-    parser = Parser(prog=f"python -m lab {name}", description=COMMANDS[name], epilog=EXAMPLE,
-                    add_help=False)  # fmt: skip
-    add = parser.add_argument
-    add("-h", "--help", action="store_true", help="show this message and exit")
-    if name == "samplers":
-        return parser
-    if name == "generate":
-        add("--sampler", required=True, help="its name; python -m lab samplers lists them")
-    else:
-        add("--samplers", help="names, comma-separated (default: all that fit)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--task", help="its models, each sampler the one that fits it "
-                       "(default: the first task)")  # fmt: skip
-    which.add_argument("--model", help="one model: its name, a checkpoint folder or owner/name")
-    add("--prompt", help="text to continue")
-    add("--template", help="text with [MASK] or [MASK]*8 as masked positions")
-    add("--gen-length", type=_number, help="tokens to generate")
-    add("--seed", type=_number, default=0, help="the same seed gives the same tokens")
-    add("--rows", type=_number, default=1, help="copies, each with its own noise")
-    add("--preset", help="a sampler's named settings")
-    add("--sampling", choices=list(SAMPLING), help="short for --temperature 0 or 1")
-    if name == "bench":
-        add("--repeats", type=_number, default=5, help="how often each side is timed")
-        add("--csv", metavar="FILE", help="write the table")
-    else:
-        add("--csv", metavar="FILE", help="write the trajectories")
-        add("--json", metavar="FILE", help="write the trajectories")
-    return parser
-
-
-def _add_parameters(parser: Parser) -> None:
-    """A flag for every parameter of any sampler."""
-    import samplers
-
-    owners: dict[str, list[tuple[Sampler, Param]]] = {}
-    for sampler in samplers.SAMPLERS.values():
-        for param in sampler.params:
-            owners.setdefault(param.name, []).append((sampler, param))
-    group = parser.add_argument_group("sampler parameters (in brackets: the samplers that have it)")
-    for name, those in owners.items():
-        first, names = those[0][1], ", ".join(sampler.name for sampler, _ in those)
-        group.add_argument(
-            "--" + name.replace("_", "-"), dest="param_" + name, metavar="VALUE",
-            help=f"{first.rule()}. {first.help} [{names}]".replace("%", "%%"),
-        )  # fmt: skip
-
-
-def _number(text: str) -> Any:
-    # Left as text where it is no number, so that one check words the error.
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
-
-
-def _value(text: str) -> Any:
-    words = {"none": None, "off": None, "true": True, "false": False}
-    return words[text.lower()] if text.lower() in words else _number(text)
-
-
-def _params(options: Options) -> dict[str, Any]:
-    params = {name: _value(text) for name, text in options.params.items()}
-    if options.sampling is not None:
-        if "temperature" in params:
-            raise ValueError("--sampling is short for a temperature: leave one of the two out")
-        params["temperature"] = SAMPLING[options.sampling]
-    return params
 
 
 def _request(options: Options, sampler: str, model: Any, **params: Any) -> "RunRequest":
@@ -218,7 +81,7 @@ def _recorders(options: Options) -> "list[Recorder]":
         model, names = task, list(known[task])
     if options.samplers:
         names = [name.strip() for name in options.samplers.split(",")]
-    shared, plans = _params(options), []
+    shared, plans = sampler_params(options), []
     for name in names:
         own = {param.name for param in samplers.get(name).params}
         for missing in shared.keys() - own:
@@ -246,7 +109,7 @@ def _generate(options: Options) -> None:
 
     _check_files(options)
     model = options.model if options.model is not None else _task(options, list(tasks()))
-    request = _request(options, options.sampler, model, params=_params(options))
+    request = _request(options, options.sampler, model, params=sampler_params(options))
     _finish(options, [Recorder(plan(request))])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import cli
+from lab import cli_options
 from lab.train import evaluate, settings
 from tests.kit.project import ROOT, requirements, tracked
 from tests.kit.readme_table import README, updated
@@ -67,7 +67,7 @@ def test_shell_examples_are_understood():
         elif command == "evaluate":
             evaluate.parser().parse_args(rest)
         else:
-            cli.parser().parse_args(arguments)
+            cli_options.parse(command, rest)
 
 
 def test_python_examples_run_as_they_stand(tmp_path: Path):

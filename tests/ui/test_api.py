@@ -56,7 +56,7 @@ def test_compare_takes_names_in_one_text_and_a_template(client: Client):
         task="capitals", samplers="mdlm, bd3lm", template="The capital of [MASK] is Paris.",
         api_name="/compare",
     )  # fmt: skip
-    assert [one["text"].split()[0] for one in answer["results"]] == ["France", "France"]
+    assert [one["text"] for one in answer["results"]] == ["The capital of France is Paris."] * 2
     assert answer["trajectories"] is None
 
 
