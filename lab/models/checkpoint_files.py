@@ -45,14 +45,17 @@ def check_files(folder: Path) -> None:
 
 
 def _check_file(path: Path, name: str, homes: list[Path]) -> None:
-    if path.is_symlink() and not any(path.resolve().is_relative_to(home) for home in homes):
+    nothing = f"{path.name} of {name} is a link to nothing; put the file there"
+    try:
+        target = path.resolve()
+    except RuntimeError:  # a link that comes back to itself
+        raise ModelError(nothing) from None
+    if path.is_symlink() and not any(target.is_relative_to(home) for home in homes):
         raise ModelError(f"{path.name} of {name} is a link out of its folder; copy the file there")
     try:
         status = path.stat()
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path.name} of {name} is a link to nothing; put the file there"
-        ) from None
+    except OSError:
+        raise ModelError(nothing) from None
     if stat.S_ISDIR(status.st_mode):
         if path.suffix in (".json", ".safetensors", ".txt", ".jinja"):
             raise ModelError(f"{path.name} of {name} must be a file, it is a folder; replace it")
@@ -122,7 +125,7 @@ def stored_numbers(shapes: Shapes) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def check_index(folder: Path) -> None:
+def _check_index(folder: Path) -> None:
     """ModelError where model.safetensors.index.json names files that are not in the folder."""
     path = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not path.exists():
@@ -136,6 +139,32 @@ def check_index(folder: Path) -> None:
                 f"{path.name} of {folder.name} names weights {name[:60]!r}, which are not in its "
                 "folder; fetch the checkpoint again"
             )
+
+
+def check_weights(folder: Path) -> tuple[dict[str, Any], Shapes]:
+    """config.json and the shapes of the weights, once they are known to belong together.
+
+    ModelError where they do not, and for an adapter, pickled weights or files that are not whole.
+    """
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(no_safetensors(folder.name))
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(
+            f"{folder.name} holds an adapter (adapter_config.json), which goes on top of another "
+            "model; merge the two and save the whole"
+        )
+    _check_index(folder)
+    config, shapes = read_json(folder / "config.json"), read_shapes(folder)
+    check_config(config, shapes, folder.name)
+    return config, shapes
+
+
+def no_safetensors(name: str) -> str:
+    """Why weights in another format stay closed: reading a pickle runs what stands in it."""
+    return (
+        f"no safetensors weights in {name}: pickled weights (.bin, .pt, .ckpt) are not "
+        "opened; convert them with save_pretrained first"
+    )
 
 
 def check_config(config: Mapping[str, Any], shapes: Shapes, name: str) -> None:

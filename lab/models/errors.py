@@ -19,7 +19,7 @@ def explain_errors(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ModelError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (ModelError, NameError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except RecursionError:
         raise ModelError(f"a file of {name} is nested too deeply to be read; replace it") from None
@@ -31,7 +31,7 @@ def explain_errors(name: str) -> Iterator[None]:
             ) from None
         raise ModelError(
             f"{name} cannot be opened: {_reason(error)}; check its files, or fetch them again"
-        ) from None
+        ) from error
 
 
 def _reason(error: BaseException) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from lab.models.checkpoint_files import (
-    check_config,
     check_files,
+    check_weights,
+    no_safetensors,
     read_json,
-    read_shapes,
     stored_numbers,
 )
 from lab.models.errors import ModelError, explain_errors
@@ -26,7 +26,6 @@ from lab.models.transformers.build import DTYPES, build, openable
 from lab.models.transformers.checkpoint import load_checkpoint
 from lab.models.transformers.draft_model import paired
 from lab.models.transformers.families import ALLOWED, Family, recognise
-from lab.models.transformers.pretrained import no_safetensors
 from samplers.registry import shown
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -227,8 +226,7 @@ def parameters(folder: Path) -> int:
     ModelError for files that are not whole, and for a config that describes another model.
     """
     check_files(folder)
-    shapes = read_shapes(folder)
-    check_config(read_json(folder / "config.json"), shapes, folder.name)
+    _, shapes = check_weights(folder)
     return stored_numbers(shapes)
 
 

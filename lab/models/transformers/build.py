@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lab.models.checkpoint_files import check_files, read_json
+from lab.models.checkpoint_files import check_files, check_weights, read_json
 from lab.models.errors import ModelError
 from lab.models.hub.connection import refuse_code
 from lab.models.model import Model
@@ -18,11 +18,7 @@ from lab.models.transformers.dit import DiTModel, from_state
 from lab.models.transformers.families import Family, recognise
 from lab.models.transformers.family_card import card_of, frame_of, unused
 from lab.models.transformers.masked import MaskedLM, first_position, sliding
-from lab.models.transformers.pretrained import (
-    no_safetensors,
-    read_network,
-    read_tokenizer,
-)
+from lab.models.transformers.pretrained import read_network, read_tokenizer
 from lab.models.wrap import Wrapped
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -64,9 +60,7 @@ def build(
     is another one. ModelError for an unknown family, a missing mask token, code that would have to
     be run, tensors that do not fit, and a class whose attention is not what the card says.
     """
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(no_safetensors(name))
-    config = read_json(folder / "config.json")
+    config, _ = check_weights(folder)
     family = recognise(config, name)
     openable(family, name, config, trust_remote_code)
     trusted = trust_remote_code and family.adapter == "remote"  # others need none of theirs

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from lab.models.attention import additive, allowed, positions
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
+from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
 from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
-from lab.models.transformers.pretrained import no_safetensors, read_network, read_tokenizer
+from lab.models.transformers.pretrained import read_network, read_tokenizer
 from samplers.registry import shown
 
 
@@ -121,8 +122,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     from transformers import AutoModelForCausalLM
 
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(no_safetensors(folder.name))
+    check_weights(folder)
     card = read_card(folder)
     if target := target_folder(folder):
         from lab.models.transformers.draft_model import paired

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from lab.models.attention import additive, allowed
-from lab.models.checkpoint_files import read_json
+from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from lab.models.transformers.checkpoint import Checkpoint
 from lab.models.transformers.key_value_cache import cache_argument
-from lab.models.transformers.pretrained import no_safetensors, read_network
+from lab.models.transformers.pretrained import read_network
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
 HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
@@ -239,9 +239,7 @@ def open_draft_model(folder: Path) -> torch.nn.Module:
     """
     from transformers import MuseGlimmerAssistantConfig, MuseGlimmerAssistantModel
 
-    config = read_json(folder / "config.json")
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(no_safetensors(folder.name))
+    config, _ = check_weights(folder)
     if own := config.get("dflash_config"):
         layers = config["num_hidden_layers"]
         rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]}

@@ -9,13 +9,7 @@ from typing import Any
 
 import torch
 
-from lab.models.checkpoint_files import (
-    check_config,
-    check_index,
-    read_json,
-    read_shapes,
-    stored_numbers,
-)
+from lab.models.checkpoint_files import check_weights, read_json, stored_numbers
 from lab.models.errors import ModelError
 from lab.models.model import LOADING
 from lab.models.word_tokenizer import WordTokenizer
@@ -41,14 +35,6 @@ def quiet() -> Iterator[None]:
             logging.set_verbosity(level)
             if shown:
                 logging.enable_progress_bar()
-
-
-def no_safetensors(name: str) -> str:
-    """Why weights in another format stay closed: reading a pickle runs what stands in it."""
-    return (
-        f"no safetensors weights in {name}: pickled weights (.bin, .pt, .ckpt) are not "
-        "opened; convert them with save_pretrained first"
-    )
 
 
 def read_tokenizer(folder: Path, loader: str = "AutoTokenizer", trusted: bool = False) -> Any:
@@ -87,16 +73,7 @@ def read_network(
     the network has no place for. options: further ones of from_pretrained, over float32 and sdpa.
     ModelError where config and weights do not fit each other, before memory is taken.
     """
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(no_safetensors(folder.name))
-    if (folder / "adapter_config.json").exists():
-        raise ModelError(
-            f"{folder.name} holds an adapter (adapter_config.json), which goes on top of another "
-            "model; merge the two and save the whole"
-        )
-    check_index(folder)
-    shapes, written = read_shapes(folder), read_json(folder / "config.json")
-    check_config(written, shapes, folder.name)
+    written, shapes = check_weights(folder)
     options = {"dtype": torch.float32, "attn_implementation": "sdpa", **options}
     if config is not None:
         options["config"] = config
@@ -105,6 +82,7 @@ def read_network(
             _check_size(loader, folder, config, written, stored_numbers(shapes))
         network, report = loader.from_pretrained(
             folder, trust_remote_code=trusted, output_loading_info=True, use_safetensors=True,
+            ignore_mismatched_sizes=True,  # _check_fit names them
             **{name: value for name, value in options.items() if value is not None},
         )  # fmt: skip
     _check_fit(network, report, folder, all_known)
