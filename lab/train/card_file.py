@@ -76,7 +76,12 @@ def _lines(
 
 
 def _training(stages: list[dict[str, Any]]) -> list[str]:
-    """The table of stages, the hardware and the commands."""
+    """The table of stages, the hardware, the commands, and what was written down by hand."""
+    notes = [
+        f"Stage {number} {stage['note']}."
+        for number, stage in enumerate(stages, start=1)
+        if "note" in stage
+    ]
     return [
         "| stage | objective | start | steps | tokens seen | wall time | processes x threads |",
         "|---|---|---|---|---|---|---|",
@@ -88,6 +93,7 @@ def _training(stages: list[dict[str, Any]]) -> list[str]:
         "```",
         *(stage["command"] for stage in stages),
         "```",
+        *(("", " ".join(notes)) if notes else ()),
     ]
 
 

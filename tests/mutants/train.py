@@ -70,6 +70,8 @@ MUTANTS = [
      "tests/train/test_trainer.py::test_the_average_mixes_from_the_first_step"),
     ("lab/train/trainer.py", "(1 + step) / (10 + step)", "1.0",
      "tests/train/test_trainer.py::test_the_average_mixes_from_the_first_step"),
+    ("lab/train/card_file.py", 'if "note" in stage', 'if "remark" in stage',
+     "tests/train/test_card_file.py::test_a_shipped_card_is_what_the_generator_writes"),
     ("lab/models/judge.py", "if card.bos_id is not None and ids[:1] != [card.bos_id]:", "if False:",
      JUDGE + "test_a_judge_gives_the_nll_of_what_was_written"),
     ("lab/models/judge.py", "nats[asked[1:]]", "nats",
