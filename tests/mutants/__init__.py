@@ -1,30 +1,40 @@
-"""Small changes of the source, each with the test that must then fail: one module a list.
+"""Small changes of the source, each with the test that must then fail: one TOML file a room.
 
-An entry is (file, text that stands there once, what replaces it, test), with its law in front where
-the list names laws. `python -m tests.mutants` judges them, tests/mutants/test_mutants.py holds them
-to the source.
+    [[mutant]]
+    law = "L5 an EOS of the prompt ends the row"          # a law of docs/laws.md first, if it is one
+    at = "samplers/canvas.py::Canvas.finished"            # file::function; the file alone for a script
+    old = "self.writable & torch.isin(x, ids)"            # stands there once, however it is formatted
+    new = "torch.isin(x, ids)"
+    test = "tests/conformance/test_conformance_eos.py::test_eos_in_the_prompt_ends_nothing"
+
+`python -m tests.mutants` judges them; tests/mutants/test_mutants.py holds them to the source.
 """
 
-from importlib import import_module
+import tomllib
+from pathlib import Path
 from typing import NamedTuple
-
-NAMES = ("laws", "exact", "record", "hub", "draft_model", "train", "puzzles", "app")
 
 
 class Mutant(NamedTuple):
-    """A law, the file and text to change, what to put there, and the test that must fail."""
+    """A law, the function to change, what stands there and what to put, the test that must fail."""
 
     law: str
-    file: str
+    at: str
     old: str
     new: str
     test: str
 
+    @property
+    def file(self) -> str:
+        """The path of the changed file."""
+        return self.at.partition("::")[0]
 
-def _read(name: str) -> list[Mutant]:
-    """The mutants of a list, whose name is the law of those that name none."""
-    entries = import_module(f"tests.mutants.{name}").MUTANTS
-    return [Mutant(*(name, *fields)[-5:]) for fields in entries]
+
+def read(path: Path) -> list[Mutant]:
+    """The mutants of one file; where no law is named, the room's name stands for it."""
+    with path.open("rb") as file:
+        entries = tomllib.load(file)["mutant"]
+    return [Mutant(**{"law": path.stem, **entry}) for entry in entries]
 
 
-LISTS = {name: _read(name) for name in NAMES}
+LISTS = {path.stem: read(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("samplers", "lab", "tests", "assets", "pyproject.toml", "app.py")
+PARTS = ("samplers", "lab", "tests", "assets", "docs", "examples", "pyproject.toml", "app.py")
 
 
 def copy_tree(folder: Path) -> None:
@@ -21,9 +21,9 @@ def copy_tree(folder: Path) -> None:
 
 
 def run(folder: Path, tests: list[str], start: str, keep_bytecode: bool = False) -> int:
-    """Pytest's exit code there, in a process of its own; what it says goes to the file `said`."""
-    given = (folder, tests, keep_bytecode)
-    process = multiprocessing.get_context(start).Process(target=_child, args=given)
+    """Pytest's exit code there, in a process of its own; its output goes to the file `output`."""
+    arguments = (folder, tests, keep_bytecode)
+    process = multiprocessing.get_context(start).Process(target=_child, args=arguments)
     process.start()
     process.join()
     return process.exitcode
@@ -37,9 +37,9 @@ def _child(folder: Path, tests: list[str], keep_bytecode: bool) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] in ours]:
         del sys.modules[name]
     sys.path[:] = [str(folder), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
-    with open("said", "w") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with open("output", "w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     import pytest
 
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
