@@ -1,4 +1,4 @@
-"""The README tells the truth: its table, tree, commands, code and front matter are those in use."""
+"""README and docs tell the truth: tables, tree, commands, code, links and citations."""
 
 import re
 import shlex
@@ -9,30 +9,45 @@ from pathlib import Path
 import pytest
 import yaml
 
+import lab
+from docs import generate
 from lab import cli_options
 from lab.train import evaluate, settings
-from tests.kit.project import ROOT, requirements, tracked
-from tests.kit.readme_table import README, updated
+from samplers import SAMPLERS
+from tests.kit.project import ROOT, requirements, texts, tracked
 
-TEXT = README.read_text("utf-8")
 COMMANDS = [
     "pip install -r requirements.txt -c constraints.txt && python app.py",
     "pip install -r tests/requirements.txt -c constraints.txt && python -m pytest",
 ]
+README = (ROOT / "README.md").read_text("utf-8")
+DOCS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "docs").glob("*.md"))
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *DOCS]
+IN_TEXT = re.compile(r"`((?:samplers|lab|tests|assets|docs|examples|\.ci)/[\w./]+)`")
 
 
-def fenced(language: str) -> list[str]:
-    """The README's code blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+def page(name: str) -> str:
+    """The text of a page."""
+    return (ROOT / name).read_text("utf-8")
+
+
+def fenced(name: str, language: str) -> list[str]:
+    """A page's code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page(name), re.DOTALL | re.MULTILINE)
 
 
 def front_matter() -> dict[str, object]:
     """The block that a Space reads."""
-    return yaml.safe_load(TEXT.split("---\n")[1])
+    return yaml.safe_load(README.split("---\n")[1])
 
 
-def test_tables_are_the_registry_and_the_families():
-    assert updated(TEXT) == TEXT, "run: python -m tests.kit.readme_table --write"
+@pytest.mark.parametrize("name", generate.TABLES)
+def test_tables_are_up_to_date(name: str):
+    assert generate.updated(name) == page(name), "run: make docs"
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) < 220
 
 
 def test_front_matter_is_what_a_space_accepts():
@@ -43,25 +58,24 @@ def test_front_matter_is_what_a_space_accepts():
     assert len(front["short_description"]) <= 60
     assert (ROOT / front["app_file"]).exists()
     assert front["license"] == "apache-2.0"
-    assert "Apache License" in (ROOT / "LICENSE").read_text("utf-8")
+    assert "Apache License" in page("LICENSE")
 
 
 def test_the_two_commands_stand_alone_and_ci_runs_the_second():
-    blocks = [block.strip() for block in fenced("bash")]
+    blocks = [block.strip() for block in fenced("README.md", "bash")]
     assert blocks[:2] == COMMANDS
     # .ci/run takes its test command from the README: the one line that this matches.
-    script = (ROOT / ".ci/run").read_text("utf-8")
-    pattern = re.search(r"grep -x '(.+)' README.md", script)[1]
-    assert [line for line in TEXT.splitlines() if re.fullmatch(pattern, line)] == COMMANDS[1:]
+    pattern = re.search(r"grep -x '(.+)' README.md", page(".ci/run"))[1]
+    assert [line for line in README.splitlines() if re.fullmatch(pattern, line)] == COMMANDS[1:]
 
 
-def test_shell_examples_are_understood():
-    examples = [block.strip() for block in fenced("bash")[2:]]
-    assert examples
-    for example in examples:
-        python, flag, module, *arguments = shlex.split(example)
-        assert (python, flag, module) == ("python", "-m", "lab")
-        command, *rest = arguments
+@pytest.mark.parametrize("name", PAGES)
+def test_shell_examples_are_understood(name: str):
+    for block in fenced(name, "bash"):
+        example = block.strip()
+        if example in COMMANDS or not example.startswith("python -m lab "):
+            continue
+        command, *rest = shlex.split(example)[3:]
         if command == "train":
             settings.parse(rest, "")
         elif command == "evaluate":
@@ -71,9 +85,10 @@ def test_shell_examples_are_understood():
 
 
 def test_python_examples_run_as_they_stand(tmp_path: Path):
-    """In one process of their own: one of them registers a sampler."""
+    """In one process: the page on CSV reads the file that the README saves."""
+    code = [block for name in ("README.md", "docs/csv.md") for block in fenced(name, "python")]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join(fenced("python"))],
+        [sys.executable, "-W", "error", "-c", "\n".join(code)],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -86,34 +101,76 @@ def test_python_examples_run_as_they_stand(tmp_path: Path):
 
 
 def test_first_python_example_is_short():
-    assert len(fenced("python")[0].strip().splitlines()) <= 10
+    assert len(fenced("README.md", "python")[0].strip().splitlines()) <= 10
 
 
-def test_tree_names_what_is_there():
-    tree = fenced("text")[-1]
+def test_tree_names_the_rooms():
+    tree = fenced("docs/architecture.md", "text")[1]
     named, folder = set(), ""
     for line in tree.splitlines():
         name = line.split()[0]
         folder = folder if line.startswith(" ") else name
         path = folder + name if line.startswith(" ") else name
-        assert (ROOT / path).exists(), f"the README's tree names {path}, which is not there"
+        assert (ROOT / path).exists(), f"the tree names {path}, which is not there"
         named.add(path.rstrip("/"))
-    inside = {file.relative_to(ROOT).parts for file in tracked()}
-    lab = {f"lab/{parts[1]}" for parts in inside if parts[0] == "lab"}
-    lab -= {"lab/__init__.py", "lab/__main__.py"}
-    assert lab <= named, "the README's tree leaves out a file of lab/"
-    folders = {parts[0] for parts in inside if len(parts) > 1 and not parts[0].startswith(".")}
-    assert folders <= named
+    parts = {file.relative_to(ROOT).parts for file in tracked()}
+    rooms = {f"lab/{p[1]}" for p in parts if p[0] == "lab" and not p[1].startswith("__")}
+    folders = {p[0] for p in parts if len(p) > 1 and not p[0].startswith(".")}
+    assert rooms | folders <= named
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_public_names_are_listed():
+    public = fenced("docs/architecture.md", "text")[2]
+    missing = set(lab.__all__) - {"ModelCard"} - set(re.findall(r"lab\.(\w+)", public))
+    assert not missing
+    listed = re.search(r"^python -m lab (.+)$", public, re.MULTILINE)[1].split(" | ")
+    assert set(listed) == set(cli_options.COMMANDS)
+
+
+def test_objectives_are_those_of_the_trainer():
+    listed = re.findall(r"^\| `(\w+)` \|", page("docs/training.md"), re.MULTILINE)
+    (action,) = (a for a in settings.parser("")._actions if "--objective" in a.option_strings)
+    assert sorted(listed) == sorted(action.choices)
+
+
+def test_changelog_has_the_release():
+    assert re.search(r"^## 0\.1\.0$", page("CHANGELOG.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_and_pictures_are_there(name: str):
-    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8"))
-    for target in targets:
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+    here = (ROOT / name).parent
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page(name)):
+        if target.startswith("https://"):
+            continue
+        file = (here / target).resolve() if target else ROOT / name
+        assert file.exists(), target
+        heads = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in map(slug, heads), f"{target}#{anchor}"
 
 
-def test_paths_in_contributing_are_there():
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    for path in re.findall(r"`((?:samplers|lab|tests|assets|\.ci)/[\w./]+)`", text):
+def slug(heading: str) -> str:
+    """The anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paths_in_the_text_are_there(name: str):
+    for path in IN_TEXT.findall(page(name)):
         assert (ROOT / path).exists(), path
+
+
+def test_citations_point_into_the_docs():
+    """A citation such as `docs/laws.md P2` names a law; no page is cited that is not there."""
+    laws = set(re.findall(r"^\| ([LPG]\d+) ", page("docs/laws.md"), re.MULTILINE))
+    for name, text in texts():
+        if name.endswith((".py", ".js", ".css")) and name != "tests/test_readme.py":
+            cited = re.findall(r"docs/laws\.md,? ([LPG]\d+)", text)
+            assert set(cited) <= laws, name
+            files = set(re.findall(r"\b([\w/-]+\.md)\b", text)) - {"README.md"}
+            files = {file for file in files if not file.endswith("/README.md")}
+            assert not {f for f in files if not (ROOT / f).exists()}, f"{name}: {sorted(files)}"
+
+
+def test_every_sampler_is_in_the_readme():
+    assert all(f"| `{name}` |" in README for name in SAMPLERS)

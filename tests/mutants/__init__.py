@@ -1,9 +1,9 @@
 """Small changes of the source, each with the test that must then fail: one TOML file a room.
 
     [[mutant]]
-    law = "L5 an EOS of the prompt ends the row"          # a law of docs/laws.md first, if it is one
-    at = "samplers/canvas.py::Canvas.finished"            # file::function; the file alone for a script
-    old = "self.writable & torch.isin(x, ids)"            # stands there once, however it is formatted
+    law = "L5 an EOS of the prompt ends the row"    # a law of docs/laws.md first, if it is one
+    at = "samplers/canvas.py::Canvas.finished"      # file::function; a file alone is searched whole
+    old = "self.writable & torch.isin(x, ids)"      # stands there once, however it is formatted
     new = "torch.isin(x, ids)"
     test = "tests/conformance/test_conformance_eos.py::test_eos_in_the_prompt_ends_nothing"
 

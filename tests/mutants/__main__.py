@@ -1,9 +1,9 @@
 """Break a rule at a time and see its test go red: `python -m tests.mutants [room or word ...]`.
 
 A word that names a room means its list; any other means the mutants with the word in their law,
-place or test. Each is made in a temporary copy of the tree, where its test must fail (exit code 1: a
-test that cannot even be collected does not count) after all selected tests were green without any
-change. The whole takes tens of minutes, most of them the page's, which wants a Chromium.
+place or test. Each is made in a temporary copy of the tree, where its test must fail (exit code 1:
+a test that cannot even be collected does not count) after all selected tests were green without
+any change. The whole takes tens of minutes, most of them the page's, which wants a Chromium.
 """
 
 import importlib

@@ -28,7 +28,7 @@ def apply(source: str, function: str, old: str, new: str) -> str:
 
 
 def find(text: str, snippet: str) -> list[tuple[int, int]]:
-    """Where a text holds the tokens of a snippet: from the first one's start to the last one's end."""
+    """Where a text holds the tokens of a snippet: start of the first, end of the last."""
     there, sought = tokens(text), [token for token, _, _ in tokens(snippet)]
     words = [token for token, _, _ in there]
     if not sought:
@@ -41,11 +41,11 @@ def find(text: str, snippet: str) -> list[tuple[int, int]]:
 def tokens(text: str) -> list[tuple[str, int, int]]:
     """Words and signs of a text with start and end, less commas before a closing bracket."""
     every = [(match[0], match.start(), match.end()) for match in TOKEN.finditer(text)]
-    following = [token for token, _, _ in every[1:]] + [""]
+    following = [token for token, _, _ in every[1:]] + ["end"]
     return [
         entry
-        for entry, after in zip(every, following, strict=True)
-        if not (entry[0] == "," and after and after in CLOSING)
+        for entry, after in zip(every, following, strict=False)
+        if not (entry[0] == "," and after in CLOSING)
     ]
 
 

@@ -1,0 +1,24 @@
+# What people type. CI runs .ci/run, which makes an environment of its own.
+.PHONY: install app test check docs mutants
+PYTHON ?= python
+
+install:  ## the app and what its tests need, in the exact versions of the last green run
+	$(PYTHON) -m pip install -r tests/requirements.txt -c constraints.txt
+
+app:
+	$(PYTHON) app.py
+
+test:
+	$(PYTHON) -m pytest -n auto --dist loadfile
+
+check:
+	ruff check .
+	ruff format --check .
+	mypy
+	$(PYTHON) -m docs.generate --check
+
+docs:  ## print the tables of README.md and docs/ anew
+	$(PYTHON) -m docs.generate
+
+mutants:  ## break a rule at a time; `make mutants ONLY=samplers`, or a word of a law or file
+	$(PYTHON) -m tests.mutants $(ONLY)
