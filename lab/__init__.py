@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.models.catalogue import load, models, tasks  # type: ignore[misc]
+    from lab.models.catalogue import models, tasks  # type: ignore[misc]
     from lab.models.exact.oracle import oracle
     from lab.models.exact.table import table
+    from lab.models.load import load
     from lab.models.model import ModelCard
     from lab.models.wrap import wrap
     from lab.record.files import read, save
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "ModelCard": "lab.models.model",
-    "load": "lab.models.catalogue",
+    "load": "lab.models.load",
     "models": "lab.models.catalogue",
     "oracle": "lab.models.exact.oracle",
     "read": "lab.record.files",

@@ -68,7 +68,8 @@ def _request(options: Options, sampler: str, model: Any, **params: Any) -> "RunR
 def _recorders(options: Options) -> "list[Recorder]":
     """A checked run for each sampler named, or for all that the task or the model serves."""
     import samplers
-    from lab.models.catalogue import load, tasks
+    from lab.models.catalogue import tasks
+    from lab.models.load import load
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 

@@ -65,7 +65,7 @@ STILL: dict[str, set[str]] = {
         *("samplers/registry.py", "tests/models/test_hub.py", "tests/ui/test_app.py"),
     },
     "functions are short": {
-        *("lab.models.catalogue.load", "lab.models.exact.base.describe"),
+        *("lab.models.exact.base.describe",),
         *("lab.models.hub.download.look_up", "lab.models.transformers.checkpoint.forward"),
         *("samplers.hybrid.hybrid", "samplers.llada.llada"),
         *("samplers.llada2.llada2", "samplers.remdm.remdm", "samplers.uniform.uniform"),

@@ -3,13 +3,16 @@
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.models.checkpoint_files import check_files, read_json
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from samplers.registry import shown
 from samplers.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from lab.models.transformers.families import Family
 
 KINDS = {
     "attention": ("full", "block_causal", "causal", "any"),
@@ -61,6 +64,21 @@ def read_card(folder: Path) -> ModelCard:
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
     return check_card(ModelCard(**{**read, **given}), folder.name)
+
+
+def expected_card(family: "Family", name: str) -> ModelCard:
+    """What samplers need to know of a checkpoint of that family before it is opened."""
+    lengths, drafts = family.block_lengths, family.adapter == "draft_model"
+    return ModelCard(
+        name,
+        vocab_size=0,
+        attention=family.attention,
+        corruption=family.corruption,
+        posterior=family.posterior,
+        time_conditioned=family.time_conditioned,
+        block_lengths=None if drafts else lengths,
+        draft_length=lengths[-1] if drafts and lengths else None,
+    )
 
 
 def special_ids(folder: Path) -> dict[str, int | None]:

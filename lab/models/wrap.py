@@ -92,18 +92,24 @@ class Wrapped(Model):
 
 def wrap(
     function: Callable[..., Any],
-    card: ModelCard,
+    card: ModelCard | None = None,
     tokenizer: Any = None,
     draft_model: Callable[..., Any] | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
-    draft model: such a callable as well, for a card with a draft_length. It sees the verified text
-    and masks after it, and its answer counts at the masks; any draft model leaves the law as it is.
+    card: required; what samplers need to know of it. draft_model: such a callable as well, for a
+    card with a draft_length. It sees the verified text and masks after it, and its answer counts at
+    the masks; any draft model leaves the distribution as it is. ValueError for what does not fit.
     """
     for name, given in (("function", function), ("draft_model", draft_model)):
         if not callable(given) and (given is not None or name == "function"):
             raise ValueError(f"wrap needs a callable as {name}, got {type(given).__name__}")
+    if card is None:
+        raise ValueError(
+            "wrap needs a card, which says what the callable is: lab.wrap(f, lab.ModelCard(name, "
+            'vocab_size, mask_id=..., attention="full"))'
+        )
     if not isinstance(card, ModelCard):
         raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
     if (draft_model is None) != (card.draft_length is None):

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 import samplers
-from lab.models.catalogue import resolve
+from lab.models.load import resolve
 from lab.models.model import Model, ModelCard
 from lab.record.trajectory import SCHEMA
 from lab.run import limits, prompts

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from lab.models.catalogue import load
 from lab.models.judge import judge
+from lab.models.load import load
 from lab.models.model import Model, ModelCard
 from lab.record.metrics import metrics
 from lab.run.recorder import run

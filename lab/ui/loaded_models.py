@@ -9,9 +9,9 @@ from typing import Any
 
 import lab
 from lab.models.card import read_card
-from lab.models.catalogue import let_go
 from lab.models.hub import download
 from lab.models.hub.connection import on_space
+from lab.models.load import release as let_go
 from lab.models.model import Model, ModelCard
 from lab.models.transformers import build
 from lab.models.transformers.families import Family

@@ -11,8 +11,8 @@ import torch
 
 import lab
 from lab.models.attention import additive, allowed, positions
-from lab.models.catalogue import _LOADING, KEPT
-from lab.models.model import Opened
+from lab.models.load import KEPT
+from lab.models.model import LOADING, Opened
 from lab.models.transformers import build
 from lab.run.prompts import Row, lay_out
 from samplers.canvas import Canvas
@@ -249,7 +249,7 @@ def test_two_that_ask_at_once_get_one_network(folder, monkeypatch):
 
 def test_a_folder_waits_for_a_network_that_loads(folder):
     thread = threading.Thread(target=lab.load, args=[str(folder)])
-    with _LOADING:
+    with LOADING:
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()
@@ -265,7 +265,9 @@ def test_unknown_facts_do_not_hinder(folder):
 
 def test_an_unknown_model_lists_the_known_ones():
     for name in ("storys", "", "a\0b", "\ud800", "x" * 5000, "/no/such"):
-        with pytest.raises(ValueError, match=r"no model .*; there are .*capitals"):
+        with pytest.raises(
+            ValueError, match=r"no model .*; there are .*capitals.* the tasks stories, "
+        ):
             lab.load(name)
 
 

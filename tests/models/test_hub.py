@@ -8,8 +8,8 @@ import torch
 from huggingface_hub import constants
 
 import lab
-from lab.models.catalogue import _OPEN
 from lab.models.hub import download
+from lab.models.load import _OPEN
 from lab.models.transformers import families
 from tests.kit import fake_hub, published, tiny
 from tests.kit.fake_hub import COMMIT

@@ -53,5 +53,7 @@ def test_an_answer_of_another_shape_is_told(answer, told):
         lab.run("llada", lab.wrap(answer, card()), [[1]], gen_length=4)
     with pytest.raises(ValueError, match="wrap needs a callable"):
         lab.wrap("network", card())
+    with pytest.raises(ValueError, match=r"wrap needs a card, .*lab\.ModelCard\(name, vocab_size"):
+        lab.wrap(answer)
     with pytest.raises(ValueError, match=r"wrap needs a lab\.ModelCard, got dict"):
         lab.wrap(answer, {"mask_id": 11})

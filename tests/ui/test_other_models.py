@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 import lab
-from lab.models.catalogue import _OPEN
 from lab.models.hub import download as hub_of_lab
+from lab.models.load import _OPEN
 from lab.tasks import examples
 from lab.ui import loaded_models, slot
 from lab.ui.comparison import press
@@ -149,7 +149,7 @@ def test_on_a_public_page_neither_folders_nor_unlisted_ids_nor_code(hub, tmp_pat
         with pytest.raises(ValueError) as caught:
             loaded_models.look_up(text)
         assert "folder" not in str(caught.value)
-    with pytest.raises(ValueError, match="no code from the hub is run"):
+    with pytest.raises(ValueError, match="no code beside weights is run"):
         loaded_models.look_up(f"{BERT}@{COMMIT}", "float32", bool(hub))
     assert not hub.asked
     assert loaded_models.look_up(f"{BERT}@{COMMIT}").family == "Masked language models"

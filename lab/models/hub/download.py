@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lab.models.card import expected_card
 from lab.models.checkpoint_files import (
     check_files,
     check_weights,
@@ -21,7 +22,7 @@ from lab.models.checkpoint_files import (
 )
 from lab.models.errors import ModelError, explain_errors
 from lab.models.hub.connection import TIMEOUT, endpoint, hub_errors, on_space, refuse_code, silent
-from lab.models.model import Model
+from lab.models.model import Model, ModelCard
 from lab.models.transformers.build import DTYPES, build, openable
 from lab.models.transformers.checkpoint import load_checkpoint
 from lab.models.transformers.draft_model import paired
@@ -43,7 +44,9 @@ class Offer:
 
     revision: the commit it stands for now; files: {name: bytes} that would be fetched; download,
     memory, free: bytes to fetch, bytes that a run needs, bytes that are free; family None: a
-    checkpoint of this lab, with its own lab.json; target: the model that it drafts for, counted in.
+    checkpoint of this lab, with its own lab.json; target: the model that it drafts for, counted in;
+    card: what samplers need to know of it (None where only its lab.json tells); dtype: the one it
+    is opened in.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Offer:
     memory: int
     free: int
     target: Offer | None = None
+    card: ModelCard | None = None
+    dtype: str = "float32"
 
     @property
     def download(self) -> int:
@@ -116,51 +121,58 @@ def look_up(
         if family.adapter == "remote":
             texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
     if family is None or family.adapter == "dit":
-        dtype, eight_bit = "float32", False  # models of ours are small and always kept whole
+        eight_bit = False
+    dtype = dtype_of(family, dtype)
     memory = _memory(info, sum(weights.values()), config, dtype, eight_bit)
     memory += target.memory if target else 0
-    return Offer(name, info.sha, {**texts, **weights}, family, memory, free_memory(), target)
+    card = expected_card(family, name) if family else None
+    files = {**texts, **weights}
+    return Offer(name, info.sha, files, family, memory, free_memory(), target, card, dtype)
 
 
-def load_hub(
-    name: str,
-    revision: str | None = None,
+def open_offer(
+    offer: Offer,
+    folder: Path,
     *,
     trust_remote_code: bool = False,
     dtype: str = "float32",
     eight_bit: bool = False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Model:
-    """Fetch a checkpoint by its id and open it; the card keeps the commit it was taken at.
+    """Open what `fetch` brought; the card keeps the commit it was taken at.
 
-    revision: a branch, a tag or a commit (on a Space a commit). trust_remote_code: for families
-    whose model is code beside the weights, never on a Space. progress(done, total): bytes, as they
-    come; what it raises ends the load. accelerate shares a large model among GPUs and main memory.
-    ValueError as `look_up`, and for what does not fit in memory or on the disk.
+    trust_remote_code: for families whose model is code beside the weights. accelerate shares a
+    large model among GPUs and main memory.
     """
-    offer = look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype,
-                    eight_bit=eight_bit)  # fmt: skip
-    fits(offer)
-    folder = fetch(offer, progress)
-    with explain_errors(name):
-        return _open(offer, folder, trust_remote_code, dtype, eight_bit)
-
-
-def _open(
-    offer: Offer, folder: Path, trust_remote_code: bool, dtype: str, eight_bit: bool
-) -> Model:
     name = offer.name
-    check_files(folder)
-    if offer.family is None:
-        model = load_checkpoint(folder)
-        model.card = replace(model.card, name=name, revision=offer.revision)
-        return model
-    how = {"dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit}
-    if target := offer.target:
-        verifier = build(fetch(target), target.name, revision=target.revision, **how)
-        return paired(verifier, folder, name=name, revision=offer.revision)
-    return build(folder, name, revision=offer.revision, words=_words(offer),
-                 trust_remote_code=trust_remote_code, **how)  # fmt: skip
+    with explain_errors(name):
+        check_files(folder)
+        if offer.family is None:
+            model = load_checkpoint(folder)
+            model.card = replace(model.card, name=name, revision=offer.revision)
+            return model
+        how = {"dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit}
+        if target := offer.target:
+            verifier = build(fetch(target), target.name, revision=target.revision, **how)
+            return paired(verifier, folder, name=name, revision=offer.revision)
+        return build(folder, name, revision=offer.revision, words=_words(offer),
+                     trust_remote_code=trust_remote_code, **how)  # fmt: skip
+
+
+def fetch_texts(offer: Offer) -> Path:
+    """Fetch all of an offer but its weights; return the folder."""
+    small = {file: size for file, size in offer.files.items() if not file.endswith(".safetensors")}
+    return fetch(replace(offer, files=small))
+
+
+def dtype_of(family: Family | None, dtype: str) -> str:
+    """The dtype it is opened in: models of the lab's own classes are small and stay float32."""
+    return "float32" if family is None or family.adapter == "dit" else dtype
+
+
+def check_dtype(dtype: str) -> None:
+    """ModelError for a dtype that no model is opened in."""
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ModelError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
 
 
 def fits(offer: Offer) -> None:
@@ -238,8 +250,7 @@ def allowed(
         raise ModelError(f"a hub id is owner/name, got {shown(name)}")
     if revision is not None and not (isinstance(revision, str) and revision.strip()):
         raise ModelError(f"revision must be a commit, a branch or a tag, got {shown(revision)}")
-    if dtype not in DTYPES:
-        raise ModelError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
+    check_dtype(dtype)
     if eight_bit and importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             "eight_bit needs the package bitsandbytes, which is not installed; install it, or "

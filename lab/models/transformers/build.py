@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lab.models.checkpoint_files import check_files, check_weights, read_json
+from lab.models.checkpoint_files import no_safetensors as no_safetensors  # for lab.ui
 from lab.models.errors import ModelError
 from lab.models.hub.connection import refuse_code
 from lab.models.model import Model
