@@ -266,7 +266,7 @@ def test_unknown_facts_do_not_hinder(folder):
 def test_an_unknown_model_lists_the_known_ones():
     for name in ("storys", "", "a\0b", "\ud800", "x" * 5000, "/no/such"):
         with pytest.raises(
-            ValueError, match=r"no model .*; there are .*capitals.* the tasks stories, "
+            ValueError, match=r"no model .*; there are .*capitals.* tasks stories, "
         ):
             lab.load(name)
 
