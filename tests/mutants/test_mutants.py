@@ -1,6 +1,7 @@
 """Every mutant still fits the source, names a test that exists, and every law has one."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -23,13 +24,29 @@ def functions(file: str) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+def unbound(tree: ast.Module) -> set[str]:
+    """Names that a module reads and never binds: a mutant with one is red for no good reason."""
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    bound = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return names - bound - set(dir(builtins))
+
+
 def faults(mutant: Mutant) -> Iterator[str]:
     """What keeps a mutant from being judged."""
     try:
         source = (ROOT / mutant.file).read_text(encoding="utf-8")
         changed = apply(source, mutant.at.partition("::")[2], mutant.old, mutant.new)
         if mutant.file.endswith(".py"):
-            compile(changed, mutant.file, "exec")
+            if names := unbound(ast.parse(changed)) - unbound(ast.parse(source)):
+                yield f"uses {', '.join(sorted(names))}, which {mutant.file} does not know"
     except FileNotFoundError:
         yield "names a file that is not there"
     except SyntaxError as error:  # a ValueError too
