@@ -44,9 +44,9 @@ def faults(mutant: Mutant) -> Iterator[str]:
     try:
         source = (ROOT / mutant.file).read_text(encoding="utf-8")
         changed = apply(source, mutant.at.partition("::")[2], mutant.old, mutant.new)
-        if mutant.file.endswith(".py"):
-            if names := unbound(ast.parse(changed)) - unbound(ast.parse(source)):
-                yield f"uses {', '.join(sorted(names))}, which {mutant.file} does not know"
+        python = mutant.file.endswith(".py")
+        if python and (names := unbound(ast.parse(changed)) - unbound(ast.parse(source))):
+            yield f"uses {', '.join(sorted(names))}, which {mutant.file} does not know"
     except FileNotFoundError:
         yield "names a file that is not there"
     except SyntaxError as error:  # a ValueError too
