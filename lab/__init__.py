@@ -1,6 +1,6 @@
 """The sampler lab: run samplers of discrete diffusion language models and see what they do.
 
-The public functions are imported when they are first asked for, so that `import lab` needs neither
+The public functions are imported at their first use, so that `import lab` needs neither
 torch nor transformers.
 """
 
@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.models.catalogue import models, tasks  # type: ignore[misc]
+    from lab.models.catalogue import models, tasks
     from lab.models.exact.oracle import oracle
     from lab.models.exact.table import table
     from lab.models.load import load
     from lab.models.model import ModelCard
     from lab.models.wrap import wrap
     from lab.record.files import read, save
-    from lab.run.recorder import run, stream  # type: ignore[misc]
+    from lab.run.recorder import run, stream
 
 __all__ = [
     "ModelCard",

@@ -73,7 +73,8 @@ def _recorders(options: Options) -> "list[Recorder]":
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 
-    known, model = tasks(), None
+    known = tasks()
+    model: Any
     if options.model is not None:
         model = load(options.model)
         names = [s.name for s in samplers.SAMPLERS.values() if s.misfit(model.card) is None]

@@ -1,6 +1,6 @@
 """The options of the shell's commands, a parser for each.
 
-What needs torch is imported only where a sampler parameter is typed or its help is asked for: help
+What needs torch is imported only where a sampler parameter or the help is typed: help
 and most mistakes take a fraction of a second.
 """
 
@@ -52,7 +52,7 @@ def top() -> argparse.ArgumentParser:
 
 def parse(name: str, arguments: Sequence[str]) -> Options:
     """The options of a command, in two steps: the sampler parameters, which are read from the
-    registry, only where one is given or help is asked for.
+    registry, only where one or the help is typed.
     """
     parser = _parser(name)
     if {"-h", "--help"} & set(arguments):

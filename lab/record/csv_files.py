@@ -175,7 +175,7 @@ class _RunReader:
         if header.keys() != _HEADER:
             wrong = sorted(header.keys() ^ _HEADER)[0]
             raise ValueError(
-                f"a header has {', '.join(sorted(_HEADER))}; look at {validation.shown(wrong)}"
+                f"a header has {', '.join(sorted(_HEADER))}; look at {validation.excerpt(wrong)}"
             )
         self.header = header
         self.texts = {name: cells[name][0] for name in (*_NAMES, *_NUMBERS)}
@@ -227,7 +227,7 @@ class _RunReader:
         return validation.trajectory(record)
 
     def _wrong_lines(self, got: str) -> str:
-        run_id = validation.shown(self.texts["run_id"])
+        run_id = validation.excerpt(self.texts["run_id"])
         return (
             f"run {run_id} must have {(self.steps + 1) * self.length} lines "
             f"({self.steps + 1} steps of {self.length} positions), got {got}"
@@ -244,7 +244,7 @@ def _parsed(name: str, text: str) -> Any:
     try:
         return json.loads(text, parse_constant=validation.refuse)
     except (ValueError, RecursionError):
-        raise ValueError(f"{name} must be whole JSON, got {validation.shown(text)}") from None
+        raise ValueError(f"{name} must be whole JSON, got {validation.excerpt(text)}") from None
 
 
 def _numbers(name: str, cells: ndarray, dtype: type, words: str) -> ndarray:

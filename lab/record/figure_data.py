@@ -65,8 +65,8 @@ def order_info(runs: Sequence[Trajectory]) -> OrderInfo:
 def _confidence_panel(run: Trajectory) -> ConfidencePanel:
     span = _span(run)
     state = run.state[1:, span]
-    shown = np.isin(state, (COMMITTED, EDITED, NOISE))
-    confidence = np.where(shown, run.confidence[:, span], np.float32(np.nan))
+    visible = np.isin(state, (COMMITTED, EDITED, NOISE))
+    confidence = np.where(visible, run.confidence[:, span], np.float32(np.nan))
     steps, length = confidence.shape
     text = None
     if confidence.size <= HOVER_CELLS:
@@ -80,7 +80,7 @@ def _confidence_panel(run: Trajectory) -> ConfidencePanel:
             ],
             object,
         )
-        text = np.where(shown, labels[where.reshape(shown.shape)], "").tolist() if steps else []
+        text = np.where(visible, labels[where.reshape(visible.shape)], "").tolist() if steps else []
     return ConfidencePanel(
         _title(run),
         np.arange(length),

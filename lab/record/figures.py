@@ -1,5 +1,4 @@
-"""Figures of trajectories: an info of plain arrays from lab.run.recorder.figure_data, then its
-plot."""
+"""Figures of trajectories: plain arrays from lab.record.figure_data, then their plot."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -104,7 +103,7 @@ def _grid(titles: list[str], columns: int) -> go.Figure:
         coloraxis={
             "cmin": 0,
             "cmax": 1,
-            "colorscale": "Viridis",  # its dark end stays apart from a dark page
+            "colorscale": "Viridis",  # its dark end differs from a dark page
             "colorbar": {
                 **{"orientation": "h", "x": 0, "xanchor": "left", "len": 1, "thickness": 10},
                 **{"y": -36 / inner, "yanchor": "top", "tickvals": [0, 0.25, 0.5, 0.75, 1]},

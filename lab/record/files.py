@@ -75,12 +75,12 @@ def check_target(path: str | Path, suffix: str | None = None) -> str:
     path = Path(path)
     if suffix is not None and path.suffix.lower() != suffix:
         raise ValueError(f"the file must end in {suffix}, got {path.name!r}")
-    found = _suffix(path)
+    own = _suffix(path)
     if not path.parent.is_dir():
         raise ValueError(f"the folder of {str(path)!r} must exist; make it, or name another file")
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise ValueError(f"{str(path)!r} cannot be written; name another file")
-    return found
+    return own
 
 
 def _suffix(path: Path) -> str:

@@ -25,10 +25,10 @@ def follow(
 ) -> History:
     """Work out the states of tokens [S+1, L] from the predictions [S, L] and writable [L].
 
-    Under absorbing corruption every written token was chosen by the sampler. Under hybrid and
+    Under absorbing corruption the sampler chose every written token. Under hybrid and
     uniform corruption one that is not the step's prediction (-1 included) was placed by the
     corruption: `noise`, until a step predicts or writes a token there. Noise is to those
-    processes what a mask is to absorbing: a choice made over it is a commit, and an EOS is not
+    processes what a mask is to absorbing: a choice in its place is a commit, and an EOS is not
     settled while noise stands before it, the last line excepted, which follows Canvas.finished as
     `output` does.
     """
@@ -71,9 +71,9 @@ class Follower:
         masked, was_masked = self._masked(tokens), self._masked(before)
         changed = writable & (tokens != before)
         agrees = predicted == tokens
-        chosen = agrees | self._absorbing
+        choice = agrees | self._absorbing
 
-        noise = _hold(changed | agrees, self._noise, ~masked & ~chosen & writable)
+        noise = _hold(changed | agrees, self._noise, ~masked & ~choice & writable)
         was_noise = np.concatenate([self._noise[None], noise[:-1]])
         event = changed | (was_noise & ~noise)
         fresh = np.where(was_masked | was_noise, COMMITTED, EDITED)

@@ -13,11 +13,11 @@ from lab.record.trajectory import Trajectory
 class Metrics(NamedTuple):
     """One run's numbers; NaN where nothing was generated or no call was made.
 
-    tokens: those chosen and standing at the end, up to and with the first EOS. seconds of the
-    whole run, the model's and the rest; tokens_per_second is over the whole run. confidence: the
-    mean over those tokens of the probability each had in the step that wrote it. entropy (nats)
-    of the ids of the text, as if drawn from their own histogram, and the share of its 1-, 2- and
-    3-grams that are distinct (1 = no repetition); masks and EOS are no part of the text.
+    tokens: those that the sampler chose and that stand at the end, up to and with the first EOS.
+    seconds of the whole run, the model's and the rest; tokens_per_second is over the whole run.
+    confidence: the mean over those tokens of the probability each had in the step that wrote it.
+    entropy (nats) of the ids of the text, as if drawn from their own histogram, and the share of
+    its 1-, 2- and 3-grams that are distinct (1 = no repetition); masks and EOS are no text.
     acceptance_length: the mean number of tokens that a call kept where it had a draft to check,
     its own next token counted (DFlash's tau).
     """
@@ -124,7 +124,7 @@ HEADINGS = {
 def table(runs: Iterable[Trajectory]) -> pd.DataFrame:
     """One line a run: sampler, model, seed, row, then the numbers, rounded for reading.
 
-    Without a run that checked drafts there is no column of kept ones.
+    Without a run that checked drafts there is no column of tokens kept.
     """
     names = {"Sampler": "sampler", "Model": "model", "Seed": "seed", "Row": "row"}
     texts, lines = ("Sampler", "Model"), []
@@ -132,15 +132,15 @@ def table(runs: Iterable[Trajectory]) -> pd.DataFrame:
         numbers = metrics(run)._asdict()
         line = {heading: getattr(run, name) for heading, name in names.items()}
         lines.append(line | {text: _short(numbers[name]) for name, text in HEADINGS.items()})
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
-            # object: with pyarrow, pandas' own text columns hold no half of a surrogate pair.
+            # object: with pyarrow, pandas' own text columns hold no lone surrogate.
             name: pd.Series([line[name] for line in lines], dtype=object if name in texts else None)
             for name in (*names, *HEADINGS.values())
         }
     )
-    drafted = found[HEADINGS[ACCEPTED]].notna().any()
-    return found if drafted else found.drop(columns=HEADINGS[ACCEPTED])
+    drafted = frame[HEADINGS[ACCEPTED]].notna().any()
+    return frame if drafted else frame.drop(columns=HEADINGS[ACCEPTED])
 
 
 def _short(value: float) -> float:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from lab.record.history import Follower
 
-TOP = 5  # alternatives kept a position
+TOP = 5  # alternatives recorded a position
 # The arrays of a Trajectory with a line a step: dtype, what stands outside the window, more axes.
 BY_POSITION: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "tokens": (np.int32, 0, ()),
@@ -76,8 +76,16 @@ class RecordedSteps(NamedTuple):
 
     def ids(self) -> set[int]:
         """Every token id of these steps: written, predicted or among the alternatives."""
-        arrays = [self.tokens, self.predicted, *([] if self.top_ids is None else [self.top_ids])]
-        return {int(i) for array in arrays for i in np.unique(array)} - {-1}
+        return distinct_ids(self.tokens, self.predicted, self.top_ids)
+
+
+def distinct_ids(*arrays: ndarray | None) -> set[int]:
+    """The ids in these arrays, -1 left out; some lines at a time, for sorting takes a copy."""
+    ids: set[int] = set()
+    for array in (a for a in arrays if a is not None):
+        for line in range(0, len(array), 64):
+            ids.update(np.unique(array[line : line + 64]).tolist())
+    return ids - {-1}
 
 
 class GrowingArray:
@@ -150,9 +158,9 @@ class RowRecord:
         return self._arrays["tokens"].copy(self.steps)[0]
 
     def steps_since(self, since: int) -> RecordedSteps:
-        """What steps since + 1 and later recorded. ValueError for a step that was not made."""
+        """What steps since + 1 and later recorded. ValueError for a step that is yet to come."""
         if not 0 <= since <= self.steps:
-            raise ValueError(f"since must be from 0 to {self.steps}, the steps made, got {since}")
+            raise ValueError(f"since must be from 0 to {self.steps}, the steps so far, got {since}")
         history = self._follow()
         lines = {name: array.copy(since) for name, array in (self._arrays | history).items()}
         if since:

@@ -83,7 +83,7 @@ class Trajectory:
     output: the ids generated: from the first writable position on, up to and with the first EOS,
     without masks. filled: the text of each run of writable positions, left to right; empty for
     what lies behind the EOS. text: for a prompt the decoding of `output`, so filled == [text]; for
-    a template the whole text, what was given and what was filled in, up to the first EOS.
+    a template the whole text, what it said and what was filled in, up to the first EOS.
 
     pieces: the text of each id; card: the model's. top_ids and top_probabilities [S, L, 5] are an
     extra that CSV does not keep.
@@ -138,12 +138,12 @@ class Trajectory:
 
     @property
     def commits(self) -> ndarray:
-        """Where each step put a chosen token onto a masked position or onto noise, [S, L] bool."""
+        """Where each step put its token onto a masked position or onto noise, [S, L] bool."""
         return self.history.commits
 
     @property
     def edits(self) -> ndarray:
-        """Where each step replaced a chosen token by another chosen one, [S, L] bool."""
+        """Where each step replaced a committed token by another, [S, L] bool."""
         return self.history.edits
 
     @property
@@ -181,7 +181,7 @@ class Trajectory:
     def __eq__(self, other: object) -> bool:
         return self._equal(other, _EXTRAS) if isinstance(other, Trajectory) else NotImplemented
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def same_tokens(self, other: "Trajectory") -> bool:
         """Whether all but the clocks (and what == leaves out) is equal.
@@ -218,7 +218,7 @@ class Trajectory:
         cells = (steps + 1) * length
 
         def whole(value: Any) -> Any:
-            # object: with pyarrow, pandas' own text columns hold no half of a surrogate pair.
+            # object: with pyarrow, pandas' own text columns hold no lone surrogate.
             plain = isinstance(value, int)
             return np.full(cells, value) if plain else pd.Series([value] * cells, dtype=object)
 

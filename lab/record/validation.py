@@ -25,7 +25,7 @@ def trajectory(record: Any) -> Trajectory:
     """Build the Trajectory of one run's fields, lists or arrays; ValueError: rule and value."""
     kind("a run", record, dict)
     if unknown := sorted(map(str, record.keys() - _NAMES)):
-        raise ValueError(f"a run has no field {shown(unknown[0])}")
+        raise ValueError(f"a run has no field {excerpt(unknown[0])}")
     if missing := sorted(_NAMES - set(EXTRAS) - record.keys()):
         raise ValueError(f"a run must have the field {missing[0]!r}, and it is missing")
     if (record.get("top_ids") is None) != (record.get("top_probabilities") is None):
@@ -57,7 +57,7 @@ def schema(value: Any) -> None:
     if value != SCHEMA or isinstance(value, bool):
         age = "an older" if value == 1 and not isinstance(value, bool) else "another"
         raise ValueError(
-            f"its schema must be {SCHEMA}, got {shown(value)} ({age} version wrote it)"
+            f"its schema must be {SCHEMA}, got {excerpt(value)} ({age} version wrote it)"
         )
 
 
@@ -66,15 +66,15 @@ def refuse(constant: str) -> None:
     raise ValueError(f"numbers must be finite or null, got {constant}")
 
 
-def kind(name: str, value: Any, wanted: type) -> Any:
-    """`value` if it is of the wanted type, else ValueError; a bool is no whole number."""
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+def kind(name: str, value: Any, expected: Any) -> Any:
+    """`value` if it is of that type, else ValueError; a bool is no whole number."""
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         words = {str: "text", int: "a whole number", dict: "an object"}
-        raise ValueError(f"{name} must be {words.get(wanted, 'a list')}, got {shown(value)}")
+        raise ValueError(f"{name} must be {words.get(expected, 'a list')}, got {excerpt(value)}")
     return value
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value short and harmless enough for a message."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -85,26 +85,26 @@ def array(name: str, value: Any, shape: tuple[int, ...]) -> ndarray:
     dtype = np.dtype(ARRAYS[name])
     word = {"i": "whole numbers", "f": "numbers", "b": "true or false"}[dtype.kind]
     try:
-        given = np.asarray(value, np.float64 if dtype.kind == "f" else None)
+        values = np.asarray(value, np.float64 if dtype.kind == "f" else None)
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{name} must be {word} in equal rows, got {shown(value)}") from None
-    if given.size == 0 and 0 in shape:
-        given = np.zeros(shape, dtype)
-    if given.dtype.kind != dtype.kind:
-        raise ValueError(f"{name} must be {word}, got {shown(value)}")
-    if given.shape != shape:
-        raise ValueError(f"{name} must have the shape {list(shape)}, got {list(given.shape)}")
-    if dtype.kind == "i" and given.size and (given.max() >= 2**31 or given.min() < -(2**31)):
-        raise ValueError(f"{name} must fit in 32 bits, got {given[np.abs(given) >= 2**31][0]}")
+        raise ValueError(f"{name} must be {word} in equal rows, got {excerpt(value)}") from None
+    if values.size == 0 and 0 in shape:
+        values = np.zeros(shape, dtype)
+    if values.dtype.kind != dtype.kind:
+        raise ValueError(f"{name} must be {word}, got {excerpt(value)}")
+    if values.shape != shape:
+        raise ValueError(f"{name} must have the shape {list(shape)}, got {list(values.shape)}")
+    if dtype.kind == "i" and values.size and (values.max() >= 2**31 or values.min() < -(2**31)):
+        raise ValueError(f"{name} must fit in 32 bits, got {values[np.abs(values) >= 2**31][0]}")
     with np.errstate(over="ignore"):
-        return given.astype(dtype)
+        return values.astype(dtype)
 
 
 def _pieces(value: Any) -> dict[int, str]:
     pieces = {}
     for token, text in kind("pieces", value, dict).items():
         if not str(token).isdecimal():
-            raise ValueError(f"pieces must be named by token ids, got {shown(token)}")
+            raise ValueError(f"pieces must be named by token ids, got {excerpt(token)}")
         pieces[int(token)] = kind("a piece", text, str)
     return pieces
 

@@ -1,4 +1,4 @@
-"""What a sampler costs beside the calls of its model, and llada2 beside diffusers: ratios.
+"""What a sampler costs beside the calls of its model, and llada2 beside diffusers: as ratios.
 
 Every repeat times all sides one after the other, each in turn first, in seconds of this thread
 (`time.thread_time`, so that other work on the machine shows less). A ratio is the median of the
@@ -25,10 +25,12 @@ from lab.run.recorder import Recorder
 from samplers.canvas import Canvas
 from samplers.noise import Noise
 
+Side = Callable[[], Tensor | None]  # one way to do the work; the canvas at the end, if any
+
 
 @dataclass
 class Tape:
-    """A denoiser that notes what it is asked, so that the calls can be made again alone."""
+    """A denoiser that records its calls, so that they can be repeated alone."""
 
     denoise: Opened
     calls: list[tuple[str, Tensor, dict[str, Any]]] = field(default_factory=list)
@@ -37,12 +39,12 @@ class Tape:
         self.card = self.denoise.card
 
     def __call__(self, tokens: Tensor, **how: Any) -> Tensor:
-        """Note a call of the model."""
+        """Record a call of the model."""
         self.calls.append(("__call__", tokens, how))
         return self.denoise(tokens, **how)
 
     def draft(self, tokens: Tensor, **how: Any) -> Tensor:
-        """Note a call of the draft model."""
+        """Record a call of the draft model."""
         self.calls.append(("draft", tokens, how))
         return self.denoise.draft(tokens, **how)
 
@@ -76,33 +78,22 @@ def _cost(plan: Plan, repeats: int) -> Cost:
     length = plan.values.get("block_length")
     tape = Tape(plan.model.open(plan.canvas, length))
     _sample(plan, tape)
-    sides = {
+    sides: dict[str, Side] = {
         "alone": lambda: _replay(plan.model.open(plan.canvas, length), tape),
         "sampling": lambda: _sample(plan, plan.model.open(plan.canvas, length)),
         "recording": lambda: _record(plan),
     }
     if comparable(plan):
         sides["diffusers"] = diffusers_run(plan)
-    first = {name: side() for name, side in sides.items()}  # warms caches up
-    names, seconds = list(sides), {name: [] for name in sides}
-    for repeat in range(repeats):
-        turn = repeat % len(names)
-        for name in names[turn:] + names[:turn]:
-            began = thread_time()
-            sides[name]()
-            seconds[name].append(thread_time() - began)
+    results = {name: side() for name, side in sides.items()}  # warms caches up
+    seconds = _time(sides, repeats)
 
     def ratio(above: str, below: str) -> float:
         return median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
 
     calls = sum(kind == "__call__" for kind, *_ in tape.calls)
-    beside = {}
-    if "diffusers" in sides:
-        card, writable = plan.model.card, plan.canvas.writable[0].numpy()
-        ours, theirs = (
-            output(card, first[name][0].numpy(), writable) for name in ("sampling", "diffusers")
-        )
-        beside = {"diffusers": ratio("diffusers", "sampling"), "same": ours == theirs}
+    compared = "diffusers" in sides
+    ours, theirs = (_output(plan, results.get(name)) for name in ("sampling", "diffusers"))
     return Cost(
         plan.sampler.name,
         plan.model.card.name,
@@ -110,8 +101,29 @@ def _cost(plan: Plan, repeats: int) -> Cost:
         1000 * median(seconds["alone"]) / calls,
         ratio("sampling", "alone"),
         ratio("recording", "alone"),
-        **beside,
+        ratio("diffusers", "sampling") if compared else float("nan"),
+        ours == theirs if compared else None,
     )
+
+
+def _time(sides: dict[str, Side], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each side in each repeat; who goes first changes from repeat to repeat."""
+    names = list(sides)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for repeat in range(repeats):
+        turn = repeat % len(names)
+        for name in names[turn:] + names[:turn]:
+            began = thread_time()
+            sides[name]()
+            seconds[name].append(thread_time() - began)
+    return seconds
+
+
+def _output(plan: Plan, canvas: Tensor | None) -> list[int] | None:
+    """The ids that the first row of a canvas [B, T] generated."""
+    if canvas is None:
+        return None
+    return output(plan.model.card, canvas[0].numpy(), plan.canvas.writable[0].numpy())
 
 
 def table(costs: list[Cost]) -> pd.DataFrame:
@@ -177,24 +189,26 @@ def diffusers_run(plan: Plan) -> Callable[[], Tensor]:
     length, card = values["block_length"], model.card
 
     class Network(torch.nn.Module):
-        """The model as that pipeline calls one: ids and what of them is there, both [1, C]."""
+        """The model as that pipeline calls one: ids and which of them are visible, both [1, C]."""
 
         dtype, device = torch.float32, torch.device("cpu")
 
-        def forward(self, input_ids: Tensor, attention_mask: Tensor, **unread: Any) -> Any:
+        def forward(self, input_ids: Tensor, attention_mask: Tensor, **rest: Any) -> Any:
             seen = attention_mask.bool()
             whole = Canvas(input_ids, ~seen, seen, card.mask_id, card.eos_ids)
             denoise = Opened(model, whole, length, caches=False)
             logits = denoise(input_ids, window=slice(0, input_ids.shape[1]))
             return SimpleNamespace(logits=logits)
 
-    pipe = LLaDA2Pipeline(model=Network(), scheduler=BlockRefinementScheduler(), tokenizer=None)
+    pipe: Any = LLaDA2Pipeline(
+        model=Network(), scheduler=BlockRefinementScheduler(), tokenizer=None
+    )
     pipe.set_progress_bar_config(disable=True)
     free = int(canvas.writable.sum())
     prompt = canvas.tokens[:, :-free]
 
     def run() -> Tensor:
-        made = pipe(
+        result = pipe(
             input_ids=prompt,
             gen_length=free,
             block_length=length,
@@ -206,6 +220,6 @@ def diffusers_run(plan: Plan) -> Callable[[], Tensor]:
             eos_early_stop=plan.sampler.stops_at_eos(values),
             output_type="seq",
         )
-        return torch.cat([prompt, made.sequences], 1)
+        return torch.cat([prompt, result.sequences], 1)
 
     return run

@@ -63,10 +63,9 @@ APP_WORK = 4_000_000  # work of all panels of one press of Run: minutes on two c
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """A whole number in [low, high]; 8.0 is one, True, NaN, 2.5 and "8" are not."""
-    if isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high:
-        number = int(value)
-        if number == value:
-            return number
+    number: Any = None if isinstance(value, bool) or not isinstance(value, Real) else value
+    if number is not None and low <= number <= high and int(number) == number:
+        return int(number)
     raise ValueError(f"{name} must be a whole number from {low} to {high}, got {shown(value)}")
 
 

@@ -42,20 +42,20 @@ def plan(request: RunRequest) -> Plan:
     seed = limits.whole("seed", request.seed, 0, limits.SEED)
     copies = limits.whole("rows", request.rows, 1, limits.ROWS)
     first_row = limits.whole("first_row", request.first_row, 0, limits.FIRST_ROW)
-    given = _given(request)
-    options = _chat_options(request.chat_template_kwargs, given)
-    rows, gen_length = _encode(request, model, given, options)
+    inputs = _inputs(request)
+    options = _chat_options(request.chat_template_kwargs, inputs)
+    rows, gen_length = _encode(request, model, inputs, options)
     canvas, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
     settings = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
                 "versions": _versions()}  # fmt: skip
     if options:
         settings["chat_template_kwargs"] = options
     key = "prompt" if request.template is None else "template"
-    each = tuple({**settings, key: one} for one in given for _ in range(copies))
+    each = tuple({**settings, key: one} for one in inputs for _ in range(copies))
     return Plan(sampler, model, task, values, canvas, seed, first_row, each, work)
 
 
-def _given(request: RunRequest) -> list[Any]:
+def _inputs(request: RunRequest) -> list[Any]:
     """The prompts or the templates of a run, as a list."""
     name, value = "prompt", request.prompts
     if request.template is not None:
@@ -64,19 +64,19 @@ def _given(request: RunRequest) -> list[Any]:
             raise ValueError(
                 "template already says what to fill in: leave prompts and gen_length out"
             )
-    given = prompts.as_list("" if value is None else value)
-    limits.prompts(name, given)
-    return given
+    inputs = prompts.as_list("" if value is None else value)
+    limits.prompts(name, inputs)
+    return inputs
 
 
 def _encode(
-    request: RunRequest, model: Model, given: list[Any], options: dict[str, Any]
+    request: RunRequest, model: Model, inputs: list[Any], options: dict[str, Any]
 ) -> tuple[list[prompts.Row], int | None]:
     """Every prompt or template as ids and masked positions, and the length that is generated."""
     if request.template is not None:
-        return [prompts.template_row(model, one, options) for one in given], None
+        return [prompts.template_row(model, one, options) for one in inputs], None
     card = model.card
-    encoded = [prompts.prompt_ids(model, one, options) for one in given]
+    encoded = [prompts.prompt_ids(model, one, options) for one in inputs]
     left = limits.GEN_LENGTH
     if card.length is not None:
         left = card.length - max(map(len, encoded))
@@ -114,7 +114,7 @@ def _lay_out(
     ), work
 
 
-def _chat_options(options: Any, given: list[Any]) -> dict[str, Any]:
+def _chat_options(options: Any, inputs: list[Any]) -> dict[str, Any]:
     if options is None:
         return {}
     rule = "chat_template_kwargs must be a dict of names to what JSON can hold, without tokenize"
@@ -126,7 +126,7 @@ def _chat_options(options: Any, given: list[Any]) -> dict[str, Any]:
         raise ValueError(f"{rule}, got {shown(options)}") from None
     if not all(isinstance(name, str) for name in options):
         raise ValueError(f"{rule}, got {shown(options)}")
-    if not any(map(prompts.is_chat, given)):
+    if not any(map(prompts.is_chat, inputs)):
         raise ValueError("chat_template_kwargs go with chats ({role, content}); leave them out")
     return dict(options)
 

@@ -40,9 +40,9 @@ def as_list(prompts: Any) -> list[Any]:
         return [prompts]
     if isinstance(prompts, Sequence) and not isinstance(prompts, bytes) and prompts:
         if all(isinstance(turn, dict) for turn in prompts) or all(map(_is_whole, prompts)):
-            return [list(prompts)]
+            return [_plain(prompts)]
         if all(isinstance(p, (str, list, tuple)) for p in prompts):
-            return [p if isinstance(p, str) else list(p) for p in prompts]
+            return [p if isinstance(p, str) else _plain(p) for p in prompts]
     raise ValueError(
         "prompts must be text, token ids, a chat ({role, content}) or a list of those, got "
         f"{shown(prompts)}"
@@ -55,12 +55,17 @@ def is_chat(prompt: Any) -> bool:
     return not text and bool(prompt) and all(isinstance(turn, dict) for turn in prompt)
 
 
+def _plain(prompt: Sequence[Any]) -> list[Any]:
+    """A list that JSON can hold, whatever kind of whole numbers the ids are."""
+    return [int(token) if _is_whole(token) else token for token in prompt]
+
+
 def _is_whole(token: Any) -> bool:
     return isinstance(token, Integral) and not isinstance(token, bool)
 
 
 def encode(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
-    """Token ids of one prompt: text, a chat, or ids given directly (checked, taken as they are).
+    """Token ids of one prompt: text, a chat, or ids, which are checked and taken as they are.
 
     options: what the model's chat template takes besides the chat.
     """
@@ -74,7 +79,7 @@ def encode(model: Model, prompt: Any, options: Options | None = None) -> list[in
                 f"prompt ids must be whole numbers from 0 to {model.card.vocab_size - 1}, "
                 f"got {shown(token)}"
             )
-    return [int(token) for token in prompt]
+    return list(prompt)
 
 
 def prompt_ids(model: Model, prompt: Any, options: Options | None = None) -> list[int]:
@@ -101,8 +106,8 @@ def template_row(model: Model, template: Any, options: Options | None = None) ->
             template = _render(model, template, options or {})
         else:
             ids = encode(model, template)
-            return _begun(model, ids, [token == mask for token in ids])
-    ids, masked, start = [], [], 0
+            return _with_start(model, ids, [token == mask for token in ids])
+    ids, masked, start = list[int](), list[bool](), 0
     for match in MASKED.finditer(template):
         text = _text_ids(model, template[start : match.start()])
         count = int(match[1] or 1)
@@ -115,7 +120,7 @@ def template_row(model: Model, template: Any, options: Options | None = None) ->
         masked += [False] * len(text) + [True] * count
         start = match.end()
     text = _text_ids(model, template[start:])
-    return _begun(model, [*ids, *text], [*masked, *[False] * len(text)])
+    return _with_start(model, [*ids, *text], [*masked, *[False] * len(text)])
 
 
 def lay_out(
@@ -193,14 +198,16 @@ def pieces(model: Model, ids: Sequence[int]) -> dict[int, str]:
     return {int(i): model.tokenizer.decode([int(i)]) for i in ids}
 
 
-def _begun(model: Model, ids: list[int], masked: list[bool]) -> Row:
+def _with_start(model: Model, ids: list[int], masked: list[bool]) -> Row:
+    """A template's row; a causal model gets its start token before a masked first column."""
     if not any(masked):
         raise ValueError(
             "a template needs a masked position: write [MASK] or [MASK]*8 where text is missing"
         )
-    causal = model.card.attention == "causal" and model.card.bos_id is not None
-    start = [model.card.bos_id] if masked[0] and causal else []
-    return Row((*start, *ids), (*[False] * len(start), *masked))
+    bos_id = model.card.bos_id
+    if masked[0] and model.card.attention == "causal" and bos_id is not None:
+        return Row((bos_id, *ids), (False, *masked))
+    return Row(tuple(ids), tuple(masked))
 
 
 def _text_ids(model: Model, text: str) -> list[int]:
@@ -221,8 +228,8 @@ def _render(model: Model, chat: Sequence[dict[str, str]], options: Options) -> s
             raise ValueError(f"a chat turn is {{role, content}}, both text, got {str(turn)[:60]}")
     if getattr(model.tokenizer, "chat_template", None) is None:
         raise ValueError(f"{model.card.name} has no chat template: give the prompt as plain text")
-    given = {"add_generation_prompt": True, **options, "tokenize": False}
-    return model.tokenizer.apply_chat_template(chat, **given)
+    settings = {"add_generation_prompt": True, **options, "tokenize": False}
+    return model.tokenizer.apply_chat_template(chat, **settings)
 
 
 def _chat_ids(model: Model, chat: list[dict[str, str]], options: Options) -> list[int]:

@@ -1,26 +1,27 @@
-"""Run a sampler and keep what it did: Frames as they come, a Trajectory a row at the end.
+"""Run a sampler and record what it did: Frames as they come, a Trajectory a row at the end.
 
-A sampler tells only what tokens cannot show; calls, seconds, confidence and entropy are taken
-round `denoise` (lab.run.probe), so that none can misreport. Logits never leave the probe.
+A sampler reports only what tokens cannot show; calls, seconds, confidence and entropy are measured
+around the denoiser that it calls (lab.run.probe).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from lab.models.model import Model
-from lab.record.row_record import RecordedSteps, RowRecord
+from lab.record.row_record import RecordedSteps, RowRecord, distinct_ids
 from lab.record.trajectory import Frame, Trajectory, run_id
 from lab.run import prompts
+from lab.run.frames import FrameBuilder
 from lab.run.plan import Plan, plan
-from lab.run.probe import Book, Probe
+from lab.run.probe import Probe
 from lab.run.prompts import RowTexts
 from lab.run.request import RunRequest
-from samplers.canvas import Canvas
+from samplers.canvas import Canvas, Step
 from samplers.noise import Noise
 
 IN_WINDOW = ("predicted", "entropy", "score", "top_ids", "top_probabilities")
@@ -32,7 +33,7 @@ class Recorder:
 
     The record grows with the run, a row of it only with the steps in which that row was active.
     `steps_since(row, k)` is what is new after step k of that row, at the cost of what is new;
-    `trajectories()` is all of it. Frames are handed on and not kept.
+    `trajectories()` is all of it. Frames are passed on and not stored.
     """
 
     def __init__(self, plan: Plan):
@@ -78,25 +79,26 @@ class Recorder:
         return prompts.row_texts(model, record.tokens, record.writable, whole)
 
     @torch.no_grad()
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self) -> Generator[Frame, None, None]:
         plan, canvas = self.plan, self.plan.canvas
-        probe = Probe(plan.model.open(canvas, plan.values.get("block_length")), canvas)
+        probe = Probe(plan.model.open(canvas, plan.values.get("block_length")), self.rows)
         noise = Noise(plan.seed, range(plan.first_row, plan.first_row + self.rows))
         # The function itself: the plan has bound and checked the values, and laid the canvas out.
-        steps = plan.sampler.function(probe, canvas, noise, **plan.values)
-        book = Book(plan, probe)
+        run = plan.sampler.function(probe, canvas, noise, **plan.values)
+        steps = cast(Generator[Step, None, None], run)
+        build = FrameBuilder(plan, probe)
         try:
             self.started = True
-            yield book.first()
+            yield build.first()
             while True:
                 probe.inspection = 0.0
                 began = perf_counter()
                 step = next(steps, None)
-                spent = perf_counter() - began - probe.inspection
+                seconds = perf_counter() - began - probe.inspection
                 if step is None:
                     return
-                frame = book.frame(step, spent)
-                self._add(frame, book.confidence)
+                frame = build.next(step, seconds)
+                self._add(frame, build.confidence)
                 yield frame
         finally:
             self._ended = True
@@ -122,18 +124,22 @@ class Recorder:
 
     def _trajectory(self, row: int) -> Trajectory:
         plan, texts = self.plan, self.texts(row)
-        arrays = self._rows[row].arrays(self._ended)
-        used = {int(i) for name in ("tokens", "predicted", "top_ids")
-                for i in np.unique(arrays[name])} - {-1}  # fmt: skip
-        names = {"task": plan.task, "model": self._card["name"], "sampler": plan.sampler.name,
-                 "seed": plan.seed, "row": plan.first_row + row}  # fmt: skip
+        arrays: dict[str, Any] = self._rows[row].arrays(self._ended)
+        ids = distinct_ids(arrays["tokens"], arrays["predicted"], arrays["top_ids"])
+        names: dict[str, Any] = {
+            "task": plan.task,
+            "model": self._card["name"],
+            "sampler": plan.sampler.name,
+            "seed": plan.seed,
+            "row": plan.first_row + row,
+        }
         return Trajectory(
             **arrays,
             writable=self._rows[row].writable,
             output=texts.output,
             text=texts.text,
             filled=texts.filled,
-            pieces=self.pieces(sorted(used)),
+            pieces=self.pieces(sorted(ids)),
             run_id=run_id(plan.settings[row], **names),
             settings=plan.settings[row],
             card=dict(self._card),
@@ -204,7 +210,7 @@ def run(
     the oracle's length leaves; a block_length beyond it makes one block of what is there. rows:
     copies of each prompt; copy number r (counted over all prompts) draws from (seed,
     first_row + r), so a row alone is the same call with its first_row. preset: a sampler's named
-    settings, under the parameters given. chat_template_kwargs: what the model's chat template takes
+    settings, which parameters override. chat_template_kwargs: what the model's chat template takes
     besides the chat, such as {"enable_thinking": False}.
 
     Other names are the sampler's parameters. ValueError (rule, value, way out) before any call.

@@ -1,4 +1,4 @@
-"""What a run is asked for, before any check: one type for lab.run, shell, page and API."""
+"""A request to run a sampler, before any check: one type for lab.run, shell, page and API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

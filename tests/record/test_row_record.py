@@ -97,7 +97,7 @@ def test_steps_hold_the_window_alone_and_begin_with_the_line_before():
     assert second.committed_step.tolist() == [[-1, 1, -1], [-1, 1, 2]]
     assert second.commits.tolist() == [[False, False, True]] and not second.edits.any()
     assert second.ids() == {0, 1, 2, 3} and len(made.steps_since(2).calls) == 0
-    with pytest.raises(ValueError, match="since must be from 0 to 2, the steps made, got 3"):
+    with pytest.raises(ValueError, match="since must be from 0 to 2, the steps so far, got 3"):
         made.steps_since(3)
 
 
