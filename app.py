@@ -5,9 +5,9 @@ import os
 # Before gradio is imported: no analytics, and nothing fetched from a hub that need not be.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from lab.ui import LAUNCH, build
+from lab.ui import build, launch_options
 
 demo = build()
 
 if __name__ == "__main__":
-    demo.launch(**LAUNCH)
+    demo.launch(**launch_options())

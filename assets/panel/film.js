@@ -1,57 +1,56 @@
-// The film of one run: every step as dense arrays, rebuilt from the changes that were sent.
+// The film of one run: every step as dense arrays, rebuilt from the changes that were sent. Parts
+// come in any order: what is known already is passed over, a gap is left for whoever asks again.
 const makeFilm = () => {
   const frames = [];
-  const set = (array, pairs) => {
-    for (let i = 0; i < pairs.length; i += 2) array[pairs[i]] = pairs[i + 1];
-    return array;
+  const set = (array, pairs, plain = x => x) => {
+    if (!pairs.length) return array;
+    const copy = array.slice();
+    for (let i = 0; i < pairs.length; i += 2) copy[pairs[i]] = plain(pairs[i + 1]);
+    return copy;
   };
-  const first = value => ({
-    tokens: Int32Array.from(value.start.tokens),
-    state: Uint8Array.from(value.start.state),
-    written: new Int32Array(value.columns).fill(-1),
-    confidence: new Float32Array(value.columns).fill(NaN),
-    calls: 0, seconds: 0, window: [0, 0], predicted: [], entropy: [], top: [],
+  const first = canvas => ({
+    tokens: Int32Array.from(canvas.tokens),
+    state: Uint8Array.from(canvas.state),
+    written: new Int32Array(canvas.columns).fill(-1),
+    confidence: new Float32Array(canvas.columns).fill(NaN),
+    predicted: new Int32Array(canvas.columns).fill(-1),
+    calls: 0, seconds: 0,
   });
-  const next = (before, change) => ({
-    tokens: set(before.tokens.slice(), change.tokens),
-    state: set(before.state.slice(), change.state),
-    written: set(before.written.slice(), change.written),
-    confidence: set(before.confidence.slice(), change.confidence.map(x => (x === null ? NaN : x))),
-    calls: change.calls, seconds: change.seconds, window: change.window,
-    predicted: change.predicted, entropy: change.entropy, top: change.top,
+  const next = (before, [calls, seconds, tokens, state, written, confidence, predicted]) => ({
+    tokens: set(before.tokens, tokens),
+    state: set(before.state, state),
+    written: set(before.written, written),
+    confidence: set(before.confidence, confidence, x => (x === null ? NaN : x)),
+    predicted: set(before.predicted, predicted),
+    calls, seconds,
   });
-  let run = null;
   return {
-    frames,
-    // Steps only ever grow within a run, so what was parsed before stays; true: a new run began.
-    extend(value) {
-      const fresh = value.run !== run;
-      if (fresh) { frames.length = 0; run = value.run; }
-      if (!value.start) return fresh;
-      if (!frames.length) frames.push(first(value));
-      for (let k = frames.length - 1; k < value.steps.length; k++) {
-        frames.push(next(frames[k], JSON.parse(value.steps[k])));
+    frames, run: null, canvas: null, pieces: {}, edges: [],
+    // Another name begins another film; true where it does.
+    begin(run) {
+      if (run === this.run) return false;
+      Object.assign(this, { run, canvas: null, pieces: {}, edges: [] });
+      frames.length = 0;
+      return true;
+    },
+    // A part of this run: {start, steps, film, pieces, edges}.
+    take(part) {
+      Object.assign(this.pieces, part.pieces);
+      if (part.edges.length) this.edges = part.edges;
+      if (!this.canvas && part.film) {
+        this.canvas = part.film;
+        frames.push(first(part.film));
       }
-      return fresh;
-    },
-    last: () => Math.max(frames.length - 1, 0),
-    // What a call said about a position: null where the position was outside its window.
-    seen(k, position) {
-      const frame = frames[k], at = position - frame.window[0];
-      if (k === 0 || at < 0 || position >= frame.window[1]) return null;
-      const top = frame.top[at] || [];
-      const predicted = frame.predicted[at] ?? -1;
-      const entropy = frame.entropy[at] ?? null;
-      return { predicted: predicted >= 0 ? predicted : (top[0] ?? -1), top, entropy };
-    },
-    // The newest call at or before step k that looked at a position, for the draft of a masked position.
-    draft(k, position) {
-      for (let j = k; j > 0 && j > k - 64; j--) {
-        const seen = this.seen(j, position);
-        if (seen && seen.predicted >= 0) return seen.predicted;
+      const skip = this.count() - part.start;
+      if (!this.canvas || skip < 0) return;
+      for (const step of JSON.parse(part.steps).slice(skip)) {
+        frames.push(next(frames[frames.length - 1], step));
       }
-      return -1;
     },
+    count: () => Math.max(frames.length - 1, 0),
+    last() { return this.count(); },
+    // The newest prediction for a position at or before step k, for the draft of a masked one.
+    draft: (k, position) => frames[k].predicted[position],
     // The last step whose share of the calls (or of the model's seconds) is within `fraction`.
     at(fraction, by) {
       const total = frames[this.last()]?.[by] || 0;

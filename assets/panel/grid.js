@@ -1,40 +1,41 @@
 // The token grid: one focusable cell a position, always written with textContent.
 const GLYPH = { mask: '░', remasked: '↺' };
 
-const pieceText = (value, id, options) => {
-  if (id === value.mask) return GLYPH.mask;
-  const piece = value.pieces[id] ?? `#${id}`;
-  if (options.spaces) return piece.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥');
+const withSpaces = text => text.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥');
+const pieceText = (film, id, options) => {
+  if (id === film.canvas.mask) return GLYPH.mask;
+  const piece = film.pieces[id] ?? `#${id}`;
+  if (options.spaces) return withSpaces(piece);
   // A piece of nothing but white space would be an invisible cell: show it all the same.
-  if (!piece.trim()) return piece.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥') || '∅';
+  if (!piece.trim()) return withSpaces(piece) || '∅';
   return piece.replace(/\n/g, '⏎').replace(/\t/g, '⇥').trim();
 };
 
 const cellOf = (value, film, k, position, options) => {
   const frame = film.frames[k];
-  const name = value.states[frame.state[position]];
+  const name = film.canvas.states[frame.state[position]];
   const id = frame.tokens[position];
   const now = k > 0 && frame.written[position] === k && name !== 'mask' && name !== 'remasked';
   const cell = { name, id, now, classes: [name], confidence: frame.confidence[position] };
   if (name === 'mask' || name === 'remasked') {
     const draft = options.draft ? film.draft(k, position) : -1;
-    cell.text = draft >= 0 ? pieceText(value, draft, options) : GLYPH[name];
+    cell.text = draft >= 0 ? pieceText(film, draft, options) : GLYPH[name];
     if (draft >= 0) cell.classes.push('draft');
   } else {
-    cell.text = pieceText(value, id, options);
-    if (/^[ \n\t]/.test(value.pieces[id] ?? '')) cell.classes.push('spaced');
+    cell.text = pieceText(film, id, options);
+    if (/^[ \n\t]/.test(film.pieces[id] ?? '')) cell.classes.push('spaced');
   }
   if (now) cell.classes.push('now');
   const wrong = k === film.last() && value.verdict?.wrong.includes(position);
   if (wrong) cell.classes.push('wrong');
-  if (position > 0 && value.edges.includes(position)) cell.classes.push('edge');
-  const [side, height, width] = value.board || [];
+  if (position > 0 && film.edges.includes(position)) cell.classes.push('edge');
+  const [side, height, width] = film.canvas.board;
   if (side) {
     const row = Math.floor(position / side), column = position % side;
     if ((column + 1) % width === 0 && column + 1 < side) cell.classes.push('box-right');
     if ((row + 1) % height === 0 && row + 1 < side) cell.classes.push('box-below');
   }
-  const special = name === 'after_eos' || value.specials.includes(id);
+  const special = name === 'after_eos' || film.canvas.specials.includes(id);
   if (special && !options.specials && name !== 'mask' && name !== 'remasked') {
     cell.classes.push('hidden');
   }
@@ -42,24 +43,29 @@ const cellOf = (value, film, k, position, options) => {
 };
 
 const describe = cell => {
-  const what = { mask: 'still masked', remasked: 'masked again', after_eos: 'after the end' };
+  const what = { mask: 'still masked', remasked: 'masked again', after_eos: 'after EOS' };
   const state = what[cell.name] || cell.name + (cell.now ? ' now' : '');
   const confidence = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
   return `${cell.text}, ${state}${confidence}`;
 };
 
+// Attributes that are set again cost style and accessibility work each time.
+const setAttribute = (span, name, text) => {
+  if (span.getAttribute(name) !== text) span.setAttribute(name, text);
+};
+
 const drawGrid = (grid, value, film, k, options, selected) => {
-  const side = value.board?.[0];
+  const side = film.canvas.board[0];
   grid.classList.toggle('lines', Boolean(side));
   grid.style.gridTemplateColumns = side ? `repeat(${side}, auto)` : '';
-  while (grid.children.length > value.columns) grid.lastChild.remove();
-  while (grid.children.length < value.columns) {
+  while (grid.children.length > film.canvas.columns) grid.lastChild.remove();
+  while (grid.children.length < film.canvas.columns) {
     const span = document.createElement('span');
     span.setAttribute('role', 'option');
     span.tabIndex = -1;
     grid.appendChild(span);
   }
-  for (let position = 0; position < value.columns; position++) {
+  for (let position = 0; position < film.canvas.columns; position++) {
     const span = grid.children[position];
     const cell = cellOf(value, film, k, position, options);
     const classes = cell.classes.join(' ');
@@ -70,9 +76,9 @@ const drawGrid = (grid, value, film, k, options, selected) => {
       span.dataset.tint = tint;
       span.style.setProperty('--confidence', tint);
     }
-    span.setAttribute('aria-label', `position ${position}: ${describe(cell)}`);
-    span.setAttribute('aria-selected', String(position === selected));
-    span.tabIndex = position === Math.max(selected, 0) ? 0 : -1;
+    setAttribute(span, 'aria-label', `position ${position}: ${describe(cell)}`);
+    setAttribute(span, 'aria-selected', String(position === selected));
+    setAttribute(span, 'tabindex', position === Math.max(selected, 0) ? '0' : '-1');
   }
 };
 

@@ -1,9 +1,9 @@
-// What is known of one position: its token, the five most likely, and what it held over the steps.
+// One position: its token, the five most likely, and what it held over the steps.
 const node = (tag, className, text) => {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  if (text !== undefined) created.textContent = text;
+  return created;
 };
 const number = x => (x === null || x === undefined || Number.isNaN(x) ? '–' : x.toFixed(3));
 
@@ -13,12 +13,35 @@ const history = (value, film, k, position, options) => {
     const cell = cellOf(value, film, j, position, { ...options, draft: true });
     const open = cell.name === 'mask' || cell.name === 'remasked';
     const text = (open ? '░ ' : '') + (open && cell.classes.includes('draft') ? cell.text : '');
-    const shown = open ? text.trim() : cell.text;
+    const line = open ? text.trim() : cell.text;
     const tail = runs[runs.length - 1];
-    if (tail && tail.shown === shown) tail.stop = j;
-    else runs.push({ shown, start: j, stop: j });
+    if (tail && tail.line === line) tail.stop = j;
+    else runs.push({ line, start: j, stop: j });
   }
   return runs;
+};
+
+// What the model thought of a position is not streamed: it is asked for when somebody looks, once
+// the cursor has rested, and kept for as long as the run is shown.
+const makeAlternatives = (server, redraw) => {
+  const cache = new Map();
+  let timer = null;
+  return {
+    clear() { cache.clear(); clearTimeout(timer); },
+    of(run, step, position) {
+      if (step === 0) return null;
+      const key = `${run} ${step} ${position}`;
+      if (cache.has(key)) return cache.get(key);
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        let answer = null;
+        try { answer = await server.alternatives({ run, step, position }); } catch { /* no server */ }
+        cache.set(key, answer && !answer.missing && answer.step ? answer : null);
+        redraw();
+      }, 100);
+      return null;
+    },
+  };
 };
 
 const sparkline = (film, k, position) => {
@@ -38,7 +61,21 @@ const sparkline = (film, k, position) => {
   return svg;
 };
 
-const drawInspect = (box, value, film, k, position, options) => {
+const drawAlternatives = (box, answer) => {
+  const list = node('ol', 'top');
+  list.setAttribute('aria-label', 'Most likely tokens');
+  for (const [text, probability] of answer.tokens) {
+    const item = node('li', '');
+    const bar = node('i', '');
+    bar.style.setProperty('--p', probability);
+    item.append(node('span', 'piece', withSpaces(text) || '∅'), bar, node('span', 'p', number(probability)));
+    list.appendChild(item);
+  }
+  const entropy = answer.entropy === null ? '' : ` · entropy ${number(answer.entropy)} nats`;
+  box.append(node('p', 'facts', `most likely at step ${answer.step}${entropy}`), list);
+};
+
+const drawInspect = (box, value, film, k, position, options, alternatives) => {
   box.replaceChildren();
   if (!film.frames.length) return;
   if (position < 0) {
@@ -55,31 +92,14 @@ const drawInspect = (box, value, film, k, position, options) => {
   if (!Number.isNaN(frame.confidence[position])) {
     facts.push(`confidence ${number(frame.confidence[position])}`);
   }
-  let look = k;
-  while (look > 0 && !(film.seen(look, position)?.top.length)) look--;
-  const seen = look > 0 ? film.seen(look, position) : null;
-  if (seen && seen.entropy !== null) facts.push(`entropy ${number(seen.entropy)} nats`);
   box.append(head, node('p', 'facts', facts.join(' · ')));
-  if (seen) {
-    const list = node('ol', 'top');
-    list.setAttribute('aria-label', 'Likeliest tokens');
-    for (let i = 0; i < seen.top.length; i += 2) {
-      const item = node('li', '');
-      const bar = node('i', '');
-      bar.style.setProperty('--p', seen.top[i + 1]);
-      item.append(
-        node('span', 'piece', pieceText(value, seen.top[i], { ...options, spaces: true })),
-        bar, node('span', 'p', number(seen.top[i + 1])),
-      );
-      list.appendChild(item);
-    }
-    box.append(node('p', 'facts', `most likely at step ${look}`), list);
-  }
+  const answer = alternatives.of(film.run, k, position);
+  if (answer) drawAlternatives(box, answer);
   const past = node('p', 'history');
   past.append(sparkline(film, k, position));
   for (const run of history(value, film, k, position, options).slice(-8)) {
     const span = run.stop > run.start ? `${run.start}–${run.stop}` : `${run.start}`;
-    const was = node('span', 'was', run.shown || '░');
+    const was = node('span', 'was', run.line || '░');
     was.append(node('sub', '', ` ${span}`));
     past.append(was);
   }

@@ -3,7 +3,9 @@ const $ = name => element.querySelector(name);
 const film = makeFilm();
 const calm = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const optionsNow = () => window.labOptions || { draft: false, specials: true, spaces: false };
+const alternatives = makeAlternatives(server, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
+let settings = '', fetching = false;
 
 const setText = (selector, text) => {
   const target = $(selector);
@@ -12,16 +14,17 @@ const setText = (selector, text) => {
 
 const drawHead = value => {
   $('.lab-panel').dataset.kind = value.kind;
+  $('.lab-panel').dataset.run = value.run;
   setText('.title', value.title);
   setText('.subtitle', value.subtitle);
   setText('.message', value.message);
   $('.verdict').dataset.ok = value.verdict ? String(value.verdict.ok) : '';
   $('.notes').replaceChildren(...(value.notes || []).map(text => node('li', '', text)));
-  const pairs = value.metrics || [];
-  $('.metrics').replaceChildren(...pairs.map(([name, shown, help]) => {
+  const lines = value.metrics || [];
+  $('.metrics').replaceChildren(...lines.map(([name, text, help]) => {
     const pair = node('div', ''), term = node('dt', '', name);
     term.title = help || '';
-    pair.append(term, node('dd', '', shown));
+    pair.append(term, node('dd', '', text));
     return pair;
   }));
 };
@@ -47,7 +50,8 @@ const draw = () => {
   setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
   scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
   drawGrid($('.grid'), value, film, cursor, optionsNow(), selected);
-  drawInspect($('.inspect'), value, film, cursor, hovered >= 0 ? hovered : selected, optionsNow());
+  const position = hovered >= 0 ? hovered : selected;
+  drawInspect($('.inspect'), value, film, cursor, position, optionsNow(), alternatives);
 };
 
 const halt = () => {
@@ -95,14 +99,42 @@ const seek = k => {
   draw();
 };
 
+// A push that was lost (a browser keeps only the newest of those that come at once) leaves a gap:
+// what is missing is asked for, as long as that brings the film on.
+const catchUp = async () => {
+  if (fetching) return;
+  fetching = true;
+  const run = film.run, before = film.count();
+  let part = null;
+  try { part = await server.film({ run, start: before }); } catch { /* the server is gone */ }
+  fetching = false;
+  if (run !== film.run) { follow(); return; }
+  if (part && !part.missing) film.take(part);
+  $('.lab-panel').classList.toggle('gap', film.count() < props.value.count);
+  follow(film.count() > before);
+};
+const follow = (again = true) => {
+  if (again && film.count() < props.value.count) catchUp();
+  cursor = Math.min(cursor, film.last());
+  draw();
+  if (chasing && cursor < film.last()) chase();
+};
+
 const update = () => {
   const value = props.value;
   if (!value || !value.kind) return;
   drawHead(value);
-  if (film.extend(value)) { halt(); cursor = 0; chasing = true; selected = hovered = -1; }
-  cursor = Math.min(cursor, film.last());
-  draw();
-  if (chasing && cursor < film.last()) chase();
+  if (film.begin(value.run)) {
+    halt();
+    cursor = 0;
+    chasing = true;
+    selected = hovered = -1;
+    settings = settingsNow();
+    alternatives.clear();
+  }
+  film.take(value);
+  drawStale();
+  follow();
 };
 
 element.addEventListener('input', event => {
@@ -140,12 +172,22 @@ const listen = (name, act) => {
 };
 listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
-listen('lab:chosen', panels => {
+// A panel that nothing ran in shows what was selected for it; others say where that has changed.
+const settingsNow = () => {
+  const form = window.labSettings;
+  return form ? JSON.stringify([form.task, form.shared, form.panels[props.number - 1]]) : '';
+};
+const drawStale = () => {
+  const ran = props.value && !props.value.run.startsWith('idle') && props.value.kind !== 'empty';
+  $('.lab-panel').classList.toggle('stale', Boolean(ran && settings && settings !== settingsNow()));
+};
+listen('lab:settings', ({ samplers }) => {
+  drawStale();
   if (!props.value?.run.startsWith('idle')) return;
-  const sampler = panels[props.number - 1];
-  const head = { run: `idle ${sampler?.name}`, steps: [], columns: 0, pieces: {} };
-  props.value = sampler ? { ...head, kind: 'idle', title: sampler.title, message: 'Press Run.',
-    subtitle: `${sampler.paper} · ${sampler.guarantee}` } : { ...head, kind: 'empty' };
+  const sampler = samplers[props.number - 1];
+  const value = { ...props.value, run: `idle ${sampler?.name}` };
+  props.value = sampler ? { ...value, kind: 'idle', title: sampler.title, message: 'Press Run.',
+    subtitle: `${sampler.paper} · ${sampler.guarantee}` } : { ...value, kind: 'empty' };
   update();
 });
 

@@ -7,12 +7,12 @@ const seek = () => say('lab:seek', { fraction: $('.scrub').value / 1000, by: $('
 const halt = () => {
   clearInterval(timer);
   timer = null;
-  $('.play').textContent = '▶ all';
+  $('.play').textContent = '▶ All';
   $('.play').setAttribute('aria-pressed', 'false');
 };
 const play = () => {
   if (+$('.scrub').value >= 1000) $('.scrub').value = 0;
-  $('.play').textContent = '❚❚ all';
+  $('.play').textContent = '❚❚ All';
   $('.play').setAttribute('aria-pressed', 'true');
   seek();
   timer = setInterval(() => {

@@ -1,9 +1,9 @@
 // One control a parameter, made from its description; `bind` says where the value lives.
 const make = (tag, className, text) => {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  if (text !== undefined) created.textContent = text;
+  return created;
 };
 const field = (type, label) => {
   const input = make('input');
@@ -17,7 +17,7 @@ const field = (type, label) => {
 const numberControl = (param, label, read, write) => {
   const slider = field('range', `${label} slider`), box = field('number', label);
   for (const input of [slider, box]) { input.min = param.low; input.step = param.step; }
-  slider.max = param.usual;
+  slider.max = param.slider_high;
   box.max = param.high;
   const take = input => { if (input.value !== '' && !Number.isNaN(+input.value)) write(+input.value); };
   slider.addEventListener('input', () => take(slider));
@@ -66,7 +66,7 @@ const parameterRow = (param, label, read, write) => {
   const refresh = () => {
     const { value, source } = read();
     row.dataset.source = source;
-    tag.textContent = { own: '● changed', shared: 'all panels', preset: 'preset' }[source] || '';
+    tag.textContent = { own: '● changed', shared: 'from all panels', preset: 'from the preset' }[source] || '';
     reset.hidden = source !== 'own';
     if (off) off.checked = value !== null;
     for (const input of control.inputs) input.disabled = value === null;
@@ -75,7 +75,7 @@ const parameterRow = (param, label, read, write) => {
   return { row, refresh };
 };
 
-// A shared control is off until somebody ticks it: each sampler then keeps its own.
+// A shared control is off until somebody ticks it: each sampler then has its own default.
 const sharedRow = (param, read, write, users) => {
   const row = make('div', 'row shared-row');
   const on = field('checkbox', `one ${param.name} for all panels`);
@@ -95,7 +95,7 @@ const sharedRow = (param, read, write, users) => {
     for (const input of control.inputs) input.disabled = !using.length;
     row.classList.toggle('resting', value === undefined);
     control.show(value ?? own ?? param.suggested);
-    note.textContent = !using.length ? `off: no chosen sampler uses ${param.name}`
+    note.textContent = !using.length ? `no selected sampler uses ${param.name}`
       : ignoring.length ? `not used by ${ignoring.join(', ')}` : '';
   };
   return { row, refresh };

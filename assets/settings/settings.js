@@ -1,5 +1,5 @@
 // The sampler settings: shared controls above, four panels below, one JSON value out.
-// value = {shared: {name: x}, panels: [{sampler, preset, params: {name: x}} | null], fits}
+// value = {shared: {name: x}, panels: [{sampler, preset, params: {name: x}} | null], fits, task}
 const catalog = props.catalog;
 const $ = name => element.querySelector(name);
 let rows = [];
@@ -10,19 +10,23 @@ const commit = change => {
   change(next);
   props.value = next;
   rows.forEach(row => row.refresh());
+  announce();
 };
-// Panels that nothing ran in yet show what was chosen for them.
-const sayChosen = () => window.dispatchEvent(new CustomEvent('lab:chosen', {
-  detail: value().panels.map(panel => panel && catalog.samplers[panel.sampler]),
-}));
-const chosen = () => value().panels.filter(Boolean).map(p => catalog.samplers[p.sampler]);
+// Panels that nothing ran in yet show what was selected for them; others may be out of date.
+const announce = () => {
+  window.labSettings = value();
+  window.dispatchEvent(new CustomEvent('lab:settings', {
+    detail: { samplers: value().panels.map(panel => panel && catalog.samplers[panel.sampler]) },
+  }));
+};
+const selectedSamplers = () => value().panels.filter(Boolean).map(p => catalog.samplers[p.sampler]);
 const paramOf = (sampler, name) => sampler.params.find(p => p.name === name);
 
 const drawShared = () => {
   const box = $('.shared');
   for (const param of catalog.shared) {
     const users = () => {
-      const list = chosen();
+      const list = selectedSamplers();
       const using = list.filter(s => paramOf(s, param.name));
       const ignoring = [...new Set(list.filter(s => !paramOf(s, param.name)).map(s => s.name))];
       return { using, ignoring, own: using.length ? paramOf(using[0], param.name).default : null };
@@ -48,7 +52,7 @@ const effective = (index, param) => {
 const chooser = (label, names, current, act) => {
   const select = make('select');
   select.setAttribute('aria-label', label);
-  for (const [name, shown] of names) select.appendChild(new Option(shown, name));
+  for (const [name, title] of names) select.appendChild(new Option(title, name));
   select.value = current;
   select.addEventListener('change', () => act(select.value));
   return select;
@@ -60,11 +64,10 @@ const drawPanel = index => {
   const fits = value().fits || {};
   const names = Object.values(catalog.samplers).map(s =>
     [s.name, fits[s.name] ? `${s.title} (does not fit)` : s.title]);
-  const pick = chooser(`Sampler of panel ${index + 1}`, [['', 'no panel'], ...names],
+  const pick = chooser(`Sampler of panel ${index + 1}`, [['', 'No panel'], ...names],
     panel ? panel.sampler : '', name => {
       commit(next => { next.panels[index] = name ? { sampler: name, preset: null, params: {} } : null; });
       redraw();
-      sayChosen();
       element.querySelector(`[aria-label="Sampler of panel ${index + 1}"]`)?.focus();
     });
   const head = make('div', 'head');
@@ -81,8 +84,8 @@ const drawPanel = index => {
   const presets = Object.keys(sampler.presets);
   if (presets.length) {
     const line = make('div', 'row choice');
-    line.append(make('span', 'name', 'preset'), chooser(`Preset of panel ${index + 1}`,
-      [['', 'none'], ...presets.map(p => [p, p])], panel.preset || '', name =>
+    line.append(make('span', 'name', 'Preset'), chooser(`Preset of panel ${index + 1}`,
+      [['', 'None'], ...presets.map(p => [p, p])], panel.preset || '', name =>
         commit(next => { next.panels[index].preset = name || null; })));
     details.appendChild(line);
   }
@@ -97,7 +100,7 @@ const drawPanel = index => {
   }
   rows.push({ refresh: () => {
     const count = Object.keys(value().panels[index]?.params || {}).length;
-    summary.textContent = count ? `settings · ● ${count} changed` : 'settings';
+    summary.textContent = count ? `Settings · ● ${count} changed` : 'Settings';
   } });
   box.appendChild(details);
   return box;
@@ -107,11 +110,12 @@ const opened = new Set();
 const redraw = () => {
   rows = [];
   $('.shared').replaceChildren(make('legend', '', 'All panels'),
-    make('p', 'note', "Tick to set one value for all; else each sampler keeps its own."));
+    make('p', 'note', "Override for all panels (unticked: each sampler's default)"));
   $('.panels').replaceChildren(make('legend', '', 'Panels'));
   drawShared();
   for (let index = 0; index < value().panels.length; index++) $('.panels').appendChild(drawPanel(index));
   rows.forEach(row => row.refresh());
 };
-watch('value', () => { redraw(); sayChosen(); });
+watch('value', () => { redraw(); announce(); });
 redraw();
+announce();

@@ -3,10 +3,7 @@
 import json
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,64 +11,75 @@ import gradio as gr
 from lab.record.metrics import metrics
 from lab.record.trajectory import Trajectory
 from lab.run import limits
-from lab.ui import loaded_models, slot
-from lab.ui.comparison import Told, press, write
-from lab.ui.model_picker import described
-from lab.ui.panel_run import Request, explain
-from lab.ui.settings_form import PANELS, Choice, describe
+from lab.ui import exports, loaded_models, model_picker
+from lab.ui.background import backlog_of, in_background
+from lab.ui.comparison import Run, Update
+from lab.ui.errors import explain
+from lab.ui.guard import visitor
+from lab.ui.panel_run import PanelRun
+from lab.ui.run_inputs import RunInputs
+from lab.ui.settings_form import PANELS, PanelSettings, describe
+from lab.ui.slot import LONGEST
 from samplers import SAMPLERS, get
+from samplers.registry import shown
+
+FORMATS = ("none", "csv", "json")
 
 
-def attach() -> None:
-    """Add the endpoints to the Blocks being built. They wait in the same queue as the page."""
-    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=slot.WAITING)
+def attach(demo: gr.Blocks) -> None:
+    """Add the endpoints to the Blocks being built. They stand in the same line as the page."""
+
+    async def compare(
+        task: str = "capitals",
+        samplers: list[str] | str = "llada2,mdlm",
+        prompt: str = "",
+        template: str | None = None,
+        gen_length: int | None = None,
+        seed: int = 0,
+        params: dict[str, Any] | str | None = None,
+        trajectories: str = "none",
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> AsyncIterator[dict[str, Any]]:
+        inputs, panels = _parse(task, samplers, prompt, template, gen_length, seed, params)
+        _one_of("trajectories", trajectories, FORMATS)
+        session = (request and request.session_hash) or ""
+        address = request.client.host if request and request.client else None
+        stop = threading.Event()
+        run = Run(inputs, panels, stop, visitor(address, session) or None, True)
+        backlog = backlog_of(demo._queue, session)
+        async for update in in_background(run.updates, stop, backlog):
+            yield _answer(run, update, trajectories)
+
+    compare.__doc__ = COMPARE
+    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=LONGEST + 8)
     gr.api(samplers, api_name="samplers", queue=False)
     gr.api(look_up, api_name="look_up", concurrency_limit=4)
     gr.api(load, api_name="load", concurrency_id="load")
 
 
+COMPARE = """Run up to four samplers side by side on one prompt or template; return their texts.
+
+Args:
+    task: Models of one vocabulary and corpus, each sampler gets the one that fits it; or a
+        model that `load` has loaded.
+    samplers: One to four sampler names, as a list or separated by commas.
+    prompt: Text to continue. Leave it empty where a template is given.
+    template: Text with [MASK] or [MASK]*8 as masked positions to fill in.
+    gen_length: Tokens to generate; 64, or what the model's length leaves, where left out.
+    seed: The same seed gives the same tokens.
+    params: JSON. A parameter for every sampler that has it, {"steps": 8}; or for one alone,
+        {"llada2": {"threshold": 0.5, "preset": "llada2.1_speed"}}.
+    trajectories: "none", "csv" or "json": add every step of all runs as one text.
+
+Returns:
+    status, results (sampler, model, text, error, metrics, in order) and trajectories.
+    While the run goes on, the same with what there is so far; trajectories come at the end.
+"""
+
+
 def samplers() -> list[dict[str, Any]]:
     """List every sampler: name, title, paper, guarantee, presets, parameters and their limits."""
     return [describe(sampler) for sampler in SAMPLERS.values()]
-
-
-def compare(
-    task: str = "capitals",
-    samplers: list[str] | str = "llada2,mdlm",
-    prompt: str = "",
-    template: str | None = None,
-    gen_length: int | None = None,
-    seed: int = 0,
-    params: dict[str, Any] | str | None = None,
-    trajectories: str = "none",
-) -> Iterator[dict[str, Any]]:
-    """Run up to four samplers side by side on one prompt or template, and return what they wrote.
-
-    Args:
-        task: Models of one vocabulary and corpus, each sampler gets the one that fits it; or a
-            model that `load` has loaded.
-        samplers: One to four sampler names, as a list or separated by commas.
-        prompt: Text to go on from. Leave it empty where a template is given.
-        template: Text with [MASK] or [MASK]*8 as masked positions to fill.
-        gen_length: Tokens to generate; 64, or what the model's length leaves, where left out.
-        seed: The same seed gives the same tokens.
-        params: JSON. A parameter for every sampler that has it, {"steps": 8}; or for one alone,
-            {"llada2": {"threshold": 0.5, "preset": "llada2.1_speed"}}.
-        trajectories: "none", "csv" or "json": add every step of all runs as one text.
-
-    Returns:
-        status, results (sampler, model, text, error, metrics, in order) and trajectories.
-        While the run goes on, the same with what there is so far.
-    """
-    try:
-        request, chosen = _asked(task, samplers, prompt, template, gen_length, seed, params)
-        if trajectories not in ("none", "csv", "json"):
-            raise ValueError(f"trajectories must be none, csv or json, got {trajectories!r}")
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    with closing(press(request, chosen, threading.Event())) as items:
-        for told in items:
-            yield _answer(chosen, told, trajectories)
 
 
 def look_up(model: str, dtype: str = "float32") -> dict[str, Any]:
@@ -84,7 +92,7 @@ def look_up(model: str, dtype: str = "float32") -> dict[str, Any]:
     Returns:
         model, family, tested, download, memory, attention, corruption, samplers, usual_sampler.
     """
-    return described(_found(model, dtype))
+    return model_picker.describe(_entry(model, dtype))
 
 
 def load(model: str, dtype: str = "float32") -> dict[str, Any]:
@@ -97,89 +105,119 @@ def load(model: str, dtype: str = "float32") -> dict[str, Any]:
     Returns:
         As look_up, the samplers being those that fit the model as it was loaded.
     """
-    found = _found(model, dtype)
+    entry = _entry(model, dtype)
     try:
-        return described(loaded_models.load(found, lambda words, share: None, threading.Event()))
+        entry = loaded_models.load(entry, lambda words, share: None, threading.Event())
     except Exception as error:
-        raise gr.Error(explain(error), print_exception=False) from None
+        raise _error(error) from None
+    return model_picker.describe(entry)
 
 
-def _found(model: Any, dtype: Any) -> loaded_models.Found:
+def _entry(model: Any, dtype: Any) -> loaded_models.ModelEntry:
     try:
         return loaded_models.look_up(model, dtype)
     except Exception as error:
-        raise gr.Error(explain(error), print_exception=False) from None
+        raise _error(error) from None
 
 
-def _asked(
+def _error(error: Exception) -> gr.Error:
+    return gr.Error(explain(error), print_exception=False)
+
+
+def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise gr.Error(f"{name} must be one of {', '.join(known)}, got {shown(value)}",
+                       print_exception=False)  # fmt: skip
+
+
+def _parse(
     task: Any, names: Any, prompt: Any, template: Any, gen_length: Any, seed: Any, params: Any
-) -> tuple[Request, list[Choice]]:
-    names = [n.strip() for n in names.split(",")] if isinstance(names, str) else names
-    if not isinstance(names, list) or not 1 <= len(names) <= PANELS:
-        raise ValueError(
-            f"samplers must be one to {PANELS} names, as a list or separated by commas"
-        )
-    if template is not None and (prompt or gen_length is not None):
-        raise ValueError("template already says what to fill: leave prompt and gen_length out")
-    shared, own = _split(params, [get(name).name for name in names])
-    chosen = []
-    for name in names:
-        given = dict(own.get(name, {}))
-        preset = given.pop("preset", None)
-        known = {param.name for param in get(name).params}
-        inherited = {k: v for k, v in shared.items() if k in known}
-        chosen.append(Choice(name, preset, {**inherited, **given}))
-    return Request(task, prompt, template, gen_length, seed), chosen
+) -> tuple[RunInputs, list[PanelSettings]]:
+    """The arguments as a run's; gr.Error for what no panel could be run with."""
+    try:
+        names = [n.strip() for n in names.split(",")] if isinstance(names, str) else names
+        if not isinstance(names, list) or not 1 <= len(names) <= PANELS:
+            raise ValueError(
+                f"samplers must be one to {PANELS} names, as a list or separated by commas, got "
+                f"{shown(names)}"
+            )
+        if template is not None and (prompt or gen_length is not None):
+            raise ValueError(
+                "template already says what to fill in: leave prompt and gen_length out"
+            )
+        shared, own = _split(params, [get(name).name for name in names])
+        panels = [_settings(name, shared, own.get(name, {})) for name in names]
+    except ValueError as error:
+        raise _error(error) from None
+    return RunInputs(task, prompt, template, gen_length, seed), panels
+
+
+def _settings(name: str, shared: dict[str, Any], own: dict[str, Any]) -> PanelSettings:
+    own = dict(own)
+    preset = own.pop("preset", None)
+    known = {param.name for param in get(name).params}
+    inherited = {name: value for name, value in shared.items() if name in known}
+    return PanelSettings(name, preset, {**inherited, **own})
 
 
 def _split(params: Any, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Parameters for all, and those under a sampler's own name."""
+    """Parameters for all, and those under a sampler's own name.
+
+    A name may be both (`threshold`): an object is a sampler's parameters, anything else a value.
+    """
     if isinstance(params, str):
         try:
             params = json.loads(limits.text("params", params) or "{}")
-        except json.JSONDecodeError as error:
-            raise ValueError(f"params must be a JSON object, {error}") from None
-    if not isinstance(params or {}, dict):
-        raise ValueError('params must be a JSON object such as {"steps": 8}')
-    params = params or {}
-    own = {name: params[name] for name in params if name in SAMPLERS}
-    if wrong := [name for name, values in own.items() if not isinstance(values, dict)]:
-        raise ValueError(f"params of {wrong[0]} must be a JSON object of its parameters")
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"params must be a JSON object, {explain_json(error)}") from None
+    params = {} if params is None else params
+    if not isinstance(params, dict):
+        raise ValueError(
+            f'params must be a JSON object such as {{"steps": 8}}, got {shown(params)}'
+        )
+    own = {k: v for k, v in params.items() if k in SAMPLERS and isinstance(v, dict)}
     shared = {name: value for name, value in params.items() if name not in own}
+    if others := [name for name in own if name not in names]:
+        raise ValueError(f"params names {others[0]}, which is not among the samplers of this run: "
+                         f"{', '.join(names)}")  # fmt: skip
     known = {param.name for name in names for param in get(name).params}
     if unknown := [name for name in shared if name not in known]:
-        raise ValueError(
-            f"no chosen sampler has a parameter {unknown[0][:60]!r}; they have "
-            f"{', '.join(sorted(known))}"
+        what = (
+            "must be a JSON object of its parameters"
+            if unknown[0] in SAMPLERS
+            else (f"is no parameter of these samplers; they have {', '.join(sorted(known))}")
         )
+        raise ValueError(f"params: {shown(unknown[0])} {what}")
     return shared, own
 
 
-def _answer(chosen: Sequence[Choice], told: Told, trajectories: str) -> dict[str, Any]:
-    found = told.result.trajectories if told.result else [None] * len(chosen)
-    lines = zip(chosen, told.values, found, strict=True)
-    return {
-        "status": told.status,
-        "results": [_result(*line) for line in lines],
-        "trajectories": _text(found, trajectories),
-    }
+def explain_json(error: Exception) -> str:
+    """What is wrong with a JSON text."""
+    return "not one nested so deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _result(choice: Choice, value: dict[str, Any], trajectory: Trajectory | None) -> dict[str, Any]:
+def _answer(run: Run, update: Update, trajectories: str) -> dict[str, Any]:
+    """The answer as things stand; gr.Error at the end where nothing came of any panel."""
+    status, text = update.status, None
+    if update.over:
+        errors = [panel.message for panel in run.panels if panel.kind == "error"]
+        if run.refusal or len(errors) == len(run.panels):
+            raise gr.Error(run.refusal or "; ".join(dict.fromkeys(errors)), print_exception=False)
+        if trajectories != "none":
+            try:
+                text = exports.text(run.comparison.runs, trajectories)
+            except (OSError, ValueError) as error:
+                status += f" · no {trajectories.upper()}: {explain(error)}"
+    return {"status": status, "results": [_result(one) for one in run.panels], "trajectories": text}
+
+
+def _result(panel: PanelRun) -> dict[str, Any]:
+    trajectory: Trajectory | None = panel.record.trajectory
     numbers = metrics(trajectory)._asdict() if trajectory else {}
     return {
-        "sampler": choice.sampler,
+        "sampler": panel.settings.sampler if panel.settings else None,
         "model": trajectory.model if trajectory else None,
         "text": trajectory.text if trajectory else None,
-        "error": value["message"] if value["kind"] == "error" else None,
+        "error": panel.message if panel.kind == "error" else None,
         "metrics": {name: x if math.isfinite(x) else None for name, x in numbers.items()},
     }
-
-
-def _text(found: Sequence[Trajectory | None], kind: str) -> str | None:
-    runs = [one for one in found if one]
-    if kind == "none" or not runs:
-        return None
-    with TemporaryDirectory(prefix="sampler-lab-") as folder:
-        paths = dict(zip(("csv", "json"), write(Path(folder), runs), strict=True))
-        return Path(paths[kind]).read_text(encoding="utf-8")

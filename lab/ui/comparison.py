@@ -1,92 +1,138 @@
-"""What happens when Run is pressed, as a plain generator: no component, no browser."""
+"""A press of Run as a plain generator: panels advanced in turn, shown at a pace to follow."""
 
-import re
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from time import monotonic
-from typing import Any, NamedTuple
 
-from lab.record import files
-from lab.record.trajectory import Trajectory
+from lab.run import limits
 from lab.ui import slot
-from lab.ui.panel_run import Lane, Request
-from lab.ui.round_robin import race
-from lab.ui.settings_form import Choice
+from lab.ui.kept_runs import Comparison
+from lab.ui.panel_run import PanelRun
+from lab.ui.panel_value import PanelValue
+from lab.ui.run_inputs import RunInputs
+from lab.ui.settings_form import PanelSettings
+from lab.ui.snippet import snippet
+
+PAUSE = 0.1  # seconds between two updates, at least: 10 a second
+SHARE = 8  # updates may take one part in this many of the time
+LONGEST_PAUSE = 1.0  # seconds: a machine under load still shows that something happens
 
 
-class Told(NamedTuple):
-    """What the page is told: the panels' values, one line of status, and the result at the end."""
+@dataclass(frozen=True)
+class Update:
+    """What a page shows now: a value a panel, one line of status; over: nothing follows."""
 
-    values: list[dict[str, Any]]
+    values: list[PanelValue]
     status: str
-    result: "Result | None" = None
+    over: bool = False
 
 
-class Result(NamedTuple):
-    """What a run left, ended or stopped: a trajectory a panel (None where there is none), files."""
+class Run:
+    """One press of Run: its panels, their records, and who may stop it."""
 
-    trajectories: list[Trajectory | None]
-    csv: str
-    json: str
+    def __init__(
+        self,
+        inputs: RunInputs,
+        settings: Sequence[PanelSettings | None],
+        stop: threading.Event | None = None,
+        visitor: str | None = None,
+        snapshots: bool = False,
+    ):
+        self.panels = [PanelRun(inputs, one, snapshots) for one in settings]
+        self.stop = stop or threading.Event()
+        self.visitor = visitor
+        records = [panel.record if panel.settings else None for panel in self.panels]
+        source = snippet(inputs, [one for one in settings if one])
+        self.comparison = Comparison(records, source, visitor or "")
+        self.seconds = 0.0  # of computing, without those of waiting
+        self.refusal = ""
+        self._values = [panel.value() for panel in self.panels]
+        self._changed: set[int] = set()
 
+    def updates(self, ready: Callable[[], bool] = lambda: True) -> Iterator[Update]:
+        """Run the panels side by side until all have ended or `stop` is set.
 
-def press(
-    request: Request, chosen: Sequence[Choice | None], stop: threading.Event
-) -> Iterator[Told]:
-    """Run the chosen panels side by side; the last item holds the Result, if anything was run.
+        ready: whether the page has taken the update before; asked after every step, so that a slow
+        page holds nothing up and misses no step. The last state is always yielded.
+        """
+        reason = "stopped"
+        try:
+            with slot.LINE.ticket(self.visitor) as ticket:
+                reason = yield from self._compute(ticket, ready)
+        except slot.NoPlace as error:
+            reason = self.refusal = str(error)
+        finally:
+            for panel in self.panels:
+                panel.stop(reason)
+                panel.release()
+        yield self._update(range(len(self.panels)), over=True)
 
-    The files are there while that last item is looked at, and removed afterwards.
-    """
-    lanes = [Lane(request, choice) for choice in chosen]
-    mine = False
-    try:
-        for mine in slot.turn(stop):
-            if not mine:
-                yield Told([lane.value() for lane in lanes], "waiting for another run to end …")
-        if mine:
-            yield from _run(lanes, request, stop)
-        else:
-            for lane in lanes:
-                lane.end("stopped before it began")
-            yield Told([lane.value() for lane in lanes], "stopped")
-    finally:
-        if mine:
-            slot.done()
+    def _compute(self, ticket: slot.Ticket, ready: Callable[[], bool]) -> Iterator[Update]:
+        """Take turns with other visitors; returns why the run was ended."""
+        budget = limits.APP_WORK
+        while place := ticket.wait(slot.WAIT):
+            if self.stop.is_set():
+                return "stopped before it began"
+            if ready():
+                yield Update(self._values, slot.waiting(place))
+        for panel in self.panels:
+            budget = panel.open(budget)
+        if ready():
+            yield self._update(range(len(self.panels)))
+        steps, shown, cost, began = self._steps(), monotonic(), 0.0, monotonic()
+        for number in steps:
+            self._changed.add(number)
+            now = monotonic()
+            self.seconds, began = self.seconds + now - began, now
+            if self.stop.is_set():
+                return "stopped"
+            if self.seconds > slot.SECONDS:
+                return f"stopped after {slot.SECONDS:.0f} s, the longest that a run may compute"
+            if ready() and now - shown >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE):
+                yield self._update(self._changed)
+                shown = monotonic()
+                cost = shown - now
+            if ticket.turn_is_over():
+                yield from self._let_others(ticket, ready)
+                began = monotonic()
+        return ""
 
+    def _let_others(self, ticket: slot.Ticket, ready: Callable[[], bool]) -> Iterator[Update]:
+        """Go to the end of the line, between two steps."""
+        ticket.to_the_end()
+        while (place := ticket.wait(slot.WAIT)) and not self.stop.is_set():
+            if ready():
+                yield Update(self._values, slot.waiting(place))
 
-def _run(lanes: list[Lane], request: Request, stop: threading.Event) -> Iterator[Told]:
-    began, values = monotonic(), []
-    steps = race(lanes, stop)
-    try:
-        for values in steps:
-            yield Told(values, status(lanes, monotonic() - began))
-    finally:
-        steps.close()
-    found = [lane.trajectory() for lane in lanes]
-    if any(found):
-        yield Told(values, f"{status(lanes, monotonic() - began)} · drawing figures …")
-        with TemporaryDirectory(prefix="sampler-lab-") as folder:
-            files = write(Path(folder), [one for one in found if one])
-            yield Told(values, status(lanes, monotonic() - began), Result(found, *files))
+    def _steps(self) -> Iterator[int]:
+        """Advance the panels one step in turn; yields the number of the one that moved.
 
+        Round robin, so that all panels grow together and each sampler's clock holds its own calls
+        alone.
+        """
+        active = [number for number, panel in enumerate(self.panels) if panel.kind == "running"]
+        while active:
+            for number in list(active):
+                if not self.panels[number].advance():
+                    active.remove(number)
+                yield number
 
-def write(folder: Path, trajectories: list[Trajectory]) -> tuple[str, str]:
-    """Write all panels into one CSV and one JSON file; named by task and seed, never by text."""
-    first = trajectories[0]
-    source = re.sub(r"[^\w.-]", "-", first.task or first.model)
-    name = f"trajectories-{source}-seed{first.seed}"
-    paths = [folder / f"{name}{suffix}" for suffix in (".csv", ".json")]
-    for path in paths:
-        files.save(trajectories, path)
-    return str(paths[0]), str(paths[1])
+    def _update(self, numbers: Sequence[int] | set[int], over: bool = False) -> Update:
+        # A new list of new values: Gradio sends what differs from the one before.
+        self._values = [
+            panel.value() if number in numbers else value
+            for number, (panel, value) in enumerate(zip(self.panels, self._values, strict=True))
+        ]
+        self._changed.clear()
+        return Update(self._values, self.status(), over)
 
-
-def status(lanes: Sequence[Lane], seconds: float) -> str:
-    """One line on how the panels stand."""
-    kinds = [lane.kind for lane in lanes if lane.kind != "empty"]
-    if not kinds:
-        return "choose a sampler for at least one panel"
-    words = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-    return f"{', '.join(words)} · {seconds:.1f} s"
+    def status(self) -> str:
+        """One line on how the panels stand."""
+        if self.refusal:
+            return f"✕ {self.refusal}"
+        kinds = [panel.kind for panel in self.panels if panel.kind != "empty"]
+        if not kinds:
+            return "Choose a sampler for at least one panel"
+        counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+        return f"{', '.join(counts)} · {self.seconds:.1f} s"

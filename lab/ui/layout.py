@@ -7,30 +7,30 @@ import gradio as gr
 import lab
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, TEMPLATE, kind_of
-from lab.ui.model_picker import Field, field
+from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import ASSETS, TokenPanel
-from lab.ui.panel_run import fits
+from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.settings_form import PANELS, SettingsForm, start_value
+from lab.ui.tasks import misfits
 from samplers import get
 
 ABOUT = (
     "# Sampler lab\n"
     "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
-    "one sampler on the same task of models with the same seed, and shows every step: what was "
-    "written, how confident the model was, what was changed again. All of it is measured from "
-    "outside "
-    "the sampler, and can be taken home: CSV and JSON open again here, the HTML plays anywhere."
+    "one sampler with the same seed and shows every step: what was written, how confident the "
+    "model was, what was changed again. Everything can be exported: CSV and JSON open again here, "
+    "the HTML file plays anywhere."
 )
-
-
-LENGTH_INFO = "0: 64, or what the model's length leaves."
+LENGTH_INFO = "0: 64, or as long as the model allows."
+TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
+METRICS, TRAJECTORY, PYTHON = "Metrics", "Trajectory", "Python"
 
 
 class Inputs(NamedTuple):
     """What a visitor sets."""
 
     task: gr.Dropdown
-    other: Field
+    other: ModelPicker
     kind: gr.Radio
     text: gr.Textbox
     examples: gr.Dataset
@@ -45,10 +45,8 @@ class Outputs(NamedTuple):
 
     run: gr.Button
     stop: gr.Button
-    status: gr.Markdown
-    csv: gr.DownloadButton
-    json: gr.DownloadButton
-    html: gr.DownloadButton
+    status: gr.HTML
+    exports: list[gr.Button]
     open: gr.UploadButton
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
@@ -56,41 +54,43 @@ class Outputs(NamedTuple):
     metrics: gr.Dataframe
     table: gr.Dataframe
     python: gr.Code
+    tabs: list[gr.Tab]
+    open_tab: gr.State
 
-
-def first_task() -> str:
-    """Stories where its models are there, else the first task of tables."""
-    return next(iter(lab.tasks()))
+    @property
+    def results(self) -> list[Any]:
+        """What the tabs beside the tokens hold."""
+        return [*self.heatmaps, *self.orders, self.metrics, self.table, self.python]
 
 
 def sidebar() -> Inputs:
     """The settings, top to bottom: what to write, then how."""
-    task = first_task()
-    first = examples(task)[0]
-    chosen = gr.Dropdown(
-        list(lab.tasks()), value=task, label="task", elem_id="task",
-        info="Models of one vocabulary and one corpus; every sampler gets the one it fits.",
+    task = next(iter(lab.tasks()))
+    texts = examples(task)
+    chooser = gr.Dropdown(
+        list(lab.tasks()), value=task, label="Task", elem_id="task",
+        info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
     )  # fmt: skip
-    other = field()
+    other = model_picker()
     kind = gr.Radio(
-        [PROMPT, TEMPLATE], value=kind_of(first), label="go on from a prompt, or fill a template",
+        [("Continue a prompt", PROMPT), ("Fill in a template", TEMPLATE)],
+        value=kind_of(texts[0]), label="What to generate", elem_id="kind",
     )  # fmt: skip
     text = gr.Textbox(
-        first, label="text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
+        texts[0], label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
     dataset = gr.Dataset(
-        label="examples", components=[gr.Textbox(visible=False)],
-        samples=[[text] for text in examples(task)], elem_classes="lab-examples",
+        label="Examples", components=[gr.Textbox(visible=False)],
+        samples=[[text] for text in texts], elem_classes="lab-examples",
     )  # fmt: skip
     length = gr.Slider(
-        0, 256, value=0, step=1, label="gen_length", elem_id="length",
-        info=LENGTH_INFO,
-    )  # fmt: skip
-    seed = gr.Number(0, label="seed", elem_id="seed", precision=0, minimum=0)
-    dice = gr.Button("another seed", size="sm")
-    settings = SettingsForm({**start_value(fits(task)), "task": task}, elem_id="settings")
-    return Inputs(chosen, other, kind, text, dataset, length, seed, dice, settings)
+        0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
+    )
+    seed = gr.Number(0, label="Seed", elem_id="seed", precision=0, minimum=0)
+    dice = gr.Button("Random seed", size="sm")
+    settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
+    return Inputs(chooser, other, kind, text, dataset, length, seed, dice, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:
@@ -102,66 +102,58 @@ def stage(inputs: Inputs) -> Outputs:
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=60, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
-        csv = gr.DownloadButton("CSV", min_width=44, scale=1, interactive=False, elem_id="csv")
-        json = gr.DownloadButton("JSON", min_width=44, scale=1, interactive=False, elem_id="json")
-        html = gr.DownloadButton("HTML", min_width=44, scale=1, interactive=False, elem_id="html")
+        exports = [
+            gr.Button(name, min_width=44, scale=1, interactive=False, elem_id=name.lower())
+            for name in ("CSV", "JSON", "HTML")
+        ]
         open_file = gr.UploadButton(
             "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
-    status = gr.Markdown("", elem_id="status", elem_classes="lab-status")
+    status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
+    tabs, parts = _tabs(inputs)
+    return Outputs(run, stop, status, exports, open_file, *parts, tabs, gr.State(TOKENS))
+
+
+def _tabs(inputs: Inputs) -> tuple[list[gr.Tab], list[Any]]:
     with gr.Tabs():
-        with gr.Tab("Tokens"):
-            _playback()
+        with gr.Tab(TOKENS) as tokens:
+            _plain_html("playback", None, elem_id="playback")
             with gr.Row(equal_height=False, elem_classes="lab-panels"):
                 panels = _panels(inputs.settings.value["panels"])
-        with gr.Tab("Confidence"):
-            gr.Markdown("The model's confidence by step and position; blank: still masked.")
+        with gr.Tab(CONFIDENCE) as confidence:
+            gr.Markdown("The model's confidence by step and position. Blank: still masked.")
             heatmaps = _plots("confidence")
-        with gr.Tab("Order of decoding"):
+        with gr.Tab(ORDER) as order:
             gr.Markdown("At which step each position was written for the last time.")
             orders = _plots("order")
-        with gr.Tab("Metrics"):
-            metrics = gr.Dataframe(interactive=False, elem_id="metrics", wrap=True)
-        with gr.Tab("Trajectory"):
-            gr.Markdown("Every change of every panel. CSV and JSON hold all steps and positions.")
+        with gr.Tab(METRICS) as metrics:
+            numbers = gr.Dataframe(interactive=False, elem_id="metrics", wrap=True)
+        with gr.Tab(TRAJECTORY) as trajectory:
+            gr.Markdown("Every change in every panel. CSV and JSON hold all steps and positions.")
             table = gr.Dataframe(interactive=False, elem_id="trajectory", max_height=560)
-        with gr.Tab("Python"):
-            gr.Markdown("The same without this page.")
-            python = gr.Code(language="python", interactive=False, elem_id="python")
-    return Outputs(
-        run,
-        stop,
-        status,
-        csv,
-        json,
-        html,
-        open_file,
-        panels,
-        heatmaps,
-        orders,
-        metrics,
-        table,
-        python,
+        with gr.Tab(PYTHON) as python:
+            gr.Markdown("Python to reproduce this run.")
+            code = gr.Code(language="python", interactive=False, elem_id="python")
+    tabs = [tokens, confidence, order, metrics, trajectory, python]
+    return tabs, [panels, heatmaps, orders, numbers, table, code]
+
+
+def idle(panel: dict[str, Any] | None) -> PanelValue:
+    """A panel before its first run."""
+    if panel is None:
+        return panel_value("empty", "idle")
+    sampler = get(panel["sampler"])
+    subtitle = f"{sampler.paper} · {sampler.guarantee}"
+    return panel_value(
+        "idle", f"idle {sampler.name}", title=sampler.title, subtitle=subtitle, message="Press Run."
     )
 
 
-def idle(panel: dict[str, Any] | None) -> dict[str, Any]:
-    """A panel before its first run."""
-    if panel is None:
-        return {"kind": "empty", "run": "idle"}
-    sampler = get(panel["sampler"])
-    return {
-        "kind": "idle", "run": f"idle {sampler.name}", "title": sampler.title,
-        "subtitle": f"{sampler.paper} · {sampler.guarantee}", "message": "Press Run.",
-        "steps": [], "columns": 0, "pieces": {},
-    }  # fmt: skip
-
-
-def _panels(chosen: list[Any]) -> list[TokenPanel]:
+def _panels(selected: list[Any]) -> list[TokenPanel]:
     panels = []
-    for number, choice in enumerate(chosen, 1):
+    for number, panel in enumerate(selected, 1):
         with gr.Column(min_width=235):  # the style sheet hides the column of an empty panel
-            panels.append(TokenPanel(idle(choice), number, elem_id=f"panel-{number}"))
+            panels.append(TokenPanel(idle(panel), number, elem_id=f"panel-{number}"))
     return panels
 
 
@@ -173,10 +165,12 @@ def _plots(name: str) -> list[gr.Plot]:
         ]
 
 
-def _playback() -> gr.HTML:
-    folder = ASSETS / "playback"
+def _plain_html(name: str, value: Any, **layout: Any) -> gr.HTML:
+    """A component of assets/NAME: a static template, and a script that sets its text."""
+    folder = ASSETS / name
     return gr.HTML(
-        html_template=(folder / "playback.html").read_text(encoding="utf-8"),
-        js_on_load=(folder / "playback.js").read_text(encoding="utf-8"),
-        elem_id="playback",
+        value,
+        html_template=(folder / f"{name}.html").read_text(encoding="utf-8"),
+        js_on_load=(folder / f"{name}.js").read_text(encoding="utf-8"),
+        **layout,
     )

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,16 @@ STOPPED = "stopped; what was fetched is kept"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a visitor asked for and what there is, known before any weights are read.
+class ModelEntry:
+    """A model by its id or folder, and what it would cost; known before any weights are read.
 
-    asked: the visitor's words (text, dtype, trust_remote_code); card: what samplers ask of it (its
-    family's, until it is loaded); tested: how far models of this family have been run by this
-    project; sampler, preset: what it is published with, where known; offer.files: empty for a
-    folder; dtype: the one it is opened in.
+    query: the visitor's words (text, dtype); trust_remote_code: whether its own code may run (the
+    server was started with it); card: what samplers need of it (its family's, until it is loaded);
+    tested: how far models of this family have been run by this project; sampler, preset: what it
+    is published with, where known; offer.files: empty for a folder; dtype: the one it is opened in.
     """
 
-    asked: tuple[str, str, bool]
+    query: tuple[str, str]
     offer: download.Offer
     card: ModelCard
     family: str
@@ -44,6 +44,7 @@ class Found:
     dtype: str = "float32"
     sampler: str | None = None
     preset: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def name(self) -> str:
@@ -52,95 +53,110 @@ class Found:
         return self.offer.name + commit + ("" if self.dtype == "float32" else f" in {self.dtype}")
 
     @property
-    def given(self) -> dict[str, Any]:
-        """What lab.load is given beside the id, as far as it differs from the defaults."""
-        given: dict[str, Any] = {}
+    def options(self) -> dict[str, Any]:
+        """The arguments of lab.load beside the id, as far as they differ from the defaults."""
+        options: dict[str, Any] = {}
         if self.offer.revision:
-            given["revision"] = self.offer.revision
+            options["revision"] = self.offer.revision
         if self.dtype != "float32":
-            given["dtype"] = self.dtype
-        if self.asked[2]:
-            given["trust_remote_code"] = True
-        return given
+            options["dtype"] = self.dtype
+        if self.trust_remote_code:
+            options["trust_remote_code"] = True
+        return options
 
     @property
-    def fits(self) -> dict[str, str | None]:
+    def misfits(self) -> dict[str, str | None]:
         """Why a sampler cannot run it, or None where it can: {sampler: reason}."""
         return {name: sampler.misfit(self.card) for name, sampler in SAMPLERS.items()}
 
 
-_KNOWN: dict[str, Found] = {}
+_KNOWN: dict[str, ModelEntry] = {}
+_TRUSTED: set[str] = set()
 
 
-def known() -> dict[str, Found]:
+def trust(names: Iterable[str]) -> None:
+    """Let these models (owner/name, or a folder) run the Python code beside their weights.
+
+    Chosen where the server is started, never by a visitor.
+    """
+    _TRUSTED.update(names)
+
+
+def known() -> dict[str, ModelEntry]:
     """Every model that was loaded by its name, the one loaded last at the end."""
     return dict(_KNOWN)
 
 
 def model(name: str) -> Model | None:
     """The model behind a name that was loaded; None for any other name, a task's too."""
-    found = _KNOWN.get(name)
-    return None if found is None else lab.load(found.offer.name, **found.given)
+    entry = _KNOWN.get(name)
+    return None if entry is None else lab.load(entry.offer.name, **entry.options)
 
 
-def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) -> Found:
+def look_up(text: str, dtype: str = "float32") -> ModelEntry:
     """Say what an id `owner/name[@revision]`, its address or a folder holds; no weights are read.
 
     ValueError with the reason, and the numbers, for what cannot be loaded here.
     """
-    asked = limits.text("the model", text, LONGEST).strip()
+    place = limits.text("the model", text, LONGEST).strip()
     if not isinstance(dtype, str) or dtype not in download.DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(download.DTYPES)}, got {shown(dtype)}")
-    whole = (text, dtype, trust_remote_code)
-    if os.path.isdir(asked) and not on_space():
-        found = _folder(Path(asked), whole)
+    query = (text, dtype)
+    if os.path.isdir(place) and not on_space():
+        entry = _folder(Path(place), query)
     else:
-        name, revision = _id(asked)
-        if not download.is_id(name):
-            folder = "" if on_space() else "; or a folder on this machine"
-            raise ValueError(f"a model is owner/name or owner/name@revision of the hub{folder}; "
-                             f"got {shown(asked)}")  # fmt: skip
-        offer = download.look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype)
-        found = _found(whole, offer, lambda: read_card(_texts(offer)))
+        entry = _hub(place, query)
     try:
-        download.fits(found.offer)
-    except download.NoRoom:  # what was opened before may hold the memory
+        download.fits(entry.offer)
+    except download.NoRoom:  # models opened before may hold the memory
         if not let_go():
             raise
-        found = replace(found, offer=replace(found.offer, free=download.free_memory()))
-        download.fits(found.offer)
-    return found
+        entry = replace(entry, offer=replace(entry.offer, free=download.free_memory()))
+        download.fits(entry.offer)
+    return entry
 
 
-def load(found: Found, tell: Callable[[str, float | None], None], stop: threading.Event) -> Found:
+def _hub(place: str, query: tuple[str, str]) -> ModelEntry:
+    name, revision = _id(place)
+    if not download.is_id(name):
+        folder = "" if on_space() else "; or a folder on this machine"
+        raise ValueError(f"a model is owner/name or owner/name@revision of the hub{folder}; "
+                         f"got {shown(place)}")  # fmt: skip
+    trusted = name in _TRUSTED
+    offer = download.look_up(name, revision, trust_remote_code=trusted, dtype=query[1])
+    return _entry(query, offer, lambda: read_card(_texts(offer)), trusted)
+
+
+def load(
+    entry: ModelEntry, progress: Callable[[str, float | None], None], stop: threading.Event
+) -> ModelEntry:
     """Fetch it, open it, and know it by its name from now on.
 
-    tell(words, share): how far it is; share in [0, 1], None where that cannot be known. ValueError
-    once `stop` is set, and for what is damaged or no longer fits.
+    progress(words, share): how far it is; share in [0, 1], None where that cannot be known.
+    ValueError once `stop` is set, and for what is damaged or no longer fits.
     """
 
     def report(done: int, total: int) -> None:
         if stop.is_set():
             raise ValueError(STOPPED)
-        tell(f"{download.gb(done)} of {download.gb(total)}", done / total if total else None)
+        progress(f"{download.gb(done)} of {download.gb(total)}", done / total if total else None)
 
-    if found.offer.files:
-        download.fetch(found.offer, report)
-    mine = False
-    for mine in slot.turn(stop):  # a model that opens and a run would share the cores
-        tell("opening …" if mine else "waiting for a run to end …", None)
-    if not mine:
-        raise ValueError(STOPPED)
-    try:
-        made = lab.load(found.offer.name, **found.given)
-    finally:
-        slot.done()
-    found = replace(found, card=made.card)
-    _KNOWN.pop(found.name, None)
-    _KNOWN[found.name] = found
+    if entry.offer.files:
+        download.fetch(entry.offer, report)
+    # A model that opens and a run would share the cores.
+    with slot.LINE.ticket() as ticket:
+        while place := ticket.wait(slot.WAIT):
+            progress(slot.waiting(place), None)
+            if stop.is_set():
+                raise ValueError(STOPPED)
+        progress("opening …", None)
+        model = lab.load(entry.offer.name, **entry.options)
+    entry = replace(entry, card=model.card)
+    _KNOWN.pop(entry.name, None)
+    _KNOWN[entry.name] = entry
     for oldest in list(_KNOWN)[:-MOST]:
         del _KNOWN[oldest]
-    return found
+    return entry
 
 
 def _id(text: str) -> tuple[str, str | None]:
@@ -157,35 +173,36 @@ def _texts(offer: download.Offer) -> Path:
     return download.fetch(replace(offer, files=small))
 
 
-def _folder(folder: Path, asked: tuple[str, str, bool]) -> Found:
+def _folder(folder: Path, query: tuple[str, str]) -> ModelEntry:
     if not list(folder.glob("*.safetensors")):
         raise ValueError(build.no_safetensors(folder.name))
-    config, family = build.read_config(folder), None
+    config, family, trusted = build.read_config(folder), None, str(folder) in _TRUSTED
     if not (folder / "lab.json").exists():
         family = build.recognise(config, folder.name)
-        build.openable(family, folder.name, config, asked[2])
-    width = download.DTYPES[_dtype(family, asked)].itemsize
+        build.openable(family, folder.name, config, trusted)
+    width = download.DTYPES[_dtype(family, query)].itemsize
     memory = int(download.parameters(folder) * width * download.SPARE)
     offer = download.Offer(str(folder), "", {}, family, memory, download.free_memory())
-    return _found(asked, offer, lambda: read_card(folder))
+    return _entry(query, offer, lambda: read_card(folder), trusted)
 
 
-def _found(
-    asked: tuple[str, str, bool], offer: download.Offer, own_card: Callable[[], ModelCard]
-) -> Found:
+def _entry(
+    query: tuple[str, str], offer: download.Offer, own_card: Callable[[], ModelCard], trusted: bool
+) -> ModelEntry:
     family = offer.family
     if family is None:
-        return Found(asked, offer, own_card(), "a checkpoint of this lab", "as its lab.json says")
+        return ModelEntry(query, offer, own_card(), "a checkpoint of this lab", "see its lab.json")
     lengths, drafts = family.block_lengths, family.adapter == "draft_model"
-    told = ModelCard(
+    card = ModelCard(
         offer.name, vocab_size=0, attention=family.attention, corruption=family.corruption,
         posterior=family.posterior, time_conditioned=family.time_conditioned,
         block_lengths=None if drafts else lengths, draft_length=lengths[-1] if drafts else None,
     )  # fmt: skip
-    return Found(asked, offer, told, family.name, family.status, _dtype(family, asked),
-                 family.sampler, family.preset)  # fmt: skip
+    trusted = trusted and family.adapter == "remote"  # others need none of their code
+    return ModelEntry(query, offer, card, family.name, family.status, _dtype(family, query),
+                      family.sampler, family.preset, trusted)  # fmt: skip
 
 
-def _dtype(family: Family | None, asked: tuple[str, str, bool]) -> str:
-    """The dtype it is opened in: models of our own classes are small and always kept whole."""
-    return "float32" if family is None or family.adapter == "dit" else asked[1]
+def _dtype(family: Family | None, query: tuple[str, str]) -> str:
+    """The dtype it is opened in: models of our own classes are small and always float32."""
+    return "float32" if family is None or family.adapter == "dit" else query[1]

@@ -1,4 +1,4 @@
-"""The field for another model: what it is and costs is told before anything large is fetched."""
+"""Load another model: what it is and costs is shown before anything large is fetched."""
 
 from html import escape
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ import lab
 from lab.models.hub.connection import on_space
 from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
-from lab.ui.panel_run import explain
+from lab.ui.errors import explain
 
 EXAMPLES = (
     "google-bert/bert-base-uncased", "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
@@ -17,99 +17,96 @@ EXAMPLES = (
 )  # fmt: skip
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Whatever is changed, what was looked up no longer is what would be loaded.
-STALE = "() => ({ interactive: false, __type__: 'update' })"
+DISABLE_LOAD = "() => ({ interactive: false, __type__: 'update' })"
 
 
-class Field(NamedTuple):
-    """What a visitor types and what the field answers."""
+class ModelPicker(NamedTuple):
+    """The inputs, and the answer to them; entry: the model looked up last; loaded: task names."""
 
     text: gr.Textbox
     examples: gr.Dataset
     dtype: gr.Radio
-    trust: gr.Checkbox
-    look: gr.Button
+    look_up: gr.Button
     load: gr.Button
     stop: gr.Button
-    told: gr.HTML
-    found: gr.State
+    answer: gr.HTML
+    entry: gr.State
     loaded: gr.State
 
 
-def field() -> Field:
-    """The field itself, folded until it is wanted."""
+def model_picker() -> ModelPicker:
+    """The components, folded until they are needed."""
     public = on_space()
-    info = "owner/name or owner/name@revision on the Hugging Face hub, or a folder here."
+    info = "owner/name or owner/name@revision on the Hugging Face hub, or a folder on this machine."
     if public:
-        info = "owner/name@commit; this public page allows small ones that need no code of theirs."
-    with gr.Accordion("Other model", open=False, elem_id="other"):
+        info = "owner/name@commit. This public page opens small models that need no code of theirs."
+    with gr.Accordion("Load another model", open=False, elem_id="other"):
         text = gr.Textbox(
-            label="hub id", info=info, elem_id="other-text", max_lines=1,
+            label="Hub id or folder", info=info, elem_id="other-text", max_lines=1,
             max_length=loaded_models.LONGEST, placeholder="owner/name",
         )  # fmt: skip
         examples = gr.Dataset(
-            label="for instance", components=[gr.Textbox(visible=False)], visible=not public,
+            label="Examples", components=[gr.Textbox(visible=False)], visible=not public,
             samples=[[name] for name in EXAMPLES], elem_classes="lab-examples",
         )  # fmt: skip
         with gr.Row(elem_classes="lab-other-actions"):
-            look = gr.Button("Look up", size="sm", min_width=70)
+            look_up = gr.Button("Look up", size="sm", min_width=70)
             load = gr.Button("Load", size="sm", min_width=60, variant="primary", interactive=False)
             stop = gr.Button("Stop loading", size="sm", min_width=90, visible=False)
-        told = gr.HTML("", elem_id="other-told", elem_classes="lab-other")
-        with gr.Accordion("how it is opened", open=False, elem_id="other-how"):
+        answer = gr.HTML("", elem_id="other-answer", elem_classes="lab-other")
+        with gr.Accordion("Loading options", open=False, elem_id="other-options"):
             dtype = gr.Radio(
-                ["float32", "bfloat16"], value="float32", label="dtype",
+                ["float32", "bfloat16"], value="float32", label="Precision",
                 info="bfloat16 takes half the memory, and rounds.",
             )  # fmt: skip
-            trust = gr.Checkbox(
-                False, label="run its own Python code (trust_remote_code)", visible=not public,
-                info="Only for a checkpoint whose code you have read.",
-            )  # fmt: skip
-    return Field(text, examples, dtype, trust, look, load, stop, told, gr.State(), gr.State([]))
+    return ModelPicker(text, examples, dtype, look_up, load, stop, answer, gr.State(), gr.State([]))
 
 
-def attach(made: Field, task: gr.Dropdown) -> None:
-    """Wire the field; a model that was loaded is chosen in `task`, which the page then follows."""
-    asked = [made.text, made.dtype, made.trust]
+def attach(picker: ModelPicker, task: gr.Dropdown) -> None:
+    """Wire it; a model that was loaded is chosen in `task`, which the page then follows."""
+    query = [picker.text, picker.dtype]
     gr.on(
-        [made.look.click, made.text.submit], _look_up, asked, [made.told, made.found, made.load],
-        concurrency_limit=4, show_progress_on=made.told, api_visibility="private",
+        [picker.look_up.click, picker.text.submit], _look_up, query,
+        [picker.answer, picker.entry, picker.load],
+        concurrency_limit=4, show_progress_on=picker.answer, api_visibility="private",
     )  # fmt: skip
-    made.examples.click(lambda sample: sample[0], made.examples, made.text, **QUICK)
-    made.text.change(None, None, made.trust, js="() => false", **QUICK)
-    for one in asked:
-        one.change(None, None, made.load, js=STALE, **QUICK)
-    begun = made.load.click(_loading, None, [made.look, made.load, made.stop], **QUICK)
-    begun.then(
-        _load, [*asked, made.found, made.loaded], [made.told, task, made.loaded],
-        concurrency_id="load", show_progress_on=made.told, api_visibility="private",
-    ).then(_ready, made.found, [made.look, made.load, made.stop], **QUICK)  # fmt: skip
-    made.stop.click(_stop, None, None, **QUICK)
+    picker.examples.click(lambda sample: sample[0], picker.examples, picker.text, **QUICK)
+    for one in query:
+        one.change(None, None, picker.load, js=DISABLE_LOAD, **QUICK)
+    buttons = [picker.look_up, picker.load, picker.stop]
+    loading = picker.load.click(_buttons_while_loading, None, buttons, **QUICK)
+    loading.then(
+        _load, [*query, picker.entry, picker.loaded], [picker.answer, task, picker.loaded],
+        concurrency_id="load", show_progress_on=picker.answer, api_visibility="private",
+    ).then(_buttons_after_loading, picker.entry, buttons, **QUICK)  # fmt: skip
+    picker.stop.click(_stop, None, None, **QUICK)
 
 
-def _look_up(text: Any, dtype: Any, trust: Any) -> list[Any]:
+def _look_up(text: Any, dtype: Any) -> list[Any]:
     try:
-        found = loaded_models.look_up(text, dtype, trust is True)
+        entry = loaded_models.look_up(text, dtype)
     except Exception as error:
         return [refusal(error), None, gr.Button(interactive=False)]
-    return [facts(found), found, gr.Button(interactive=True)]
+    return [summary(entry), entry, gr.Button(interactive=True)]
 
 
 def _load(
-    text: Any, dtype: Any, trust: Any, found: loaded_models.Found | None, loaded: list[str],
+    text: Any, dtype: Any, entry: loaded_models.ModelEntry | None, loaded: list[str],
     request: gr.Request, progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[Any]:  # fmt: skip
-    if found is None or found.asked != (text, dtype, trust is True):
-        return [refusal(ValueError("look it up first")), gr.skip(), gr.skip()]
+    if entry is None or entry.query != (text, dtype):
+        return [refusal(ValueError("look the model up first")), gr.skip(), gr.skip()]
     try:
         with slot.stoppable(_session(request)) as stop:
-            found = loaded_models.load(
-                found, lambda words, share: progress(share, desc=words), stop
+            entry = loaded_models.load(
+                entry, lambda words, share: progress(share, desc=words), stop
             )
     except Exception as error:
         return [refusal(error), gr.skip(), gr.skip()]
-    loaded = [name for name in loaded if name != found.name] + [found.name]
+    loaded = [name for name in loaded if name != entry.name] + [entry.name]
     names = [*lab.tasks(), *loaded]
-    return [facts(found, "loaded, and chosen above"), gr.Dropdown(names, value=found.name), loaded]
+    status = "loaded, and chosen as the task"
+    return [summary(entry, status), gr.Dropdown(names, value=entry.name), loaded]
 
 
 def _session(request: gr.Request) -> str:
@@ -121,14 +118,14 @@ def _stop(request: gr.Request) -> None:
     slot.stop(_session(request))
 
 
-def _loading() -> list[Any]:
+def _buttons_while_loading() -> list[Any]:
     off = gr.Button(interactive=False)
     return [off, off, gr.Button(visible=True)]
 
 
-def _ready(found: loaded_models.Found | None) -> list[Any]:
+def _buttons_after_loading(entry: loaded_models.ModelEntry | None) -> list[Any]:
     on = gr.Button(interactive=True)
-    return [on, gr.Button(interactive=found is not None), gr.Button(visible=False)]
+    return [on, gr.Button(interactive=entry is not None), gr.Button(visible=False)]
 
 
 def refusal(error: Exception) -> str:
@@ -136,35 +133,35 @@ def refusal(error: Exception) -> str:
     return f'<p class="refusal" role="alert">{escape(explain(error))}</p>'
 
 
-def facts(found: loaded_models.Found, state: str = "") -> str:
-    """What was found, as HTML: what it is, what it costs, what can run it."""
-    lines = described(found) | {"samplers": ", ".join(fitting(found)) or "none of the lab's"}
+def summary(entry: loaded_models.ModelEntry, status: str = "") -> str:
+    """A model as HTML: what it is, what it costs, what can run it."""
+    lines = describe(entry) | {"samplers": ", ".join(fitting(entry)) or "none of the lab's"}
     rows = "".join(
         f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(str(value))}</dd>"
         for key, value in lines.items()
         if value
     )
-    ended = f'<p class="loaded" role="status">{escape(state)}</p>' if state else ""
-    return f"{ended}<dl>{rows}</dl>"
+    loaded = f'<p class="loaded" role="status">{escape(status)}</p>' if status else ""
+    return f"{loaded}<dl>{rows}</dl>"
 
 
-def described(found: loaded_models.Found) -> dict[str, Any]:
-    """What was found, in words, for the page and the API."""
-    offer, card = found.offer, found.card
-    usual = found.sampler and " ".join(filter(None, [found.sampler, found.preset]))
+def describe(entry: loaded_models.ModelEntry) -> dict[str, Any]:
+    """A model in words, for the page and the API."""
+    offer, card = entry.offer, entry.card
+    usual = entry.sampler and " ".join(filter(None, [entry.sampler, entry.preset]))
     return {
-        "model": found.name,
-        "family": found.family,
-        "tested": found.tested,
+        "model": entry.name,
+        "family": entry.family,
+        "tested": entry.tested,
         "download": f"{gb(offer.download)}, {len(offer.files)} files" if offer.files else None,
         "memory": f"about {gb(offer.memory)} of {gb(offer.free)} free",
         "attention": card.attention,
         "corruption": card.corruption,
-        "samplers": fitting(found),
+        "samplers": fitting(entry),
         "usual_sampler": usual,
     }
 
 
-def fitting(found: loaded_models.Found) -> list[str]:
+def fitting(entry: loaded_models.ModelEntry) -> list[str]:
     """The samplers that can run it."""
-    return [name for name, reason in found.fits.items() if reason is None]
+    return [name for name, reason in entry.misfits.items() if reason is None]

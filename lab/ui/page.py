@@ -1,51 +1,42 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 
 import lab
-from lab.record.file_limits import BYTES
 from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
-from lab.ui import api, loaded_models, model_picker, results, slot
-from lab.ui.comparison import Told, press, write
+from lab.ui import api, kept_runs, loaded_models, model_picker, results, slot
+from lab.ui.background import backlog_of, in_background
+from lab.ui.comparison import Run, Update
+from lab.ui.errors import explain
+from lab.ui.guard import visitor
+from lab.ui.kept_runs import Comparison
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from lab.ui.panel import ASSETS
-from lab.ui.panel_run import Request, explain, fits
 from lab.ui.replay import open_file
+from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
-from lab.ui.settings_form import PANELS, Choice, choices, for_task
-from lab.ui.snippet import reading, snippet
+from lab.ui.settings_form import (
+    FormValue,
+    PanelSettings,
+    check_form,
+    for_task,
+    panel_settings,
+)
+from lab.ui.tasks import check_task, misfits
 
-LAUNCH: dict[str, Any] = {
-    "theme": gr.themes.Default(
-        primary_hue="indigo", neutral_hue="slate",
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
-    ).set(  # a shade darker than Gradio's own, for text that WCAG wants at 4.5 to 1
-        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
-        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
-        button_primary_background_fill="*primary_600", color_accent="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-    ),
-    "css_paths": [ASSETS / "style.css"],
-    "footer_links": ["api", "settings"],
-    "ssr_mode": False,
-    "run_history": False,
-    "share": False,
-    "show_error": False,
-    "max_file_size": BYTES,
-    "allowed_paths": [],
-    "state_session_capacity": 200,
-}  # fmt: skip
 # On a phone the open sidebar would cover the page.
 NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')?.click(); }"
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
+# Runs that wait are told their place; Gradio's own queue, which tells nothing, is never reached.
+RUNS = slot.LONGEST + 8
+PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
+QUICK: dict[str, Any] = {**PRIVATE, "queue": False}  # a setting never waits for a run
 
 
 def build() -> gr.Blocks:
@@ -59,159 +50,204 @@ def build() -> gr.Blocks:
         outputs = stage(inputs)
         _wire_settings(inputs)
         model_picker.attach(inputs.other, inputs.task)
-        _wire_run(inputs, outputs)
-        _wire_open(outputs)
-        api.attach()
+        _wire_run(demo, inputs, outputs)
+        _wire_results(outputs)
+        api.attach(demo)
         demo.load(None, js=NARROW)
-        demo.load(
-            _load, inputs.task, None, queue=False, show_progress="hidden", api_visibility="private"
-        )
+        demo.load(_load_models, inputs.task, None, **QUICK)
+        demo.unload(_forget)
     return demo.queue(**QUEUE)
 
 
 def _wire_settings(inputs: Inputs) -> None:
-    """Private and unqueued: a setting never waits for a run."""
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     inputs.task.change(
-        _task, [inputs.task, inputs.settings],
-        [inputs.kind, inputs.text, inputs.examples, inputs.settings], **quick,
+        _change_task, [inputs.task, inputs.settings],
+        [inputs.kind, inputs.text, inputs.examples, inputs.settings], **QUICK,
     )  # fmt: skip
-    inputs.examples.click(_example, inputs.examples, [inputs.kind, inputs.text], **quick)
-    inputs.kind.change(_kind, inputs.kind, inputs.gen_length, **quick)
-    inputs.dice.click(lambda: secrets.randbelow(2**31), None, inputs.seed, **quick)
-    inputs.task.change(_load, inputs.task, None, **quick)
+    inputs.examples.click(_use_example, inputs.examples, [inputs.kind, inputs.text], **QUICK)
+    inputs.kind.change(_change_kind, inputs.kind, inputs.gen_length, **QUICK)
+    inputs.dice.click(lambda: secrets.randbelow(2**31), None, inputs.seed, **QUICK)
+    inputs.task.change(_load_models, inputs.task, None, **QUICK)
 
 
-def _load(task: str) -> None:
+def _load_models(task: str) -> None:
     """Load a task's models and the plotting library while the visitor still reads the page."""
     for model in lab.tasks().get(task, {}).values():
         lab.load(model)
     results.warm()
 
 
-def _task(task: str, settings: Any) -> list[Any]:
-    texts = examples(task)
+def _change_task(task: Any, settings: Any) -> list[Any]:
+    form = _checked(settings)
+    texts = examples(_checked_task(task))
     dataset = gr.Dataset(samples=[[text] for text in texts])
-    return [kind_of(texts[0]), texts[0], dataset, settings_for(task, settings)]
+    return [kind_of(texts[0]), texts[0], dataset, settings_for(task, form)]
 
 
-def settings_for(task: str, settings: Any) -> dict[str, Any]:
+def settings_for(task: str, form: FormValue) -> FormValue:
     """The settings once this task, or another model, is chosen."""
-    found = loaded_models.known().get(task)
-    usual = Choice(found.sampler, found.preset) if found and found.sampler else None
-    return {**for_task(settings, fits(task), usual), "task": task}
+    entry = loaded_models.known().get(task)
+    usual = PanelSettings(entry.sampler, entry.preset) if entry and entry.sampler else None
+    return for_task(form, task, misfits(task), usual)
 
 
-def _example(sample: list[str]) -> list[str]:
+def _checked(settings: Any) -> FormValue:
+    """gr.Error, which Gradio shows, where the form is malformed."""
+    try:
+        return check_form(settings)
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _checked_task(task: Any) -> str:
+    try:
+        return check_task(task)
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _use_example(sample: Any) -> list[str]:
+    if not (isinstance(sample, list) and sample and isinstance(sample[0], str)):
+        raise gr.Error("an example is a list of one text; reload the page", print_exception=False)
     return [kind_of(sample[0]), sample[0]]
 
 
-def _kind(kind: str) -> Any:
-    info = "A template says itself what is to fill." if kind == TEMPLATE else LENGTH_INFO
-    return gr.Slider(interactive=kind != TEMPLATE, info=info)
+def _change_kind(kind: Any) -> Any:
+    template = kind == TEMPLATE
+    info = "A template says itself what to fill in." if template else LENGTH_INFO
+    return gr.Slider(interactive=not template, info=info)
 
 
-def _wire_run(inputs: Inputs, outputs: Outputs) -> None:
-    given = [inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
-
-    def run(
-        task: str, kind: str, text: str, gen_length: float, seed: float, settings: Any,
+def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
+    async def run(
+        task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any,
         request: gr.Request,
-    ) -> Iterator[dict[Any, Any]]:  # fmt: skip
-        asked, chosen = pressed_with(task, kind, text, gen_length, seed, settings)
+    ) -> AsyncIterator[dict[Any, Any]]:  # fmt: skip
+        shared, panels = run_request(task, kind, text, gen_length, seed, settings)
         session = request.session_hash or ""
-        with slot.stoppable(session) as stop, closing(press(asked, chosen, stop)) as items:
-            for told in items:
-                yield _told(outputs, told, asked, chosen)
+        with slot.stoppable(session) as stop:
+            run = Run(shared, panels, stop, visitor(_address(request), session))
+            kept_runs.keep(session, run.comparison)
+            backlog, first = backlog_of(demo._queue, session), True
+            async for update in in_background(run.updates, stop, backlog):
+                yield _page_update(outputs, update, first)
+                first = False
+        kept_runs.trim()
 
+    settings = [inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
+    buttons = [outputs.run, outputs.stop, outputs.open, *outputs.exports]
     pressed = outputs.run.click(
-        run, [*given, inputs.settings], _flat(outputs), concurrency_id="model",
-        concurrency_limit=slot.WAITING, show_progress="hidden", api_visibility="private",
+        run, [*settings, inputs.settings],
+        [outputs.status, *outputs.panels, *buttons, *outputs.results],
+        concurrency_id="model", concurrency_limit=RUNS, **PRIVATE,
     )  # fmt: skip
     # A second event, so that Run comes back also where the first one failed.
-    pressed.then(
-        _ready, None, [outputs.run, outputs.stop, outputs.open], queue=False,
-        show_progress="hidden", api_visibility="private",
-    )  # fmt: skip
-    outputs.stop.click(
-        _stop, None, outputs.status, queue=False, show_progress="hidden", api_visibility="private"
-    )
+
+    def after_run(tab: str, request: gr.Request) -> dict[Any, Any]:
+        shown = kept_runs.comparison(request.session_hash or "")
+        return {
+            outputs.run: gr.Button(interactive=True),
+            outputs.stop: gr.Button(interactive=False),
+            outputs.open: gr.UploadButton(interactive=True),
+            **_exportable(outputs, shown),
+            **results.fill(outputs, tab, shown),
+        }
+
+    # A second event, so that Run comes back also where the first one failed.
+    pressed.then(after_run, outputs.open_tab, [*buttons, *outputs.results], **QUICK)
+    outputs.stop.click(_stop, None, outputs.status, **QUICK)
 
 
-def pressed_with(
+def _address(request: gr.Request) -> str | None:
+    client = request.client
+    return client.host if client else None
+
+
+def run_request(
     task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any
-) -> tuple[Request, list[Any]]:
-    """What Run shall do; pressed before a change of the task came back, what it will bring."""
-    chosen = chosen_from(settings)
-    if settings.get("task") != task:
-        text = examples(task)[0]
-        kind, chosen = kind_of(text), chosen_from(settings_for(task, settings))
-    return asked_for(task, kind, text, gen_length, seed), chosen
+) -> tuple[RunInputs, list[PanelSettings | None]]:
+    """What Run shall do; pressed before a change of the task came back, what that will bring."""
+    form = _checked(settings)
+    if form["task"] != task:
+        text = examples(_checked_task(task))[0]
+        kind, form = kind_of(text), settings_for(task, form)
+    return run_inputs(task, kind, text, gen_length, seed), panel_settings(form)
 
 
-def asked_for(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> Request:
-    """The visitor's inputs as a Request; a slider at 0 leaves the length to the model."""
+def run_inputs(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> RunInputs:
+    """The visitor's inputs; a slider at 0 leaves the length to the model."""
     if kind == TEMPLATE:
-        return Request(task, template=text, seed=seed)
-    return Request(task, text, gen_length=None if gen_length == 0 else gen_length, seed=seed)
-
-
-def chosen_from(settings: Any) -> list[Any]:
-    """One Choice or None a panel; gr.Error, which Gradio shows, where the form is malformed."""
-    try:
-        chosen = choices(settings)
-    except ValueError as error:
-        raise gr.Error(str(error)) from None
-    return chosen + [None] * (PANELS - len(chosen))
+        return RunInputs(task, template=text, seed=seed)
+    return RunInputs(task, text, gen_length=None if gen_length == 0 else gen_length, seed=seed)
 
 
 def _stop(request: gr.Request) -> str:
-    return "stopping …" if slot.stop(request.session_hash or "") else "nothing runs"
+    return "Stopping …" if slot.stop(request.session_hash or "") else "Nothing is running"
 
 
-def _ready() -> list[Any]:
-    return [
-        gr.Button(interactive=True),
-        gr.Button(interactive=False),
-        gr.UploadButton(interactive=True),
-    ]
+def _forget(request: gr.Request) -> None:
+    """A page was closed: its run ends, and nothing of it is kept."""
+    session = request.session_hash or ""
+    slot.stop(session)
+    kept_runs.drop(session)
+
+
+def _page_update(outputs: Outputs, update: Update, first: bool) -> dict[Any, Any]:
+    """What one update of a run changes on the page."""
+    change: dict[Any, Any] = dict(zip(outputs.panels, update.values, strict=True))
+    change[outputs.status] = update.status
+    if first:
+        change |= {button: gr.Button(interactive=False) for button in outputs.exports}
+        change |= results.clear(outputs)
+        change[outputs.run] = gr.Button(interactive=False)
+        change[outputs.stop] = gr.Button(interactive=True)
+        change[outputs.open] = gr.UploadButton(interactive=False)
+    return change
+
+
+def _exportable(outputs: Outputs, shown: Comparison | None) -> dict[Any, Any]:
+    runs = bool(shown and shown.runs)
+    return {button: gr.Button(interactive=runs) for button in outputs.exports}
+
+
+def _wire_results(outputs: Outputs) -> None:
+    """Files, figures and tables, each made when it is asked for."""
+    script = (ASSETS / "export" / "export.js").read_text(encoding="utf-8").split("\n", 1)[1]
+    for button in outputs.exports:
+        js = f"() => ({script.strip()})('{button.elem_id}')"
+        button.click(None, None, outputs.status, js=js, **QUICK)
+    for tab in outputs.tabs:
+        _wire_tab(outputs, tab)
+    _wire_open(outputs)
+
+
+def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
+    name = str(tab.label)
+
+    def show(request: gr.Request) -> dict[Any, Any]:
+        shown = kept_runs.comparison(request.session_hash or "")
+        return {outputs.open_tab: name, **results.fill(outputs, name, shown)}
+
+    tab.select(show, None, [outputs.open_tab, *outputs.results], **QUICK)
 
 
 def _wire_open(outputs: Outputs) -> None:
-    def opened(path: str) -> Iterator[dict[Any, Any]]:
+    def open_upload(path: Any, tab: str, request: gr.Request) -> dict[Any, Any]:
         try:
-            found = open_file(Path(path))
+            replay = open_file(Path(path))
+            kept_runs.keep(request.session_hash or "", replay.comparison)
+            change = {**results.clear(outputs), **results.fill(outputs, tab, replay.comparison)}
         except Exception as error:
-            yield {outputs.status: f"✕ {visible(explain(error))}"}
-            return
-        with TemporaryDirectory(prefix="sampler-lab-") as folder:
-            runs = [run for run in found.trajectories if run]
-            files, source = write(Path(folder), runs), reading(Path(path).name)
-            yield {
-                outputs.status: visible(found.status),
-                **dict(zip(outputs.panels, found.values, strict=True)),
-                **results.update(outputs, found.trajectories, found.values, files, source),
-            }
+            return {outputs.status: f"✕ {visible(explain(error))}"}
+        return {
+            **change,
+            outputs.status: visible(replay.status),
+            **dict(zip(outputs.panels, replay.values, strict=True)),
+            **_exportable(outputs, replay.comparison),
+        }
 
     outputs.open.upload(
-        opened, outputs.open, _flat(outputs), concurrency_id="open", show_progress="hidden",
-        api_visibility="private",
+        open_upload, [outputs.open, outputs.open_tab],
+        [outputs.status, *outputs.panels, *outputs.exports, *outputs.results],
+        concurrency_id="open", **PRIVATE,
     )  # fmt: skip
-
-
-def _flat(outputs: Outputs) -> list[Any]:
-    return [x for one in outputs for x in (one if isinstance(one, list) else [one])]
-
-
-def _told(outputs: Outputs, told: Told, asked: Request, chosen: list[Any]) -> dict[Any, Any]:
-    """What one item of a press changes on the page."""
-    update = dict(zip(outputs.panels, told.values, strict=True))
-    update[outputs.status] = told.status
-    update[outputs.run] = gr.Button(interactive=False)
-    update[outputs.stop] = gr.Button(interactive=True)
-    update[outputs.open] = gr.UploadButton(interactive=False)
-    if told.result is not None:
-        source = snippet(asked, [one for one in chosen if one])
-        files = (told.result.csv, told.result.json)
-        update |= results.update(outputs, told.result.trajectories, told.values, files, source)
-    return update

@@ -1,74 +1,62 @@
-"""One panel's run: opened, advanced step by step, and told as the JSON its panel draws."""
+"""One panel's run: opened, advanced step by step, and drawn as the JSON value of its panel."""
 
-import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
-import lab
-from lab.models.catalogue import card
-from lab.record.trajectory import Frame, Trajectory
-from lab.run import limits, recorder
+from lab.record.trajectory import Frame
+from lab.run import limits
 from lab.run.plan import plan
+from lab.run.recorder import Recorder
 from lab.run.request import RunRequest
 from lab.ui import loaded_models
-from lab.ui.panel_value import view
+from lab.ui.errors import explain
+from lab.ui.kept_runs import PanelRecord
+from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
+from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
-from lab.ui.settings_form import Choice
-from samplers import SAMPLERS, get
+from lab.ui.settings_form import PanelSettings
+from lab.ui.tasks import check_task
+from samplers import get
 from samplers.canvas import Canvas
 
 
-@dataclass(frozen=True)
-class Request:
-    """What all panels share: a task, a prompt or a template, a length and a seed.
+class PanelRun:
+    """A panel's run. Whatever goes wrong in it is shown in its panel, never raised."""
 
-    task: one of the lab's, or the name of another model that was loaded (lab.ui.loaded_models).
-    """
-
-    task: str
-    prompt: str = ""
-    template: str | None = None
-    gen_length: int | None = None
-    seed: int = 0
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The arguments of lab.run that say what to write."""
-        if self.template is not None:
-            return {"template": self.template, "seed": self.seed}
-        return {"prompts": self.prompt, "gen_length": self.gen_length, "seed": self.seed}
-
-
-class Lane:
-    """A panel's run. Whatever goes wrong in it is told in its panel, never raised."""
-
-    def __init__(self, request: Request, choice: Choice | None):
-        self.request, self.choice = request, choice
-        self.kind = "empty" if choice is None else "waiting"
+    def __init__(self, inputs: RunInputs, settings: PanelSettings | None, snapshots: bool = False):
+        """snapshots: whether the record's trajectory is kept up to date while the run goes on."""
+        self.inputs, self.settings, self.snapshots = inputs, settings, snapshots
+        self.kind: Kind = "empty" if settings is None else "waiting"
         self.message = ""
-        self.name = uuid4().hex
-        self.run: recorder.Recorder | None = None
+        self.record = PanelRecord(uuid4().hex)
         self.frames: Iterator[Frame] = iter(())
-        self.sent: list[str] = []
+        self._run: Recorder | None = None
+        self._metrics = PanelMetrics(False)
+        self._subtitle, self._notes = "", list[str]()
 
     def open(self, budget: int) -> int:
         """Check everything, make no call yet; returns what is left of the budget of work."""
-        if self.choice is None:
+        if self.settings is None:
             return budget
-        choice, request = self.choice, self.request
+        settings, inputs = self.settings, self.inputs
         try:
-            known_task(request.task)
-            model = loaded_models.model(request.task) or request.task
-            arguments = {**request.given, "preset": choice.preset, "params": choice.params}
-            run = recorder.Recorder(plan(RunRequest(choice.sampler, model, **arguments)))
-            left = _afford(run.plan.work, budget)
+            check_task(inputs.task)
+            model = loaded_models.model(inputs.task) or inputs.task
+            arguments = {**inputs.arguments, "preset": settings.preset, "params": settings.params}
+            run = Recorder(plan(RunRequest(settings.sampler, model, **arguments)))
+            budget = _left(run.plan.work, budget)
         except Exception as error:
             self._fail(error)
             return budget
-        self.run, self.frames, self.kind = run, iter(run), "running"
-        return left
+        card = run.plan.model.card
+        self._subtitle = f"{card.name} · {run.plan.sampler.guarantee}"
+        self._notes = notes(run.plan.canvas, card.attention)
+        self._metrics = PanelMetrics(bool(card.draft_length))
+        self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
+        self._run, self.frames, self.kind = run, iter(run), "running"
+        return budget
 
     def advance(self) -> bool:
         """Take one step; False once the run has ended, well or not."""
@@ -82,44 +70,51 @@ class Lane:
             self._fail(error)
         return False
 
-    def end(self, why: str) -> None:
-        """Stop where the run stands; what was recorded stays."""
-        if self.run is not None:
-            self.run.close()
+    def stop(self, reason: str) -> None:
+        """End the run where it stands; what was recorded stays."""
+        if self._run is not None:
+            self._run.close()
         if self.kind in ("running", "waiting"):
-            self.kind, self.message = "stopped", why
+            self.kind, self.message = "stopped", reason
 
-    def trajectory(self) -> Trajectory | None:
-        """What was recorded so far; None before frame 0."""
-        if self.run is None or not self.run.started:
-            return None
-        return self.run.trajectories()[0]
+    def release(self) -> None:
+        """Let go of the model and its caches, once the run is over; the record stays."""
+        if self._run is not None and self._run.started:
+            self._record()
+            (self.record.trajectory,) = self._run.trajectories()
+            self.record.recent.clear()
+        self._run, self.frames = None, iter(())
 
-    def value(self) -> dict[str, Any]:
-        """The panel's JSON, as things stand."""
-        if self.choice is None:
-            return {"kind": "empty", "run": self.name}
-        sampler = get(self.choice.sampler)
-        head = {
-            "kind": self.kind,
-            "run": self.name,
-            "title": sampler.title,
-            "subtitle": self._subtitle(),
+    def value(self) -> PanelValue:
+        """The panel's JSON as things stand, with the steps that no value before this one had."""
+        if self.settings is None:
+            return panel_value("empty", self.record.name)
+        self._record()
+        head: dict[str, Any] = {
+            "title": get(self.settings.sampler).title,
+            "subtitle": self._subtitle,
             "message": visible(self.message),
         }
-        trajectory = self.trajectory()
-        if trajectory is None:
-            return {**head, "steps": [], "columns": 0, "pieces": {}}
-        shown = view(trajectory, self.sent, self.kind == "done")
-        self.sent = shown["steps"]
-        told = notes(self.run.plan.canvas, self.run.plan.model.card.attention)
-        return {**head, **shown, "notes": told}
+        if self.record.film.first:
+            head |= {"notes": self._notes, "metrics": self._metrics.lines()}
+            head |= self.record.film.next_part()
+        if self.kind == "done" and self.record.trajectory is not None:
+            head["verdict"] = verdict(self.record.trajectory)
+        self.record.head = panel_value(self.kind, self.record.name, **head)
+        return self.record.head
 
-    def _subtitle(self) -> str:
-        if self.run is None:
-            return ""
-        plan = self.run.plan
-        return f"{plan.model.card.name} · {plan.sampler.guarantee}"
+    def _record(self) -> None:
+        """Take what is new from the recorder, at the cost of what is new."""
+        run, record = self._run, self.record
+        if run is None or not run.started:
+            return
+        steps = run.steps_since(0, len(record.film.steps))
+        record.pieces |= run.pieces(sorted(steps.ids() - record.pieces.keys()))
+        record.film.extend(steps, lambda ids: {i: record.pieces[i] for i in ids})
+        record.recent.append(steps)
+        self._metrics.add(steps)
+        if self.snapshots:
+            (record.trajectory,) = run.trajectories()
 
     def _fail(self, error: Exception) -> None:
         self.kind, self.message = "error", explain(error)
@@ -136,49 +131,11 @@ def notes(canvas: Canvas, attention: str) -> list[str]:
     return []
 
 
-def known_task(name: Any) -> None:
-    """A task by its name alone: lab.run would also take any folder, unseen."""
-    known = lab.tasks()
-    if not isinstance(name, str) or (name not in known and name not in loaded_models.known()):
-        raise ValueError(
-            f"task must be one of {', '.join(known)}, or a model that was loaded under this "
-            f"name, got {str(name)[:60]!r}"
-        )
-
-
-def _afford(work: int, budget: int) -> int:
+def _left(work: int, budget: int) -> int:
     if work > budget:
         raise ValueError(
-            f"the work of one press of Run must be at most {limits.APP_WORK:,} (model calls x "
-            f"columns, all panels together), {budget:,} are left and this panel may need "
-            f"{work:,}; lower steps or gen_length, or use fewer panels"
+            f"these runs are too expensive: at most {limits.APP_WORK:,} model calls x columns for "
+            f"all panels together, {budget:,} are left and this panel may need {work:,}; lower "
+            "steps or gen_length, or use fewer panels"
         )
     return budget - work
-
-
-def explain(error: Exception) -> str:
-    """An error in words for the page: ours as they are, any other by its kind alone."""
-    if isinstance(error, ValueError):
-        return str(error)
-    logging.getLogger(__name__).error("a run or a load failed", exc_info=error)
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        return "too large for this machine's memory: lower gen_length or block_length"
-    return f"this failed ({type(error).__name__}); the log of the app says where"
-
-
-def fits(task: str) -> dict[str, str | None]:
-    """Why a sampler cannot run in this task, or None where it can: {sampler: reason}."""
-    if found := loaded_models.known().get(task):
-        return found.fits
-    known = lab.tasks().get(task, {})
-    return {name: _misfit(name, known) for name in SAMPLERS}
-
-
-def _misfit(sampler: str, known: dict[str, str]) -> str | None:
-    if sampler in known:
-        return None
-    if not known:
-        return "this task has no models here"
-    others = dict.fromkeys(known.values())
-    reasons = [get(sampler).misfit(card(model)) for model in others]
-    return next((reason for reason in reasons if reason), "this task has no model for it")

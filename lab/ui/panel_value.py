@@ -1,48 +1,93 @@
-"""A Trajectory as its panel shows it: steps, numbers and verdict; no run and no model needed."""
+"""The one JSON value of a panel: what stands in its head, and the steps that are new to it."""
 
 import math
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from lab.record.metrics import metrics
+import numpy as np
+
+from lab.record.history import COMMITTED, EDITED
+from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
 from lab.tasks import TASKS
-from lab.ui.panel import strip
+from lab.ui.film import NO_STEPS, FilmPart
+
+Kind = Literal["empty", "idle", "waiting", "running", "done", "stopped", "error"]
 
 
-def view(trajectory: Trajectory, sent: list[str], ended: bool) -> dict[str, Any]:
-    """The part of a panel's JSON that follows from the record alone.
+class Verdict(TypedDict):
+    """What the task's checker says of the finished row; wrong: positions that break its rules."""
 
-    sent: the steps encoded before, kept as they are; ended: whether there is a verdict to give.
+    ok: bool
+    text: str
+    wrong: list[int]
+
+
+class PanelValue(FilmPart):
+    """What assets/panel/panel.js draws. run: names the run; another name begins another film.
+
+    Every text is plain (the page sets textContent) and written out by safe_text.visible. metrics:
+    name, value and meaning, in the order shown.
     """
-    task = TASKS.get(trajectory.task)
-    return {
-        **strip(trajectory, sent),
-        "board": list((task and task.board) or ()),  # side, height and width of a box
-        "metrics": shown_metrics(trajectory),
-        "verdict": verdict(trajectory) if ended else None,
-    }
+
+    kind: Kind
+    run: str
+    title: str
+    subtitle: str
+    message: str
+    notes: list[str]
+    metrics: list[list[str]]
+    verdict: Verdict | None
 
 
-def shown_metrics(trajectory: Trajectory) -> list[list[str]]:
-    """The panel's few numbers: name, value, and what it means."""
-    numbers = metrics(trajectory)
-    per_call = f"{numbers.tokens_per_call:.2f}" if numbers.calls else "–"
-    shown = [
-        ["calls", str(numbers.calls), "forward passes of the model"],
-        ["tokens / call", per_call, "tokens that stand at the end, per call"],
-        ["model time", f"{numbers.model_seconds:.2f} s", "seconds inside the model, nothing else"],
-    ]
-    if not math.isnan(numbers.acceptance_length):
-        kept = "tokens that a call keeps of a draft, the model's own next one counted"
-        shown.append(["kept / draft", f"{numbers.acceptance_length:.2f}", kept])
-    if numbers.edits:
-        shown.append(["edits", str(numbers.edits), "written tokens replaced by others"])
-    if numbers.remasks:
-        shown.append(["remasks", str(numbers.remasks), "written tokens masked again"])
-    return shown
+def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
+    """A panel without steps; changes: fields that differ from an empty one's."""
+    value: dict[str, Any] = {
+        "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
+        "metrics": [], "verdict": None, **NO_STEPS,
+    }  # fmt: skip
+    return PanelValue(**{**value, **changes})
 
 
-def verdict(trajectory: Trajectory) -> dict[str, Any] | None:
+class PanelMetrics:
+    """The panel's few numbers, added up as the run goes on; equal to lab.record.metrics'."""
+
+    def __init__(self, drafts: bool):
+        self._drafts = drafts
+        self._calls, self._seconds, self._tokens, self._edits, self._remasks = 0, 0.0, 0, 0, 0
+        self._accepted: list[int] = []
+
+    def add(self, steps: RecordedSteps) -> None:
+        """Count steps that follow those counted before."""
+        self._tokens = int(np.isin(steps.settled_state, (COMMITTED, EDITED)).sum())
+        if not len(steps.calls):
+            return
+        self._calls = int(steps.calls[-1])
+        self._seconds = float(steps.model_seconds[-1])
+        self._edits += int(steps.edits.sum())
+        self._remasks += int(steps.remasks.sum())
+        checked = (steps.stop - steps.start > 1) & self._drafts
+        self._accepted += steps.commits.sum(-1)[checked].tolist()
+
+    def lines(self) -> list[list[str]]:
+        """Name, value, and what it means."""
+        per_call = f"{self._tokens / self._calls:.2f}" if self._calls else "–"
+        lines = [
+            ["Calls", str(self._calls), "forward passes of the model"],
+            ["Tokens / call", per_call, "tokens that stand at the end, per call"],
+            ["Model time", f"{self._seconds:.2f} s", "seconds inside the model, nothing else"],
+        ]
+        if self._accepted:
+            mean = sum(self._accepted) / len(self._accepted)
+            meaning = "tokens of a draft that a call accepts, the model's own next one counted"
+            lines.append(["Accepted / draft", f"{mean:.2f}", meaning])
+        if self._edits:
+            lines.append(["Edits", str(self._edits), "written tokens replaced by others"])
+        if self._remasks:
+            lines.append(["Remasks", str(self._remasks), "written tokens masked again"])
+        return lines
+
+
+def verdict(trajectory: Trajectory) -> Verdict | None:
     """What the task's checker says of the finished row, where it has one."""
     task = TASKS.get(trajectory.task)
     if task is None:

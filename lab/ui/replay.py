@@ -1,48 +1,61 @@
-"""A file that the app wrote, opened again: every panel and figure of it, without any model."""
+"""A file of saved runs, opened again: every panel and figure of it, without any model."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from lab.record import files
 from lab.record.trajectory import Trajectory
-from lab.ui.panel_value import view
+from lab.ui.film import whole_film
+from lab.ui.kept_runs import Comparison, PanelRecord
+from lab.ui.panel_value import PanelMetrics, PanelValue, panel_value, verdict
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PANELS
+from lab.ui.snippet import reading
 from samplers import SAMPLERS
 
+STEPS = 20_000  # of all panels: more than a run of the page can have, and a second to draw
 
-class Opened(NamedTuple):
-    """What a file holds: a value and a trajectory a panel, and one line on it."""
 
-    values: list[dict[str, Any]]
-    trajectories: list[Trajectory | None]
+class Replay(NamedTuple):
+    """What a file holds: a value a panel, the records behind them, and one line on it."""
+
+    values: list[PanelValue]
+    comparison: Comparison
     status: str
 
 
-def open_file(path: Path) -> Opened:
+def open_file(path: Path) -> Replay:
     """Read a CSV or JSON with runs. ValueError, with the file's name, for any other."""
     runs = files.read(path)
     if not runs:
         raise ValueError(f"{path.name}: it holds no run; save one first")
-    first = runs[:PANELS]
-    rest = [None] * (PANELS - len(first))
+    shown = runs[:PANELS]
+    if (steps := sum(len(run.calls) for run in shown)) > STEPS:
+        raise ValueError(f"{path.name}: this page shows up to {STEPS:,} steps at once, its first "
+                         f"{len(shown)} runs have {steps:,}; read it with lab.read")  # fmt: skip
+    records = [PanelRecord(uuid4().hex, whole_film(run), run) for run in shown]
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
     if len(runs) > PANELS:
         count = f"the first {PANELS} of {count}"
-    empty = {"kind": "empty", "run": uuid4().hex}
-    values = [_value(run, path.name) for run in first] + [empty for _ in rest]
-    return Opened(values, [*first, *rest], f"opened {path.name}: {count}")
+    values = [_value(record, path.name) for record in records]
+    empty = PANELS - len(records)
+    values += [panel_value("empty", uuid4().hex) for _ in range(empty)]
+    comparison = Comparison([*records, *[None] * empty], reading(path.name))
+    return Replay(values, comparison, f"Opened {path.name}: {count}")
 
 
-def _value(trajectory: Trajectory, file: str) -> dict[str, Any]:
-    known = SAMPLERS.get(trajectory.sampler)
-    return {
-        "kind": "done",
-        "run": uuid4().hex,
-        "title": known.title if known else visible(trajectory.sampler),
-        "subtitle": visible(f"{trajectory.model} · seed {trajectory.seed} · from {file}"),
-        "message": "",
-        "notes": [],
-        **view(trajectory, [], ended=True),
-    }
+def _value(record: PanelRecord, file: str) -> PanelValue:
+    run: Trajectory = record.trajectory  # type: ignore[assignment]
+    known = SAMPLERS.get(run.sampler)
+    metrics = PanelMetrics(bool(run.card.get("draft_length")))
+    metrics.add(run.steps_since(0))
+    record.head = panel_value(
+        "done", record.name,
+        title=known.title if known else visible(run.sampler),
+        subtitle=visible(f"{run.model} · seed {run.seed} · from {file}"),
+        metrics=metrics.lines(),
+        verdict=verdict(run),
+        **record.film.next_part(),
+    )  # fmt: skip
+    return record.head

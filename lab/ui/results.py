@@ -1,8 +1,7 @@
-"""What the tabs hold once a run has ended: figures, tables, files, and the run as Python."""
+"""What the tabs beside the tokens hold, made when a tab is looked at: figures and tables."""
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,50 +11,48 @@ from gradio.components.plot import PlotData
 from lab.record import metrics
 from lab.record.history import STATES
 from lab.record.trajectory import Trajectory
-from lab.ui import standalone
-from lab.ui.layout import Outputs
+from lab.ui.kept_runs import Comparison
+from lab.ui.layout import CONFIDENCE, METRICS, ORDER, PYTHON, TRAJECTORY, Outputs
 from lab.ui.safe_text import visible
 
 LINES = 5000  # most lines of the trajectory table
 
 
-def update(
-    outputs: Outputs,
-    trajectories: Sequence[Trajectory | None],
-    values: Sequence[dict[str, Any]],
-    files: tuple[str, str],
-    source: str,
-) -> dict[Any, Any]:
-    """Every component below the panels with what the runs left in it.
-
-    trajectories, values: one a panel, the first None where there is none; files: their CSV and
-    JSON, beside which the HTML is written; source: the Python that gets the same.
-    """
+def fill(outputs: Outputs, tab: str, comparison: Comparison | None) -> dict[Any, Any]:
+    """What changes in a tab to show a comparison; nothing for the tab of the tokens."""
     from lab.record import figures
 
-    runs = [one for one in trajectories if one]
-    page = Path(files[0]).with_suffix(".html")
-    standalone.save(page, title(runs), values, source)
-    change: dict[Any, Any] = {
-        outputs.csv: gr.DownloadButton(value=files[0], interactive=True),
-        outputs.json: gr.DownloadButton(value=files[1], interactive=True),
-        outputs.html: gr.DownloadButton(value=str(page), interactive=True),
-        outputs.metrics: measured(runs),
-        outputs.table: changes(trajectories),
-        outputs.python: source,
+    if comparison is None or not comparison.runs:
+        return clear(outputs)
+    trajectories = comparison.trajectories
+    if tab == CONFIDENCE:
+        return {
+            plot: _plot(figures.plot_confidence, figures.confidence_info, run)
+            for plot, run in zip(outputs.heatmaps, trajectories, strict=True)
+        }
+    if tab == ORDER:
+        return {
+            plot: _plot(figures.plot_order, figures.order_info, run)
+            for plot, run in zip(outputs.orders, trajectories, strict=True)
+        }
+    if tab == METRICS:
+        return {outputs.metrics: metrics_table(comparison.runs)}
+    if tab == TRAJECTORY:
+        return {outputs.table: changes(trajectories)}
+    if tab == PYTHON:
+        return {outputs.python: comparison.source}
+    return {}
+
+
+def clear(outputs: Outputs) -> dict[Any, Any]:
+    """Every tab empty: a run that failed never leaves the one before in sight."""
+    plots = [*outputs.heatmaps, *outputs.orders]
+    return {
+        **{plot: gr.Plot(value=None, visible=False) for plot in plots},
+        outputs.metrics: None,
+        outputs.table: None,
+        outputs.python: "",
     }
-    for trajectory, heatmap, order in zip(
-        trajectories, outputs.heatmaps, outputs.orders, strict=True
-    ):
-        change[heatmap] = _plot(figures.plot_confidence, figures.confidence_info, trajectory)
-        change[order] = _plot(figures.plot_order, figures.order_info, trajectory)
-    return change
-
-
-def title(runs: Sequence[Trajectory]) -> str:
-    """What was compared, in one line."""
-    names = ", ".join(dict.fromkeys(visible(run.sampler) for run in runs))
-    return f"{names} on {visible(runs[0].task or runs[0].model)}, seed {runs[0].seed}"
 
 
 def warm() -> None:
@@ -78,7 +75,7 @@ def _plot(plot: Any, info: Any, trajectory: Trajectory | None) -> Any:
     return gr.Plot(PlotData(type="plotly", plot=json.dumps(figure)), visible=True)
 
 
-def measured(runs: Sequence[Trajectory]) -> pd.DataFrame:
+def metrics_table(runs: Sequence[Trajectory]) -> pd.DataFrame:
     """One line a metric, one column a panel: it fits a page whatever is added."""
     table = metrics.table(runs).drop(columns="Row").astype(str).T
     table.columns = [f"{number} · {run.sampler}" for number, run in enumerate(runs, 1)]
@@ -94,17 +91,17 @@ def changes(trajectories: Sequence[Trajectory | None]) -> pd.DataFrame:
 def _changes(panel: int, trajectory: Trajectory) -> pd.DataFrame:
     tokens, state = trajectory.tokens, trajectory.state
     changed = (tokens[1:] != tokens[:-1]) | (state[1:] != state[:-1])
-    step, position = changed.nonzero()
-    pieces = [visible(trajectory.piece(i)) for i in tokens[1:][changed].tolist()]
+    step, position = (where[:LINES] for where in changed.nonzero())
+    ids, states = tokens[1:][step, position], state[1:][step, position]
     return pd.DataFrame(
         {
-            "panel": panel,
-            "sampler": trajectory.sampler,
-            "step": step + 1,
-            "calls": trajectory.calls[step],
-            "position": position,
-            "token": pieces,
-            "state": [STATES[i] for i in state[1:][changed].tolist()],
-            "confidence": trajectory.confidence[changed].astype(float).round(4),
+            "Panel": panel,
+            "Sampler": trajectory.sampler,
+            "Step": step + 1,
+            "Calls": trajectory.calls[step],
+            "Position": position,
+            "Token": [visible(trajectory.piece(i)) for i in ids.tolist()],
+            "State": [STATES[i] for i in states.tolist()],
+            "Confidence": trajectory.confidence[step, position].astype(float).round(4),
         }
     )

@@ -1,30 +1,46 @@
 """The sampler settings: one form drawn from the registry, one JSON value, checked on its return."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
 from lab.run import limits
 from lab.ui.panel import ASSETS
 from samplers import SAMPLERS, get
-from samplers.registry import Param, Sampler
+from samplers.registry import Param, Sampler, shown
 
 PANELS = 4
 FIRST = ("llada2", "mdlm", "hybrid", "bd3lm")
 # What takes a panel whose sampler does not fit the task: orders that are worth comparing first.
-INSTEAD = ("margin", "mdlm", "first_hitting", "llada", *SAMPLERS)
+FALLBACKS = ("margin", "mdlm", "first_hitting", "llada", *SAMPLERS)
 SHARED = ("block_length", "steps", "threshold", "temperature", "top_p")
-USUAL = 128  # where the slider of a wide range ends; the number box beside it takes the rest
+SLIDER = 128  # where the slider of a wide range ends; the number box beside it takes the rest
+RELOAD = "reload the page"
 
 
 @dataclass(frozen=True)
-class Choice:
+class PanelSettings:
     """What one panel runs: a sampler, a preset or None, and the parameters that were set."""
 
     sampler: str
     preset: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
+
+
+class FormValue(TypedDict):
+    """The form as JSON.
+
+    shared: the parameters set for all panels; panels, initial: PANELS of {sampler, preset, params}
+    or None, as they stand and as the page filled them in, so that a visitor's changes can be told
+    apart; fits: why each sampler does not fit the task, or None; task: whose samplers these are.
+    """
+
+    shared: dict[str, Any]
+    panels: list[dict[str, Any] | None]
+    initial: list[dict[str, Any] | None]
+    fits: dict[str, str | None]
+    task: str
 
 
 class SettingsForm(gr.HTML):
@@ -34,7 +50,7 @@ class SettingsForm(gr.HTML):
     Gradio's, several screens tall; and a panel may hold any sampler, twice if need be.
     """
 
-    def __init__(self, value: dict[str, Any], **layout: Any):
+    def __init__(self, value: FormValue, **layout: Any):
         folder = ASSETS / "settings"
         parts = ("controls", "settings")
         super().__init__(
@@ -49,44 +65,43 @@ class SettingsForm(gr.HTML):
         return {"type": "object"}
 
 
-def start_value(fits: dict[str, str | None]) -> dict[str, Any]:
-    """The form as it opens: every shared control at "each sampler's own".
-
-    fits: why each sampler does not fit, or None; made: the panels as they were made here, so that
-    it can be told what a visitor has changed.
-    """
+def start_value(task: str, fits: dict[str, str | None]) -> FormValue:
+    """The form as it opens: every shared control at "each sampler's default"."""
     names = [name for name in FIRST if name in SAMPLERS] or list(SAMPLERS)
-    panels = [asdict(Choice(name)) for name in names[:PANELS]]
+    panels: list[dict[str, Any] | None] = [asdict(PanelSettings(name)) for name in names[:PANELS]]
     panels += [None] * (PANELS - len(panels))
-    return {"shared": {}, "panels": panels, "fits": fits, "made": panels}
+    return {"shared": {}, "panels": panels, "initial": panels, "fits": fits, "task": task}
 
 
 def for_task(
-    value: dict[str, Any], fits: dict[str, str | None], usual: Choice | None = None
-) -> dict[str, Any]:
-    """The form for another task: what a visitor chose stays, where it can run there.
+    value: FormValue, task: str, fits: dict[str, str | None], usual: PanelSettings | None = None
+) -> FormValue:
+    """The form for another task: a visitor's choices stay, where they can run there.
 
     Other panels begin anew, so that the way back to a task brings its own samplers back; one
     whose sampler does not fit gets one that does, or is closed where none is left. usual: what
     the model is published with, for the first panel.
     """
-    panels, made, fresh = value["panels"], value["made"], start_value(fits)["panels"]
+    panels, initial, defaults = value["panels"], value["initial"], start_value(task, fits)["panels"]
     if usual:
-        fresh[0] = asdict(usual)
-    wanted = [
-        new if panel == old else panel for panel, old, new in zip(panels, made, fresh, strict=True)
+        defaults[0] = asdict(usual)
+    candidates = [
+        default if panel == old else panel
+        for panel, old, default in zip(panels, initial, defaults, strict=True)
     ]
-    taken = {panel["sampler"] for panel in wanted if panel and not fits.get(panel["sampler"])}
-    free = [name for name in dict.fromkeys(INSTEAD) if not fits.get(name) and name not in taken]
-    settled = []
-    for panel in wanted:
+    taken = {panel["sampler"] for panel in candidates if panel and not fits.get(panel["sampler"])}
+    free = [name for name in dict.fromkeys(FALLBACKS) if not fits.get(name) and name not in taken]
+    fitting = []
+    for panel in candidates:
         if panel and fits.get(panel["sampler"]):
-            panel = asdict(Choice(free.pop(0))) if free else None
-        settled.append(panel)
-    made = [
-        old if now == panel else now for now, panel, old in zip(settled, panels, made, strict=True)
+            panel = asdict(PanelSettings(free.pop(0))) if free else None
+        fitting.append(panel)
+    initial = [
+        old if now == panel else now
+        for now, panel, old in zip(fitting, panels, initial, strict=True)
     ]
-    return {**value, "panels": settled, "fits": fits, "made": made}
+    shared = value["shared"]
+    return {"shared": shared, "panels": fitting, "initial": initial, "fits": fits, "task": task}
 
 
 def catalog() -> dict[str, Any]:
@@ -111,42 +126,62 @@ def describe(sampler: Sampler) -> dict[str, Any]:
 
 
 def _widest(name: str) -> Param | None:
-    found = [p for s in SAMPLERS.values() for p in s.params if p.name == name]
-    return max(found, key=lambda param: param.high - param.low, default=None)
+    params = [p for s in SAMPLERS.values() for p in s.params if p.name == name]
+    return max(params, key=lambda param: param.high - param.low, default=None)
 
 
 def _describe(param: Param) -> dict[str, Any]:
     described = {**asdict(param), "choices": list(param.choices)}
     if param.kind in ("int", "float"):
-        wide = param.kind == "int" and param.high - param.low > 2 * USUAL
-        described["usual"] = USUAL if wide else param.high
+        wide = param.kind == "int" and param.high - param.low > 2 * SLIDER
+        described["slider_high"] = SLIDER if wide else param.high
         # What a switch turns on where the default is off: a value that does something.
         described["suggested"] = 20 if wide else param.low + 0.9 * (param.high - param.low)
     return described
 
 
-def choices(value: Any) -> list[Choice | None]:
-    """The form's value as one Choice a panel, shared controls merged in. ValueError if malformed.
+def check_form(value: Any) -> FormValue:
+    """The form's value, checked for its shape. ValueError names the field.
 
-    It comes from a browser, or from anybody who posts to it; the values themselves are checked
+    It comes from a browser, or from anybody who posts to it; the parameters themselves are checked
     where the run is planned.
     """
-    if not isinstance(value, dict) or not isinstance(value.get("panels"), list):
-        raise ValueError("settings must be {shared, panels}; reload the page")
-    shared, panels = value.get("shared") or {}, value["panels"]
-    if not isinstance(shared, dict) or len(panels) > PANELS:
-        raise ValueError(f"settings hold at most {PANELS} panels, got {len(panels)}")
-    return [None if panel is None else _choice(panel, shared) for panel in panels]
+    if not isinstance(value, dict):
+        raise ValueError(f"settings must be an object, got {shown(value)}; {RELOAD}")
+    for name in ("shared", "fits"):
+        if not isinstance(value.get(name), dict):
+            raise ValueError(f"settings.{name} must be an object, got {shown(value.get(name))}; "
+                             f"{RELOAD}")  # fmt: skip
+    for name in ("panels", "initial"):
+        panels = value.get(name)
+        if not isinstance(panels, list) or len(panels) != PANELS:
+            raise ValueError(f"settings.{name} must hold {PANELS} panels, got {shown(panels)}; "
+                             f"{RELOAD}")  # fmt: skip
+        for panel in panels:
+            _check_panel(name, panel)
+    if not isinstance(value.get("task"), str):
+        raise ValueError(f"settings.task must be text, got {shown(value.get('task'))}; {RELOAD}")
+    return FormValue(**{name: value[name] for name in FormValue.__annotations__})
 
 
-def _choice(panel: Any, shared: dict[str, Any]) -> Choice:
+def _check_panel(name: str, panel: Any) -> None:
+    if panel is None:
+        return
     params = panel.get("params") if isinstance(panel, dict) else None
     if not isinstance(params, dict):
-        raise ValueError("every panel of the settings must be {sampler, preset, params} or null")
-    sampler = get(panel.get("sampler"))
-    preset = panel.get("preset")
-    if preset is not None:
-        limits.text("preset", preset, 100)
-    known = {param.name for param in sampler.params}
+        raise ValueError(f"every panel of settings.{name} must be {{sampler, preset, params}} or "
+                         f"null, got {shown(panel)}; {RELOAD}")  # fmt: skip
+    get(panel.get("sampler"))
+    if panel.get("preset") is not None:
+        limits.text("preset", panel["preset"], 100)
+
+
+def panel_settings(form: FormValue) -> list[PanelSettings | None]:
+    """What each panel runs, shared values merged in where the sampler has them."""
+    return [_merged(panel, form["shared"]) if panel else None for panel in form["panels"]]
+
+
+def _merged(panel: dict[str, Any], shared: dict[str, Any]) -> PanelSettings:
+    known = {param.name for param in get(panel["sampler"]).params}
     inherited = {name: x for name, x in shared.items() if name in SHARED and name in known}
-    return Choice(sampler.name, preset, {**inherited, **params})
+    return PanelSettings(panel["sampler"], panel.get("preset"), {**inherited, **panel["params"]})

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 from lab.ui import loaded_models
-from lab.ui.panel_run import Request
-from lab.ui.settings_form import Choice
+from lab.ui.run_inputs import RunInputs
+from lab.ui.settings_form import PanelSettings
 
 
-def snippet(request: Request, chosen: Sequence[Choice]) -> str:
+def snippet(inputs: RunInputs, panels: Sequence[PanelSettings]) -> str:
     """Source code that repeats the run with lab.run and saves it."""
-    given = ", ".join(f"{name}={x!r}" for name, x in request.given.items() if x is not None)
+    shared = ", ".join(f"{name}={x!r}" for name, x in inputs.arguments.items() if x is not None)
     lines = ["import lab", ""]
-    model = repr(request.task)
-    if found := loaded_models.known().get(request.task):
-        how = "".join(f", {name}={x!r}" for name, x in found.given.items())
-        lines.append(f"model = lab.load({found.offer.name!r}{how})")
+    model = repr(inputs.task)
+    if entry := loaded_models.known().get(inputs.task):
+        options = "".join(f", {name}={x!r}" for name, x in entry.options.items())
+        lines.append(f"model = lab.load({entry.offer.name!r}{options})")
         model = "model"
-    calls = [_call(model, choice) for choice in chosen]
-    lines += [f"given = dict({given})", "runs = [", *calls, "]"]
+    calls = [_call(model, panel) for panel in panels]
+    lines += [f"shared = dict({shared})", "runs = [", *calls, "]"]
     lines += ["for trajectory in runs:", "    print(trajectory.sampler, trajectory.text)"]
     lines += ['lab.save(runs, "trajectories.csv")']
     return "\n".join(lines)
@@ -29,7 +29,7 @@ def reading(file: str) -> str:
     return "\n".join([*lines, "    print(trajectory.sampler, trajectory.text)"])
 
 
-def _call(model: str, choice: Choice) -> str:
-    preset = {"preset": choice.preset} if choice.preset else {}
-    settings = "".join(f", {name}={x!r}" for name, x in {**preset, **choice.params}.items())
-    return f"    *lab.run({choice.sampler!r}, {model}, **given{settings}),"
+def _call(model: str, panel: PanelSettings) -> str:
+    preset = {"preset": panel.preset} if panel.preset else {}
+    settings = "".join(f", {name}={x!r}" for name, x in {**preset, **panel.params}.items())
+    return f"    *lab.run({panel.sampler!r}, {model}, **shared{settings}),"

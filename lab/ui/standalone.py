@@ -7,32 +7,51 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from lab.record.trajectory import Trajectory
+from lab.ui.film import call_details
+from lab.ui.kept_runs import Comparison, PanelRecord
 from lab.ui.panel import ASSETS, PANEL_SCRIPTS
+from lab.ui.safe_text import visible
 
 
-def save(path: Path, title: str, values: Sequence[dict[str, Any]], source: str) -> None:
-    """Write the file. values: the panels' JSON, empty ones left out; source: Python for the same.
+def title(runs: Sequence[Trajectory]) -> str:
+    """What was compared, in one line."""
+    names = ", ".join(dict.fromkeys(visible(run.sampler) for run in runs))
+    return f"{names} on {visible(runs[0].task or runs[0].model)}, seed {runs[0].seed}"
+
+
+def save(path: Path, comparison: Comparison) -> None:
+    """Write the file.
 
     What models wrote stands in one JSON text, in which no tag can end; scripts and styles are ours
     alone, and the page's own policy keeps it from asking anybody for anything.
     """
-    shown = [value for value in values if value["kind"] != "empty"]
+    values = [_value(panel) for panel in comparison.panels if panel and panel.head]
     panel = _asset("panel", "panel.html")
     page = Template(_asset("standalone", "page.html")).substitute(
-        title=escape(title),
+        title=escape(title(comparison.runs)),
         style=f"{_asset('standalone', 'page.css')}\n{_asset('style.css')}",
         playback=_asset("playback", "playback.html"),
-        panels="".join(f"<div>{panel}</div>" for _ in shown),
-        source=escape(source),
-        runs=json.dumps(shown, allow_nan=False).replace("<", "\\u003c"),
+        panels="".join(f"<div>{panel}</div>" for _ in values),
+        source=escape(comparison.source),
+        runs=json.dumps(values, allow_nan=False).replace("<", "\\u003c"),
         script="\n".join([
-            "const mountPanel = (element, props, watch) => {",
+            "const mountPanel = (element, props, watch, server) => {",
             *(_asset("panel", script) for script in PANEL_SCRIPTS), "};",
             "const mountPlayback = element => {", _asset("playback", "playback.js"), "};",
             _asset("standalone", "page.js"),
         ]),
     )  # fmt: skip
     path.write_text(page, encoding="utf-8")
+
+
+def _value(panel: PanelRecord) -> dict[str, Any]:
+    """A panel's value with its whole film, and what the model thought at every step."""
+    value: dict[str, Any] = {**(panel.head or {}), **panel.film.part(0), "details": []}
+    if panel.trajectory is not None:
+        value["details"], pieces = call_details(panel.trajectory)
+        value["pieces"] = {**pieces, **value["pieces"]}
+    return value
 
 
 def _asset(*parts: str) -> str:

@@ -61,7 +61,7 @@ class Visit:
     def run(self) -> None:
         """Press Run and wait until it may be pressed again."""
         self.page.get_by_role("button", name="Run", exact=True).click()
-        expect(self.page.locator("#status")).to_contain_text("done", timeout=60_000)
+        expect(self.page.locator("#status")).to_contain_text("done", timeout=90_000)
         expect(self.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(
             timeout=30_000
         )

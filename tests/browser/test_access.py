@@ -18,8 +18,8 @@ def violations(page) -> list[str]:
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_wrong(visit, dark):
     shown = visit(dark=dark, reduced_motion="reduce")
-    shown.page.get_by_role("button", name="Other model").click()
-    shown.page.get_by_role("button", name="how it is opened").click()
+    shown.page.get_by_role("button", name="Load another model").click()
+    shown.page.get_by_role("button", name="Loading options").click()
     assert violations(shown.page) == []
     shown.task("sudoku4")
     shown.text.fill("1 1[MASK]*14")  # no such grid: wrong cells are marked

@@ -30,7 +30,7 @@ def test_a_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffi
     ]
     lab.save(runs, path)
     shown = opening(path)
-    expect(shown.page.locator("#status")).to_contain_text(f"opened mine.{suffix}: 2 runs")
+    expect(shown.page.locator("#status")).to_contain_text(f"Opened mine.{suffix}: 2 runs")
     expect(shown.panel(1).locator(".title")).to_have_text("MDLM (absorbing)")
     expect(shown.panel(2).locator(".subtitle")).to_contain_text(f"seed 3 · from mine.{suffix}")
     expect(shown.panel(3)).to_be_hidden()
@@ -53,7 +53,7 @@ def test_a_file_that_is_no_run_says_so_and_leaves_the_panels(opening, tmp_path):
     lab.save(lab.run("mdlm", "capitals", steps=4), good)
     bad.write_text("{}")
     shown = opening(good)
-    expect(shown.page.locator("#status")).to_contain_text("opened good.json: 1 run")
+    expect(shown.page.locator("#status")).to_contain_text("Opened good.json: 1 run")
     opening(bad)
     expect(shown.page.locator("#status")).to_contain_text("bad.json: it must hold")
     expect(shown.panel(1)).to_have_attribute("data-kind", "done")

@@ -32,18 +32,18 @@ def hub(tmp_path, monkeypatch):
 
 def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     shown = visit()
-    told = shown.page.locator("#other-told")
+    answer = shown.page.locator("#other-answer")
     load = shown.page.get_by_role("button", name="Load", exact=True)
-    shown.page.get_by_role("button", name="Other model").click()
-    field = shown.page.get_by_label("hub id")
+    shown.page.get_by_role("button", name="Load another model").click()
+    field = shown.page.get_by_label("Hub id or folder")
     field.fill(LARGE)
     field.press("Enter")
-    expect(told).to_contain_text("GB are free", timeout=30_000)
+    expect(answer).to_contain_text("GB are free", timeout=30_000)
     expect(load).to_be_disabled()
     field.fill(BERT)
     shown.page.get_by_role("button", name="Look up").click()
-    expect(told).to_contain_text("Masked language models", timeout=30_000)
-    expect(told).to_contain_text("max_prob")
+    expect(answer).to_contain_text("Masked language models", timeout=30_000)
+    expect(answer).to_contain_text("max_prob")
     assert not hub.fetched(".safetensors")
     field.fill(BERT + "x")
     expect(load).to_be_disabled()
@@ -51,7 +51,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     field.press("Enter")
     load.click()
     expect(shown.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
-    expect(told).to_contain_text("loaded, and chosen above", timeout=30_000)
+    expect(answer).to_contain_text("loaded, and chosen as the task", timeout=30_000)
     expect(shown.page.locator("#task input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
     expect(shown.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
     shown.run()
@@ -60,24 +60,13 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
         expect(shown.panel(number).locator(".subtitle")).to_contain_text(BERT)
     field.fill("nobody/none")
     field.press("Enter")
-    expect(told.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
+    expect(answer.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
     expect(shown.panel(1)).to_have_attribute("data-kind", "done")
     assert shown.page.locator("#task input").input_value().startswith(BERT)
     shown.task("capitals")
     expect(shown.panel(1).locator(".title")).to_have_text("Largest probability")
     shown.run()
     expect(shown.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
-
-
-def test_trust_in_one_models_code_is_not_trust_in_the_next(visit, hub):
-    shown = visit()
-    shown.page.get_by_role("button", name="Other model").click()
-    shown.page.get_by_role("button", name="how it is opened").click()
-    field, trust = shown.page.get_by_label("hub id"), shown.page.get_by_label("trust_remote_code")
-    field.fill("a/b")
-    trust.check()
-    field.fill("a/c")
-    expect(trust).not_to_be_checked()
 
 
 def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
@@ -88,8 +77,8 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
             time.sleep(1)
         return answer(path)
 
-    shown.page.get_by_role("button", name="Other model").click()
-    field, told = shown.page.get_by_label("hub id"), shown.page.locator("#other-told")
+    shown.page.get_by_role("button", name="Load another model").click()
+    field, answer = shown.page.get_by_label("Hub id or folder"), shown.page.locator("#other-answer")
     load = shown.page.get_by_role("button", name="Load", exact=True)
     field.fill(BERT)
     field.press("Enter")
@@ -97,11 +86,11 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     hub.answer = slower
     load.click()
     shown.page.get_by_role("button", name="Stop loading").click()
-    expect(told).to_contain_text("stopped", timeout=30_000)
+    expect(answer).to_contain_text("stopped", timeout=30_000)
     assert not hub.fetched(".safetensors") and not loaded_models.known()
     hub.answer = answer
     load.click()
-    expect(told).to_contain_text("loaded", timeout=30_000)
+    expect(answer).to_contain_text("loaded", timeout=30_000)
 
 
 def test_run_pressed_before_the_task_came_back_runs_the_new_task(visit):

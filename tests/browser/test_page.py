@@ -113,7 +113,7 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
             assert run.same_tokens(alone[0])
 
 
-@pytest.mark.parametrize("tab", ["Confidence", "Order of decoding"])
+@pytest.mark.parametrize("tab", ["Confidence", "Decoding order"])
 def test_the_figures_are_drawn(capitals, tab: str):
     shown = capitals()
     shown.run()
@@ -167,7 +167,7 @@ def test_settings_mark_what_changed_and_say_what_is_ignored(capitals):
     expect(steps).to_have_value(own)
     for number in (1, 2, 3, 4):
         shown.sampler(number, "mdlm")
-    expect(threshold).to_contain_text("no chosen sampler uses threshold")
+    expect(threshold).to_contain_text("no selected sampler uses threshold")
     expect(shown.page.get_by_label("one threshold for all panels")).to_be_disabled()
 
 

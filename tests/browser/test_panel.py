@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
 
-from lab.ui.panel import TokenPanel, strip
+from lab.ui.film import whole_film
+from lab.ui.kept_runs import Comparison, PanelRecord, keep
+from lab.ui.panel import TokenPanel
+from lab.ui.panel_value import panel_value
 from tests.kit.serving import served
 from tests.kit.trajectories import make
 
@@ -29,11 +32,13 @@ def hostile() -> Iterator[str]:
     top = np.zeros((5, 5, 5), int)
     top[..., :] = range(5)
     run = make(lines, pieces=HOSTILE, top_ids=top, top_probabilities=np.full(top.shape, 0.2))
-    value = {
-        "kind": "done", "run": "hostile", "title": HOSTILE[1], "subtitle": HOSTILE[2],
-        "message": HOSTILE[2], "notes": [HOSTILE[2]], "metrics": [[HOSTILE[2]] * 3],
-        "verdict": {"ok": False, "text": HOSTILE[2], "wrong": [4]}, **strip(run, []),
-    }  # fmt: skip
+    record = PanelRecord("hostile", whole_film(run), run)
+    keep("hostile", Comparison([record], ""))
+    value = panel_value(
+        "done", "hostile", title=HOSTILE[1], subtitle=HOSTILE[2], message=HOSTILE[2],
+        notes=[HOSTILE[2]], metrics=[[HOSTILE[2]] * 3],
+        verdict={"ok": False, "text": HOSTILE[2], "wrong": [4]}, **record.film.part(0),
+    )  # fmt: skip
     with gr.Blocks() as demo:
         TokenPanel(value, elem_id="panel-1")
     yield from served(demo)

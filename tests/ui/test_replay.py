@@ -10,18 +10,18 @@ import pytest
 
 import lab
 from lab.ui.comparison import press
-from lab.ui.panel_run import Request
+from lab.ui.panel_run import RunInputs
 from lab.ui.replay import open_file
-from lab.ui.settings_form import Choice
+from lab.ui.settings_form import PanelSettings
 from lab.ui.snippet import reading
 from tests.kit.trajectories import make
 
-CHOSEN = [Choice("llada2"), Choice("mdlm"), None, Choice("hybrid")]
+CHOSEN = [PanelSettings("llada2"), PanelSettings("mdlm"), None, PanelSettings("hybrid")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_a_file_of_the_app_shows_the_panels_that_wrote_it(tmp_path, suffix):
-    asked = Request("sudoku4", template="1 1[MASK]*14")  # no such grid
+    asked = RunInputs("sudoku4", template="1 1[MASK]*14")  # no such grid
     for told in press(asked, CHOSEN, threading.Event()):
         if told.result:
             written = Path(getattr(told.result, suffix))

@@ -8,15 +8,20 @@ import threading
 from lab.ui import standalone
 from lab.ui.comparison import press
 from lab.ui.panel import strip
-from lab.ui.panel_run import Request
+from lab.ui.panel_run import RunInputs
 from lab.ui.results import title
-from lab.ui.settings_form import Choice
+from lab.ui.settings_form import PanelSettings
 from tests.kit.trajectories import make
 
 
 def test_the_file_holds_the_panels_and_asks_nobody(tmp_path):
-    asked = Request("capitals", "The capital of", seed=3)
-    chosen = [Choice("mdlm"), None, Choice("llada2"), Choice("mdlm", None, {"steps": 0})]
+    asked = RunInputs("capitals", "The capital of", seed=3)
+    chosen = [
+        PanelSettings("mdlm"),
+        None,
+        PanelSettings("llada2"),
+        PanelSettings("mdlm", None, {"steps": 0}),
+    ]
     told = list(press(asked, chosen, threading.Event()))[-1]
     runs = [run for run in told.result.trajectories if run]
     standalone.save(tmp_path / "x.html", title(runs), told.values, "import lab  # <b>")

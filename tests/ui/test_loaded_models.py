@@ -17,8 +17,8 @@ from lab.ui import loaded_models, slot
 from lab.ui.comparison import press
 from lab.ui.model_picker import _load, described, facts, fitting, refusal
 from lab.ui.page import pressed_with, settings_for
-from lab.ui.panel_run import Request, fits
-from lab.ui.settings_form import Choice, start_value
+from lab.ui.panel_run import RunInputs, fits
+from lab.ui.settings_form import PanelSettings, start_value
 from lab.ui.snippet import snippet
 from samplers import SAMPLERS
 from tests.kit import fake_hub, published, tiny
@@ -172,15 +172,17 @@ def test_a_loaded_model_runs_as_a_task_does(hub, tmp_path):
     shares = [share for _, share in told if share is not None]
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
     assert told[-1] == ("opening …", None)
-    asked = Request(found.name, "Once upon", gen_length=5, seed=3)
-    last = list(press(asked, [Choice("max_prob"), Choice("hybrid")], threading.Event()))[-1]
+    asked = RunInputs(found.name, "Once upon", gen_length=5, seed=3)
+    last = list(
+        press(asked, [PanelSettings("max_prob"), PanelSettings("hybrid")], threading.Event())
+    )[-1]
     assert [value["kind"] for value in last.values] == ["done", "error"]
     assert "hybrid needs corruption" in last.values[1]["message"]
     (alone,) = lab.run("max_prob", lab.load(BERT), "Once upon", gen_length=5, seed=3)
     assert last.result.trajectories[0].same_tokens(alone)
     assert "trajectories-google-bert-bert-base-uncased-seed3.csv" in last.result.csv
     here = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
-    source = snippet(asked, [Choice("max_prob")])
+    source = snippet(asked, [PanelSettings("max_prob")])
     subprocess.run(
         [sys.executable, "-c", source], cwd=tmp_path, env={**os.environ, **here}, check=True
     )
@@ -188,8 +190,8 @@ def test_a_loaded_model_runs_as_a_task_does(hub, tmp_path):
 
 
 def test_a_name_that_was_not_loaded_is_no_task(hub):
-    asked = Request(f"{BERT}@{COMMIT[:12]}", "Once upon")
-    last = list(press(asked, [Choice("max_prob")], threading.Event()))[-1]
+    asked = RunInputs(f"{BERT}@{COMMIT[:12]}", "Once upon")
+    last = list(press(asked, [PanelSettings("max_prob")], threading.Event()))[-1]
     assert "task must be one of" in last.values[0]["message"]
     assert not hub.asked
 
@@ -250,7 +252,7 @@ def test_the_form_follows_the_model_and_finds_its_way_back(hub, tmp_path):
 def test_run_pressed_before_the_task_came_back_takes_the_new_one():
     opened = {**start_value(fits("stories")), "task": "stories"}
     asked, chosen = pressed_with("sudoku9", "prompt", "Once upon a time", 0, 5, opened)
-    assert asked == Request("sudoku9", template=examples("sudoku9")[0], seed=5)
+    assert asked == RunInputs("sudoku9", template=examples("sudoku9")[0], seed=5)
     assert [one.sampler for one in chosen] == [
         panel["sampler"] for panel in settings_for("sudoku9", opened)["panels"]
     ]
@@ -262,7 +264,7 @@ def test_run_pressed_before_the_task_came_back_takes_the_new_one():
 def test_text_from_elsewhere_is_only_ever_text(hub):
     assert "<img" not in refusal(ValueError("<img src=x onerror=alert(1)>"))
     found = loaded_models.look_up(BERT)
-    hostile = loaded_models.Found(
+    hostile = loaded_models.ModelEntry(
         found.asked, found.offer, found.card, "<script>", "&", preset="<b>",
                           sampler="mdlm")  # fmt: skip
     assert not any(tag in facts(hostile, "<i>") for tag in ("<script>", "<b>", "<i>"))

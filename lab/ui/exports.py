@@ -1,0 +1,98 @@
+"""The runs of a page as files, written when somebody asks for one and removed once it is sent."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from lab.record import files
+from lab.record.trajectory import Trajectory
+from lab.ui import kept_runs, standalone
+from lab.ui.errors import explain, explain_disk
+from lab.ui.kept_runs import Comparison
+
+TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
+ROUTE = re.compile(r"/lab/export/([0-9a-f]{32})/(csv|json|html)")
+CHUNK = 256 * 1024  # bytes sent at a time
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def file_name(runs: list[Trajectory], suffix: str) -> str:
+    """Named by task and seed, never by text."""
+    source = re.sub(r"[^\w.-]", "-", runs[0].task or runs[0].model)
+    return f"trajectories-{source}-seed{runs[0].seed}"[:100] + f".{suffix}"
+
+
+def write(comparison: Comparison, suffix: str, folder: Path) -> Path:
+    """Write all panels into one file. ValueError, OSError where that cannot be."""
+    path = folder / file_name(comparison.runs, suffix)
+    if suffix == "html":
+        standalone.save(path, comparison)
+    else:
+        files.save(comparison.runs, path)
+    return path
+
+
+def text(runs: list[Trajectory], suffix: str) -> str:
+    """The runs as the text of a CSV or JSON file."""
+    with TemporaryDirectory(prefix="sampler-lab-") as folder:
+        path = Path(folder) / file_name(runs, suffix)
+        files.save(runs, path)
+        return path.read_text(encoding="utf-8")
+
+
+async def serve(path: str, send: Send) -> bool:
+    """Answer ROUTE: the file, or one sentence why there is none; False for any other path."""
+    match = ROUTE.fullmatch(path)
+    if not match:
+        return False
+    comparison = kept_runs.comparison_of(match[1])
+    if comparison is None or not comparison.runs:
+        await refuse(send, 404, "This run is no longer kept here; run it again to export it")
+        return True
+    suffix, folder = match[2], None
+    try:
+        folder = Path(await asyncio.to_thread(mkdtemp, prefix="sampler-lab-"))
+        file = await asyncio.to_thread(write, comparison, suffix, folder)
+        await _send_file(send, file, TYPES[suffix])
+    except OSError as error:
+        reason = f"The {suffix.upper()} file could not be written: {explain_disk(error)}"
+        await refuse(send, 507, f"{reason}. The run is kept; try again later")
+    except Exception as error:
+        await refuse(send, 422, f"The {suffix.upper()} file cannot be written: {explain(error)}")
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+async def _send_file(send: Send, file: Path, kind: str) -> None:
+    headers = {
+        "content-type": f"{kind}; charset=utf-8",
+        "content-length": str(file.stat().st_size),
+        "content-disposition": f'attachment; filename="{file.name}"',
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox",
+    }
+    with file.open("rb") as opened:
+        await send(_start(200, headers))
+        while chunk := opened.read(CHUNK):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def refuse(send: Send, status: int, reason: str) -> None:
+    """Answer with one sentence."""
+    body = reason.encode()
+    headers = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+    await send(_start(status, headers))
+    await send({"type": "http.response.body", "body": body})
+
+
+def _start(status: int, headers: dict[str, str]) -> dict[str, Any]:
+    lines = [(name.encode(), value.encode("ascii", "replace")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": lines}

@@ -1,0 +1,227 @@
+"""A run as the film that its panel plays: what each step changed, one short JSON text a step.
+
+The browser keeps the film (assets/panel/film.js); only new steps are sent to it, so that a long
+run costs as many bytes as it has steps.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy import ndarray
+
+from lab.record.history import STATES
+from lab.record.row_record import RecordedSteps
+from lab.record.trajectory import Trajectory
+from lab.tasks import TASKS
+from lab.ui.safe_text import visible
+
+LEAST = 0.003  # alternatives less likely than this are not shown
+
+
+class FilmStart(TypedDict):
+    """A film before its first step. L columns; ids of tokens; state: an index into states."""
+
+    columns: int
+    states: list[str]
+    tokens: list[int]
+    state: list[int]
+    mask: int | None
+    specials: list[int]
+    board: list[int]  # side, height and width of a box; empty where the text is no grid
+
+
+class FilmPart(TypedDict):
+    """Some steps of a run in their order.
+
+    start: how many steps came before; count: how many there are with these; steps: a JSON list of
+    steps; film: the canvas, where start is 0; pieces: {id: text}, those new here at least; edges:
+    positions at which a block begins, all but the first.
+    """
+
+    start: int
+    count: int
+    steps: str
+    film: FilmStart | None
+    pieces: dict[str, str]
+    edges: list[int]
+
+
+NO_STEPS = FilmPart(start=0, count=0, steps="[]", film=None, pieces={}, edges=[])
+
+
+class Alternatives(TypedDict):
+    """What the latest call at or before a step said of one position.
+
+    step: that call's; entropy in nats; tokens: [text, probability] pairs.
+    """
+
+    step: int
+    entropy: float | None
+    tokens: list[list[Any]]
+
+
+def film_start(steps: RecordedSteps, task: str, card: dict[str, Any]) -> FilmStart:
+    """The canvas before any call: the first line of steps that were asked for since 0."""
+    specials = [card.get(name) for name in ("mask_id", "pad_id", "bos_id")]
+    known = TASKS.get(task)
+    return {
+        "columns": int(steps.tokens.shape[1]),
+        "states": list(STATES),
+        "tokens": steps.tokens[0].tolist(),
+        "state": steps.state[0].tolist(),
+        "mask": card.get("mask_id"),
+        "specials": [i for i in [*specials, *card.get("eos_ids", ())] if i is not None],
+        "board": list((known and known.board) or ()),
+    }
+
+
+def film_steps(steps: RecordedSteps) -> list[str]:
+    """Each step as the JSON list [calls, model seconds, tokens, state, written, confidence,
+    prediction]; the last five are flat pairs of position and new value.
+    """
+    return [_step(steps, s) for s in range(len(steps.calls))]
+
+
+def _step(steps: RecordedSteps, s: int) -> str:
+    change = [
+        int(steps.calls[s]),
+        round(float(steps.model_seconds[s]), 4),
+        _changes(steps.tokens[s], steps.tokens[s + 1]),
+        _changes(steps.state[s], steps.state[s + 1]),
+        _changes(steps.committed_step[s], steps.committed_step[s + 1]),
+        _changes(steps.confidence[s], steps.confidence[s + 1]),
+        _predictions(steps, s),
+    ]
+    return json.dumps(change, separators=(",", ":"), allow_nan=False)
+
+
+def _changes(before: ndarray, after: ndarray) -> list[Any]:
+    """Flat pairs position, new value."""
+    changed = (before != after) & ~((before != before) & (after != after))
+    where = np.nonzero(changed)[0]
+    return [x for i in where.tolist() for x in (i, plain(after[i].item()))]
+
+
+def _predictions(steps: RecordedSteps, s: int) -> list[int]:
+    """Flat pairs of the predictions that differ from those of the step before, where known."""
+    now = steps.predicted[s]
+    before = steps.predicted[s - 1] if s else np.full_like(now, -1)
+    where = np.nonzero((now >= 0) & (now != before))[0]
+    return [x for i in where.tolist() for x in (i, int(now[i]))]
+
+
+class Film:
+    """All steps of a run, encoded once each; it only ever grows."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.first: FilmStart | None = None
+        self.pieces: dict[str, str] = {}
+        self.edges: list[int] = []
+        self._starts: set[int] = set()
+        self._sent = 0
+        self._sent_pieces = 0
+
+    def begin(self, steps: RecordedSteps, task: str, card: dict[str, Any]) -> None:
+        """Take the canvas from the first line of steps since 0."""
+        self.first = film_start(steps, task, card)
+
+    def extend(self, steps: RecordedSteps, pieces: Callable[[list[int]], dict[int, str]]) -> None:
+        """Take the steps that follow those taken before; pieces(ids): their texts."""
+        ids = {*np.unique(steps.tokens).tolist(), *np.unique(steps.predicted).tolist()} - {-1}
+        fresh = sorted(i for i in ids if str(i) not in self.pieces)
+        self.pieces |= {str(i): visible(text) for i, text in pieces(fresh).items()}
+        self._starts |= set(steps.start.tolist())
+        self.edges = block_edges(self._starts)
+        self.steps += film_steps(steps)
+
+    def part(self, start: int) -> FilmPart:
+        """The steps from `start` on, with every piece: for a page that missed some."""
+        return self._part(start, dict(self.pieces))
+
+    def next_part(self) -> FilmPart:
+        """The steps and pieces that no part before this one held."""
+        start, self._sent = self._sent, len(self.steps)
+        pieces = dict(list(self.pieces.items())[self._sent_pieces :])
+        self._sent_pieces = len(self.pieces)
+        return self._part(start, pieces)
+
+    def _part(self, start: int, pieces: dict[str, str]) -> FilmPart:
+        steps = self.steps[start:]
+        return {
+            "start": start,
+            "count": start + len(steps),
+            "steps": f"[{','.join(steps)}]",
+            "film": self.first if start == 0 else None,
+            "pieces": pieces,
+            "edges": self.edges,
+        }
+
+
+def whole_film(run: Trajectory) -> Film:
+    """The film of a run that is over."""
+    film, steps = Film(), run.steps_since(0)
+    film.begin(steps, run.task, run.card)
+    film.extend(steps, lambda ids: {i: run.piece(i) for i in ids})
+    return film
+
+
+def block_edges(starts: set[int]) -> list[int]:
+    """Where blocks begin, all but the first, from where windows began; a block of one position is
+    none.
+    """
+    first = sorted(starts)
+    single = all(b - a == 1 for a, b in pairwise(first))
+    return [] if single else first[1:]
+
+
+def alternatives(
+    steps: RecordedSteps | Trajectory, last: int, position: int, piece: Callable[[int], str]
+) -> Alternatives | None:
+    """What the latest of the first `last` steps that looked at a position said of it, its step
+    counted from 1 within them; None where none did.
+    """
+    for s in range(min(last, len(steps.calls)) - 1, -1, -1):
+        if not steps.start[s] <= position < steps.stop[s]:
+            continue
+        entropy = plain(float(steps.entropy[s, position]))
+        top = _top_ids(steps, s, position)
+        if top or entropy is not None:
+            pairs = zip(top[::2], top[1::2], strict=True)
+            tokens = [[visible(piece(i)), p] for i, p in pairs]
+            return {"step": s + 1, "entropy": entropy, "tokens": tokens}
+    return None
+
+
+def _top_ids(run: RecordedSteps | Trajectory, s: int, position: int) -> list[Any]:
+    """Flat pairs of id and probability."""
+    if run.top_ids is None or run.top_probabilities is None:
+        return []
+    ids = run.top_ids[s, position].tolist()
+    likely = run.top_probabilities[s, position].tolist()
+    pairs = zip(ids, likely, strict=True)
+    return [x for i, p in pairs if i >= 0 and p >= LEAST for x in (i, plain(p))]
+
+
+def call_details(run: Trajectory) -> tuple[list[list[Any]], dict[str, str]]:
+    """What every call said, for a page without a server behind it: [start of the window, entropies,
+    flat pairs of id and probability a position] a step, and the texts of those ids.
+    """
+    steps, ids = [], set()
+    for s in range(len(run.predicted)):
+        window = slice(int(run.start[s]), int(run.stop[s]))
+        tops = [_top_ids(run, s, position) for position in range(window.start, window.stop)]
+        ids |= {i for top in tops for i in top[::2]}
+        steps.append([window.start, [plain(x) for x in run.entropy[s, window].tolist()], tops])
+    return steps, {str(i): visible(run.piece(i)) for i in sorted(ids)}
+
+
+def plain(number: float) -> float | int | None:
+    """A number JSON can hold: NaN and infinity become null, others keep three places."""
+    if isinstance(number, int):
+        return number
+    return round(number, 3) if math.isfinite(number) else None

@@ -1,0 +1,129 @@
+"""What reaches the app at all: its own host name, bodies and uploads of a size, exports."""
+
+import ipaddress
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from lab.models.hub.connection import on_space
+from lab.record.file_limits import BYTES
+from lab.ui import exports
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = exports.Send
+
+BODY = 2_000_000  # bytes of a request that is no upload
+UPLOADS, UPLOAD_BYTES = 200, 4 * BYTES  # of one address, an hour
+ALL_UPLOAD_BYTES = 16 * BYTES  # of all addresses, an hour: Gradio keeps a file that long
+HOUR = 3600.0
+HOSTS = {"localhost", "127.0.0.1", "::1"}
+
+
+def allow_hosts(names: Iterable[str]) -> None:
+    """Answer under these names too, such as that of a proxy on this machine."""
+    HOSTS.update(name.lower() for name in names)
+
+
+def bound_to_loopback() -> bool:
+    """Whether only this machine can reach the app."""
+    return not on_space() and _is_loopback(os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+
+
+def visitor(address: str | None, session: str) -> str:
+    """Who counts as one visitor: a public address, else (behind a proxy, at home) a session."""
+    try:
+        if address and ipaddress.ip_address(address).is_global:
+            return address
+    except ValueError:
+        pass
+    return session
+
+
+class Uploads:
+    """The bytes of every address in the last hour."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, deque[tuple[float, int]]] = {}
+
+    def refusal(self, address: str, size: int) -> str:
+        """Why an upload is refused, "" where it is counted and goes on."""
+        now = monotonic()
+        for name, sizes in list(self._sizes.items()):
+            while sizes and now - sizes[0][0] > HOUR:
+                sizes.popleft()
+            if not sizes:
+                del self._sizes[name]
+        mine = self._sizes.get(address, deque())
+        mega = 1_000_000
+        if len(mine) >= UPLOADS:
+            return f"at most {UPLOADS} files an hour may be uploaded; wait a while"
+        if sum(bytes_ for _, bytes_ in mine) + size > UPLOAD_BYTES:
+            return f"at most {UPLOAD_BYTES // mega} MB an hour may be uploaded; wait a while"
+        everyone = sum(bytes_ for sizes in self._sizes.values() for _, bytes_ in sizes)
+        if everyone + size > ALL_UPLOAD_BYTES:
+            return "too much was uploaded in the last hour; try again later"
+        self._sizes.setdefault(address, mine).append((now, size))
+        return ""
+
+
+class Guard:
+    """ASGI middleware in front of Gradio's routes."""
+
+    def __init__(self, app: Any):
+        self.app = app
+        self.uploads = Uploads()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): x.decode("latin-1") for name, x in scope["headers"]}
+        if reason := wrong_host(scope.get("server"), headers.get("host", "")):
+            await exports.refuse(send, 421, reason)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope["method"] in ("GET", "HEAD") and await exports.serve(path, send):
+            return
+        if scope["method"] == "POST":
+            status, reason = self._size(path, headers, (scope.get("client") or [""])[0])
+            if reason:
+                await exports.refuse(send, status, reason)
+                return
+        await self.app(scope, receive, send)
+
+    def _size(self, path: str, headers: dict[str, str], address: str) -> tuple[int, str]:
+        length = headers.get("content-length", "")
+        if not length.isdecimal():
+            return 411, "A request must say its length (content-length)"
+        if path.rstrip("/").endswith("/upload"):
+            return 429, self.uploads.refusal(address, int(length))
+        if int(length) > BODY:
+            return 413, f"A request may have at most {BODY:,} bytes, got {int(length):,}"
+        return 200, ""
+
+
+def wrong_host(server: Any, host: str) -> str:
+    """Why a Host header is refused, "" where it is not.
+
+    A page elsewhere can point its own name at 127.0.0.1 (DNS rebinding) and then counts as this
+    origin, but it cannot change the name it is asked under.
+    """
+    if on_space() or not server or not _is_loopback(server[0]):
+        return ""
+    name = host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.split(":")[0]
+    if name.lower() in HOSTS:
+        return ""
+    return (
+        f"This app answers under {', '.join(sorted(HOSTS))} alone; start it with "
+        "--allow-host NAME to add a name"
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"

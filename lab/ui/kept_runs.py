@@ -1,0 +1,147 @@
+"""What a page may still ask about: the runs it shows, kept until they are replaced or too many.
+
+A page shows one comparison, so one is kept a session. Where all of them together are too large,
+the visitor who holds most loses the oldest: nobody can push out another's.
+"""
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from lab.record.row_record import RecordedSteps
+from lab.record.trajectory import Trajectory
+from lab.ui.film import Alternatives, Film, FilmPart, alternatives
+from lab.ui.panel_value import PanelValue
+
+CELLS = 8_000_000  # steps x columns kept in all; about 60 bytes each
+SECONDS = 3600.0  # after which a comparison is given up
+
+
+@dataclass
+class PanelRecord:
+    """One panel's run: its name, its film and its last value; the trajectory once it has ended.
+
+    recent: what was recorded, in parts, while it goes on: copies made by the thread that runs it.
+    """
+
+    name: str
+    film: Film = field(default_factory=Film)
+    trajectory: Trajectory | None = None
+    head: PanelValue | None = None
+    recent: list[RecordedSteps] = field(default_factory=list)
+    pieces: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """Steps x columns."""
+        return 0 if self.trajectory is None else self.trajectory.tokens.size
+
+    def alternatives(self, step: int, position: int) -> Alternatives | None:
+        """What the model thought of a position at a step; None where that is not known."""
+        run = self.trajectory
+        if run is not None:
+            inside = position < run.tokens.shape[1]
+            return alternatives(run, step, position, run.piece) if inside else None
+        for part in reversed(list(self.recent)):
+            if position >= part.tokens.shape[1]:
+                return None
+            found = alternatives(part, step - part.since, position, self._piece)
+            if found:
+                return {**found, "step": found["step"] + part.since}
+        return None
+
+    def _piece(self, token_id: int) -> str:
+        return self.pieces.get(token_id, str(token_id))
+
+
+@dataclass
+class Comparison:
+    """What one page shows: a record a panel (None: empty), and the Python that gets the same."""
+
+    panels: Sequence[PanelRecord | None]
+    source: str
+    visitor: str = ""
+    time: float = field(default_factory=monotonic)
+
+    @property
+    def trajectories(self) -> list[Trajectory | None]:
+        """A trajectory a panel; None for those without one."""
+        return [panel.trajectory if panel else None for panel in self.panels]
+
+    @property
+    def runs(self) -> list[Trajectory]:
+        """The trajectories that there are."""
+        return [run for run in self.trajectories if run is not None]
+
+    @property
+    def cells(self) -> int:
+        """Steps x columns of all panels."""
+        return sum(panel.cells for panel in self.panels if panel)
+
+
+_LOCK = threading.Lock()
+_KEPT: OrderedDict[str, Comparison] = OrderedDict()  # by session, the oldest first
+
+
+def keep(session: str, comparison: Comparison) -> None:
+    """Keep what this session's page shows, instead of what it showed before."""
+    with _LOCK:
+        _KEPT.pop(session, None)
+        _KEPT[session] = comparison
+    trim()
+
+
+def trim() -> None:
+    """Give up what is too old or too much."""
+    with _LOCK:
+        now = monotonic()
+        for session in [name for name, kept in _KEPT.items() if now - kept.time > SECONDS]:
+            del _KEPT[session]
+        held: Counter[str] = Counter()
+        for kept in _KEPT.values():
+            held[kept.visitor] += kept.cells
+        while held.total() > CELLS and len(_KEPT) > 1:
+            most = max(held, key=lambda visitor: held[visitor])
+            session = next(name for name, kept in _KEPT.items() if kept.visitor == most)
+            held[most] -= _KEPT.pop(session).cells
+
+
+def drop(session: str) -> None:
+    """Forget what this session's page shows."""
+    with _LOCK:
+        _KEPT.pop(session, None)
+
+
+def comparison(session: str) -> Comparison | None:
+    """What this session's page shows; None where nothing is kept."""
+    with _LOCK:
+        return _KEPT.get(session)
+
+
+def comparison_of(run: str) -> Comparison | None:
+    """The comparison that a run is a panel of; None where it is not kept."""
+    with _LOCK:
+        for kept in _KEPT.values():
+            if any(panel and panel.name == run for panel in kept.panels):
+                return kept
+    return None
+
+
+def _panel(run: str) -> PanelRecord | None:
+    kept = comparison_of(run)
+    panels = kept.panels if kept else ()
+    return next((panel for panel in panels if panel and panel.name == run), None)
+
+
+def film(run: str, start: int) -> FilmPart | None:
+    """The steps of a run from `start` on; None where the run is not kept."""
+    panel = _panel(run)
+    return None if panel is None else panel.film.part(start)
+
+
+def alternatives_of(run: str, step: int, position: int) -> Alternatives | None:
+    """What the model thought of a position; None where the run is not kept, or has none."""
+    panel = _panel(run)
+    return None if panel is None else panel.alternatives(step, position)

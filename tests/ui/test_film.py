@@ -1,0 +1,91 @@
+"""The film of a run: every step, rebuilt in the browser as it was recorded."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lab
+from lab.ui.film import Film, alternatives, block_edges, whole_film
+from tests.kit.trajectories import make
+
+CHANGES = {"tokens": 2, "state": 3, "written": 4, "confidence": 5, "predicted": 6}
+
+
+def rebuild(steps: list[str], name: str, first: list) -> list[list]:
+    """Apply the changes as film.js does."""
+    lines = [first]
+    for step in map(json.loads, steps):
+        line, pairs = list(lines[-1]), step[CHANGES[name]]
+        for position, value in zip(pairs[::2], pairs[1::2], strict=True):
+            line[position] = value
+        lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize("sampler", ["llada2", "mdlm", "hybrid", "bd3lm"])
+def test_the_film_holds_every_step_of_the_trajectory(sampler):
+    run = lab.run(sampler, "capitals", "The capital of", seed=1)[0]
+    film, length = whole_film(run), run.tokens.shape[1]
+    assert rebuild(film.steps, "tokens", film.first["tokens"]) == run.tokens.tolist()
+    assert rebuild(film.steps, "state", film.first["state"]) == run.state.tolist()
+    assert rebuild(film.steps, "written", [-1] * length) == run.committed_step.tolist()
+    confidence = np.array(rebuild(film.steps, "confidence", [None] * length)[1:], float)
+    np.testing.assert_allclose(confidence, run.confidence, atol=5e-4)
+    assert {int(i) for i in film.pieces} >= set(run.tokens.ravel().tolist())
+    calls, seconds = json.loads(film.steps[-1])[:2]
+    assert calls == run.calls[-1] and seconds == round(float(run.model_seconds[-1]), 4)
+
+
+def test_a_draft_is_the_latest_prediction_of_its_position():
+    run = lab.run("bd3lm", "capitals", "The capital of", seed=1)[0]
+    film, length = whole_film(run), run.tokens.shape[1]
+    drafts = rebuild(film.steps, "predicted", [-1] * length)[1:]
+    latest = np.full(length, -1)
+    for line, predicted, start, stop in zip(
+        drafts, run.predicted, run.start, run.stop, strict=True
+    ):
+        window = predicted[start:stop]
+        latest[start:stop] = np.where(window >= 0, window, latest[start:stop])
+        assert line == latest.tolist()
+
+
+def test_parts_follow_on_one_another_and_any_can_be_had_again():
+    run = lab.run("mdlm", "capitals", "The capital of", seed=1)[0]
+    film = Film()
+    assert film.next_part()["count"] == 0
+    film.extend(run)
+    first, second = film.next_part(), film.next_part()
+    assert first["start"] == 0 and first["count"] == len(film.steps) and first["film"]
+    assert second["start"] == second["count"] == len(film.steps)
+    assert second["film"] is None and not second["pieces"]
+    again = film.part(3)
+    assert json.loads(again["steps"]) == [json.loads(step) for step in film.steps[3:]]
+    assert again["pieces"] == film.pieces
+    assert film.part(10**6)["steps"] == "[]"
+
+
+def test_block_edges_are_where_windows_begin():
+    run = lab.run("llada2", "capitals", "The capital of", block_length=4)[0]
+    assert block_edges(run) == [4, 8]
+    for sampler in ("mdlm", "autoregressive"):
+        assert block_edges(lab.run(sampler, "capitals", "The capital of")[0]) == []
+
+
+def test_alternatives_are_those_of_the_latest_call_that_looked():
+    run = lab.run("bd3lm", "capitals", "The capital of", block_length=4, seed=1)[0]
+    last = len(run.predicted)
+    position = int(run.stop[0]) - 1  # of the first block, settled long before the end
+    early = alternatives(run, last, position)
+    assert 0 < early["step"] < last and early["entropy"] is not None
+    text, probability = early["tokens"][0]
+    at = early["step"] - 1
+    assert text == run.piece(int(run.top_ids[at, position, 0]))
+    assert probability == round(float(run.top_probabilities[at, position, 0]), 3)
+    assert alternatives(run, last, 0) == {"step": 0, "entropy": None, "tokens": []}
+    assert alternatives(run, 0, position)["step"] == 0
+
+
+def test_a_file_without_alternatives_has_none():
+    run = make(["___", "a__", "ab_"])
+    assert alternatives(run, 2, 0)["tokens"] == []
