@@ -56,13 +56,8 @@ HOMES = {
 }
 
 STILL: dict[str, set[str]] = {
-    "one module a name": {"lab/study/results.py", "lab/ui/results.py"},
-    "one class a name": {
-        "lab.models.model.Opened",
-        *("lab.ui.replay.Opened", "lab.ui.settings_form.Choice", "samplers.registry.Choice"),
-    },
     "files are short": {
-        *("samplers/registry.py", "tests/models/test_hub.py", "tests/ui/test_app.py"),
+        *("samplers/registry.py", "tests/models/test_hub.py"),
     },
     "functions are short": {
         *("lab.models.exact.base.describe",),

@@ -46,6 +46,9 @@ const makeFilm = () => {
       for (const step of JSON.parse(part.steps).slice(skip)) {
         frames.push(next(frames[frames.length - 1], step));
       }
+      if (this.count() !== part.count) return;
+      const end = frames[frames.length - 1];
+      end.state = set(end.state, part.settled);
     },
     count: () => Math.max(frames.length - 1, 0),
     last() { return this.count(); },

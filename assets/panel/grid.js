@@ -35,7 +35,7 @@ const cellOf = (value, film, k, position, options) => {
     if ((column + 1) % width === 0 && column + 1 < side) cell.classes.push('box-right');
     if ((row + 1) % height === 0 && row + 1 < side) cell.classes.push('box-below');
   }
-  const special = name === 'after_eos' || film.canvas.specials.includes(id);
+  const special = name === 'after_eos' || film.canvas.special_ids.includes(id);
   if (special && !options.specials && name !== 'mask' && name !== 'remasked') {
     cell.classes.push('hidden');
   }

@@ -14,7 +14,7 @@ from lab.run import limits
 from lab.ui import exports, loaded_models, model_picker
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
-from lab.ui.errors import explain
+from lab.ui.error_text import explain
 from lab.ui.guard import visitor
 from lab.ui.panel_run import PanelRun
 from lab.ui.run_inputs import RunInputs

@@ -7,7 +7,7 @@ from time import monotonic
 
 from lab.run import limits
 from lab.ui import slot
-from lab.ui.kept_runs import Comparison
+from lab.ui.page_runs import PageRuns
 from lab.ui.panel_run import PanelRun
 from lab.ui.panel_value import PanelValue
 from lab.ui.run_inputs import RunInputs
@@ -44,7 +44,7 @@ class Run:
         self.visitor = visitor
         records = [panel.record if panel.settings else None for panel in self.panels]
         source = snippet(inputs, [one for one in settings if one])
-        self.comparison = Comparison(records, source, visitor or "")
+        self.comparison = PageRuns(records, source, visitor or "")
         self.seconds = 0.0  # of computing, without those of waiting
         self.refusal = ""
         self._values = [panel.value() for panel in self.panels]

@@ -10,9 +10,9 @@ from typing import Any
 
 from lab.record import files
 from lab.record.trajectory import Trajectory
-from lab.ui import kept_runs, standalone
-from lab.ui.errors import explain, explain_disk
-from lab.ui.kept_runs import Comparison
+from lab.ui import page_runs, standalone
+from lab.ui.error_text import explain, explain_disk
+from lab.ui.page_runs import PageRuns
 
 TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
 ROUTE = re.compile(r"/lab/export/([0-9a-f]{32})/(csv|json|html)")
@@ -26,7 +26,7 @@ def file_name(runs: list[Trajectory], suffix: str) -> str:
     return f"trajectories-{source}-seed{runs[0].seed}"[:100] + f".{suffix}"
 
 
-def write(comparison: Comparison, suffix: str, folder: Path) -> Path:
+def write(comparison: PageRuns, suffix: str, folder: Path) -> Path:
     """Write all panels into one file. ValueError, OSError where that cannot be."""
     path = folder / file_name(comparison.runs, suffix)
     if suffix == "html":
@@ -49,7 +49,7 @@ async def serve(path: str, send: Send) -> bool:
     match = ROUTE.fullmatch(path)
     if not match:
         return False
-    comparison = kept_runs.comparison_of(match[1])
+    comparison = page_runs.runs_beside(match[1])
     if comparison is None or not comparison.runs:
         await refuse(send, 404, "This run is no longer kept here; run it again to export it")
         return True

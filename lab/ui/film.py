@@ -30,7 +30,7 @@ class FilmStart(TypedDict):
     tokens: list[int]
     state: list[int]
     mask: int | None
-    specials: list[int]
+    special_ids: list[int]
     board: list[int]  # side, height and width of a box; empty where the text is no grid
 
 
@@ -39,7 +39,8 @@ class FilmPart(TypedDict):
 
     start: how many steps came before; count: how many there are with these; steps: a JSON list of
     steps; film: the canvas, where start is 0; pieces: {id: text}, those new here at least; edges:
-    positions at which a block begins, all but the first.
+    positions at which a block begins, all but the first; settled: flat pairs of position and
+    state that hold in the last step, once it is known that no other follows.
     """
 
     start: int
@@ -48,9 +49,10 @@ class FilmPart(TypedDict):
     film: FilmStart | None
     pieces: dict[str, str]
     edges: list[int]
+    settled: list[int]
 
 
-NO_STEPS = FilmPart(start=0, count=0, steps="[]", film=None, pieces={}, edges=[])
+NO_STEPS = FilmPart(start=0, count=0, steps="[]", film=None, pieces={}, edges=[], settled=[])
 
 
 class Alternatives(TypedDict):
@@ -66,7 +68,7 @@ class Alternatives(TypedDict):
 
 def film_start(steps: RecordedSteps, task: str, card: dict[str, Any]) -> FilmStart:
     """The canvas before any call: the first line of steps that were asked for since 0."""
-    specials = [card.get(name) for name in ("mask_id", "pad_id", "bos_id")]
+    special_ids = [card.get(name) for name in ("mask_id", "pad_id", "bos_id")]
     known = TASKS.get(task)
     return {
         "columns": int(steps.tokens.shape[1]),
@@ -74,19 +76,18 @@ def film_start(steps: RecordedSteps, task: str, card: dict[str, Any]) -> FilmSta
         "tokens": steps.tokens[0].tolist(),
         "state": steps.state[0].tolist(),
         "mask": card.get("mask_id"),
-        "specials": [i for i in [*specials, *card.get("eos_ids", ())] if i is not None],
+        "special_ids": [i for i in [*special_ids, *card.get("eos_ids", ())] if i is not None],
         "board": list((known and known.board) or ()),
     }
 
 
-def film_steps(steps: RecordedSteps) -> list[str]:
-    """Each step as the JSON list [calls, model seconds, tokens, state, written, confidence,
+def film_step(steps: RecordedSteps, s: int, predicted: ndarray) -> str:
+    """One step as the JSON list [calls, model seconds, tokens, state, written, confidence,
     prediction]; the last five are flat pairs of position and new value.
+
+    predicted [L]: the latest prediction of every position, -1 for none; brought up to date.
     """
-    return [_step(steps, s) for s in range(len(steps.calls))]
-
-
-def _step(steps: RecordedSteps, s: int) -> str:
+    now = np.where(steps.predicted[s] < 0, predicted, steps.predicted[s])
     change = [
         int(steps.calls[s]),
         round(float(steps.model_seconds[s]), 4),
@@ -94,8 +95,9 @@ def _step(steps: RecordedSteps, s: int) -> str:
         _changes(steps.state[s], steps.state[s + 1]),
         _changes(steps.committed_step[s], steps.committed_step[s + 1]),
         _changes(steps.confidence[s], steps.confidence[s + 1]),
-        _predictions(steps, s),
+        _changes(predicted, now),
     ]
+    predicted[:] = now
     return json.dumps(change, separators=(",", ":"), allow_nan=False)
 
 
@@ -106,14 +108,6 @@ def _changes(before: ndarray, after: ndarray) -> list[Any]:
     return [x for i in where.tolist() for x in (i, plain(after[i].item()))]
 
 
-def _predictions(steps: RecordedSteps, s: int) -> list[int]:
-    """Flat pairs of the predictions that differ from those of the step before, where known."""
-    now = steps.predicted[s]
-    before = steps.predicted[s - 1] if s else np.full_like(now, -1)
-    where = np.nonzero((now >= 0) & (now != before))[0]
-    return [x for i in where.tolist() for x in (i, int(now[i]))]
-
-
 class Film:
     """All steps of a run, encoded once each; it only ever grows."""
 
@@ -122,6 +116,9 @@ class Film:
         self.first: FilmStart | None = None
         self.pieces: dict[str, str] = {}
         self.edges: list[int] = []
+        self.settled: list[int] = []
+        self._state: ndarray | None = None
+        self._predicted: ndarray | None = None
         self._starts: set[int] = set()
         self._sent = 0
         self._sent_pieces = 0
@@ -137,7 +134,15 @@ class Film:
         self.pieces |= {str(i): visible(text) for i, text in pieces(fresh).items()}
         self._starts |= set(steps.start.tolist())
         self.edges = block_edges(self._starts)
-        self.steps += film_steps(steps)
+        if self._predicted is None:
+            self._predicted = np.full(steps.tokens.shape[1], -1, np.int32)
+        self.steps += [film_step(steps, s, self._predicted) for s in range(len(steps.calls))]
+        self._state = steps.state[-1]
+
+    def settle(self, state: ndarray) -> None:
+        """No step follows: the states [L] as a row's last line reads."""
+        if self._state is not None:
+            self.settled = _changes(self._state, state)
 
     def part(self, start: int) -> FilmPart:
         """The steps from `start` on, with every piece: for a page that missed some."""
@@ -159,6 +164,7 @@ class Film:
             "film": self.first if start == 0 else None,
             "pieces": pieces,
             "edges": self.edges,
+            "settled": self.settled,
         }
 
 

@@ -11,7 +11,7 @@ import lab
 from lab.models.card import read_card
 from lab.models.hub import download
 from lab.models.hub.connection import on_space
-from lab.models.load import release as let_go
+from lab.models.load import release
 from lab.models.model import Model, ModelCard
 from lab.models.transformers import build
 from lab.models.transformers.families import Family
@@ -87,10 +87,15 @@ def known() -> dict[str, ModelEntry]:
     return dict(_KNOWN)
 
 
+def entry(name: Any) -> ModelEntry | None:
+    """The model that was loaded under this name; None for any other."""
+    return _KNOWN.get(name) if isinstance(name, str) else None
+
+
 def model(name: str) -> Model | None:
     """The model behind a name that was loaded; None for any other name, a task's too."""
-    entry = _KNOWN.get(name)
-    return None if entry is None else lab.load(entry.offer.name, **entry.options)
+    loaded = entry(name)
+    return None if loaded is None else lab.load(loaded.offer.name, **loaded.options)
 
 
 def look_up(text: str, dtype: str = "float32") -> ModelEntry:
@@ -109,7 +114,7 @@ def look_up(text: str, dtype: str = "float32") -> ModelEntry:
     try:
         download.fits(entry.offer)
     except download.NoRoom:  # models opened before may hold the memory
-        if not let_go():
+        if not release():
             raise
         entry = replace(entry, offer=replace(entry.offer, free=download.free_memory()))
         download.fits(entry.offer)

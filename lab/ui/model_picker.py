@@ -9,7 +9,7 @@ import lab
 from lab.models.hub.connection import on_space
 from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
-from lab.ui.errors import explain
+from lab.ui.error_text import explain
 
 EXAMPLES = (
     "google-bert/bert-base-uncased", "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",

@@ -10,13 +10,13 @@ import gradio as gr
 import lab
 from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
-from lab.ui import api, kept_runs, loaded_models, model_picker, results, slot
+from lab.ui import api, loaded_models, model_picker, page_runs, result_tabs, slot
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
-from lab.ui.errors import explain
+from lab.ui.error_text import explain
 from lab.ui.guard import visitor
-from lab.ui.kept_runs import Comparison
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
+from lab.ui.page_runs import PageRuns
 from lab.ui.panel import ASSETS
 from lab.ui.replay import open_file
 from lab.ui.run_inputs import RunInputs
@@ -74,7 +74,7 @@ def _load_models(task: str) -> None:
     """Load a task's models and the plotting library while the visitor still reads the page."""
     for model in lab.tasks().get(task, {}).values():
         lab.load(model)
-    results.warm()
+    result_tabs.warm()
 
 
 def _change_task(task: Any, settings: Any) -> list[Any]:
@@ -127,12 +127,12 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
         session = request.session_hash or ""
         with slot.stoppable(session) as stop:
             run = Run(shared, panels, stop, visitor(_address(request), session))
-            kept_runs.keep(session, run.comparison)
+            page_runs.keep(session, run.comparison)
             backlog, first = backlog_of(demo._queue, session), True
             async for update in in_background(run.updates, stop, backlog):
                 yield _page_update(outputs, update, first)
                 first = False
-        kept_runs.trim()
+        page_runs.trim()
 
     settings = [inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
     buttons = [outputs.run, outputs.stop, outputs.open, *outputs.exports]
@@ -144,13 +144,13 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     # A second event, so that Run comes back also where the first one failed.
 
     def after_run(tab: str, request: gr.Request) -> dict[Any, Any]:
-        shown = kept_runs.comparison(request.session_hash or "")
+        shown = page_runs.of_session(request.session_hash or "")
         return {
             outputs.run: gr.Button(interactive=True),
             outputs.stop: gr.Button(interactive=False),
             outputs.open: gr.UploadButton(interactive=True),
             **_exportable(outputs, shown),
-            **results.fill(outputs, tab, shown),
+            **result_tabs.fill(outputs, tab, shown),
         }
 
     # A second event, so that Run comes back also where the first one failed.
@@ -189,7 +189,7 @@ def _forget(request: gr.Request) -> None:
     """A page was closed: its run ends, and nothing of it is kept."""
     session = request.session_hash or ""
     slot.stop(session)
-    kept_runs.drop(session)
+    page_runs.drop(session)
 
 
 def _page_update(outputs: Outputs, update: Update, first: bool) -> dict[Any, Any]:
@@ -198,14 +198,14 @@ def _page_update(outputs: Outputs, update: Update, first: bool) -> dict[Any, Any
     change[outputs.status] = update.status
     if first:
         change |= {button: gr.Button(interactive=False) for button in outputs.exports}
-        change |= results.clear(outputs)
+        change |= result_tabs.clear(outputs)
         change[outputs.run] = gr.Button(interactive=False)
         change[outputs.stop] = gr.Button(interactive=True)
         change[outputs.open] = gr.UploadButton(interactive=False)
     return change
 
 
-def _exportable(outputs: Outputs, shown: Comparison | None) -> dict[Any, Any]:
+def _exportable(outputs: Outputs, shown: PageRuns | None) -> dict[Any, Any]:
     runs = bool(shown and shown.runs)
     return {button: gr.Button(interactive=runs) for button in outputs.exports}
 
@@ -225,8 +225,8 @@ def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
     name = str(tab.label)
 
     def show(request: gr.Request) -> dict[Any, Any]:
-        shown = kept_runs.comparison(request.session_hash or "")
-        return {outputs.open_tab: name, **results.fill(outputs, name, shown)}
+        shown = page_runs.of_session(request.session_hash or "")
+        return {outputs.open_tab: name, **result_tabs.fill(outputs, name, shown)}
 
     tab.select(show, None, [outputs.open_tab, *outputs.results], **QUICK)
 
@@ -235,8 +235,11 @@ def _wire_open(outputs: Outputs) -> None:
     def open_upload(path: Any, tab: str, request: gr.Request) -> dict[Any, Any]:
         try:
             replay = open_file(Path(path))
-            kept_runs.keep(request.session_hash or "", replay.comparison)
-            change = {**results.clear(outputs), **results.fill(outputs, tab, replay.comparison)}
+            page_runs.keep(request.session_hash or "", replay.comparison)
+            change = {
+                **result_tabs.clear(outputs),
+                **result_tabs.fill(outputs, tab, replay.comparison),
+            }
         except Exception as error:
             return {outputs.status: f"✕ {visible(explain(error))}"}
         return {

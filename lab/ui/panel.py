@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from lab.ui import kept_runs
+from lab.ui import page_runs
 from lab.ui.panel_value import PanelValue
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -35,14 +35,14 @@ class TokenPanel(gr.HTML):
 def film(query: Any) -> dict[str, Any]:
     """Asked by a panel that missed a push: {run, start} gives the steps from `start` on."""
     run, numbers = _query(query, "start")
-    part = kept_runs.film(run, *numbers) if run else None
+    part = page_runs.film(run, *numbers) if run else None
     return {"missing": True} if part is None else dict(part)
 
 
 def alternatives(query: Any) -> dict[str, Any]:
     """Asked when a token is looked at: {run, step, position} gives what the model thought of it."""
     run, numbers = _query(query, "step", "position")
-    answer = kept_runs.alternatives_of(run, *numbers) if run else None
+    answer = page_runs.alternatives_of(run, *numbers) if run else None
     return {"missing": True} if answer is None else dict(answer)
 
 

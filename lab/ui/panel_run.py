@@ -11,8 +11,8 @@ from lab.run.plan import plan
 from lab.run.recorder import Recorder
 from lab.run.request import RunRequest
 from lab.ui import loaded_models
-from lab.ui.errors import explain
-from lab.ui.kept_runs import PanelRecord
+from lab.ui.error_text import explain
+from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
@@ -82,6 +82,7 @@ class PanelRun:
         if self._run is not None and self._run.started:
             self._record()
             (self.record.trajectory,) = self._run.trajectories()
+            self.record.film.settle(self.record.trajectory.state[-1])
             self.record.recent.clear()
         self._run, self.frames = None, iter(())
 

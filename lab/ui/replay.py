@@ -7,7 +7,7 @@ from uuid import uuid4
 from lab.record import files
 from lab.record.trajectory import Trajectory
 from lab.ui.film import whole_film
-from lab.ui.kept_runs import Comparison, PanelRecord
+from lab.ui.page_runs import PageRuns, PanelRecord
 from lab.ui.panel_value import PanelMetrics, PanelValue, panel_value, verdict
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PANELS
@@ -21,7 +21,7 @@ class Replay(NamedTuple):
     """What a file holds: a value a panel, the records behind them, and one line on it."""
 
     values: list[PanelValue]
-    comparison: Comparison
+    comparison: PageRuns
     status: str
 
 
@@ -30,18 +30,18 @@ def open_file(path: Path) -> Replay:
     runs = files.read(path)
     if not runs:
         raise ValueError(f"{path.name}: it holds no run; save one first")
-    shown = runs[:PANELS]
-    if (steps := sum(len(run.calls) for run in shown)) > STEPS:
+    first = runs[:PANELS]
+    if (steps := sum(len(run.calls) for run in first)) > STEPS:
         raise ValueError(f"{path.name}: this page shows up to {STEPS:,} steps at once, its first "
-                         f"{len(shown)} runs have {steps:,}; read it with lab.read")  # fmt: skip
-    records = [PanelRecord(uuid4().hex, whole_film(run), run) for run in shown]
+                         f"{len(first)} runs have {steps:,}; read it with lab.read")  # fmt: skip
+    records = [PanelRecord(uuid4().hex, whole_film(run), run) for run in first]
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
     if len(runs) > PANELS:
         count = f"the first {PANELS} of {count}"
     values = [_value(record, path.name) for record in records]
     empty = PANELS - len(records)
     values += [panel_value("empty", uuid4().hex) for _ in range(empty)]
-    comparison = Comparison([*records, *[None] * empty], reading(path.name))
+    comparison = PageRuns([*records, *[None] * empty], reading(path.name))
     return Replay(values, comparison, f"Opened {path.name}: {count}")
 
 

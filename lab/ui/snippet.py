@@ -12,7 +12,7 @@ def snippet(inputs: RunInputs, panels: Sequence[PanelSettings]) -> str:
     shared = ", ".join(f"{name}={x!r}" for name, x in inputs.arguments.items() if x is not None)
     lines = ["import lab", ""]
     model = repr(inputs.task)
-    if entry := loaded_models.known().get(inputs.task):
+    if entry := loaded_models.entry(inputs.task):
         options = "".join(f", {name}={x!r}" for name, x in entry.options.items())
         lines.append(f"model = lab.load({entry.offer.name!r}{options})")
         model = "model"

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.record.trajectory import Trajectory
 from lab.ui.film import call_details
-from lab.ui.kept_runs import Comparison, PanelRecord
+from lab.ui.page_runs import PageRuns, PanelRecord
 from lab.ui.panel import ASSETS, PANEL_SCRIPTS
 from lab.ui.safe_text import visible
 
@@ -20,7 +20,7 @@ def title(runs: Sequence[Trajectory]) -> str:
     return f"{names} on {visible(runs[0].task or runs[0].model)}, seed {runs[0].seed}"
 
 
-def save(path: Path, comparison: Comparison) -> None:
+def save(path: Path, comparison: PageRuns) -> None:
     """Write the file.
 
     What models wrote stands in one JSON text, in which no tag can end; scripts and styles are ours

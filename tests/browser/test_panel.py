@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from lab.ui.film import whole_film
-from lab.ui.kept_runs import Comparison, PanelRecord, keep
+from lab.ui.page_runs import PageRuns, PanelRecord, keep
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import panel_value
 from tests.kit.serving import served
@@ -33,7 +33,7 @@ def hostile() -> Iterator[str]:
     top[..., :] = range(5)
     run = make(lines, pieces=HOSTILE, top_ids=top, top_probabilities=np.full(top.shape, 0.2))
     record = PanelRecord("hostile", whole_film(run), run)
-    keep("hostile", Comparison([record], ""))
+    keep("hostile", PageRuns([record], ""))
     value = panel_value(
         "done", "hostile", title=HOSTILE[1], subtitle=HOSTILE[2], message=HOSTILE[2],
         notes=[HOSTILE[2]], metrics=[[HOSTILE[2]] * 3],

@@ -1,7 +1,11 @@
 """Press Run without a page: the updates of a comparison, and what they left."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from lab.run.plan import plan
+from lab.run.recorder import Recorder
+from lab.run.request import RunRequest
 from lab.ui.comparison import Run, Update
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
@@ -14,6 +18,11 @@ def press(inputs: RunInputs, settings: Sequence[PanelSettings | None]) -> tuple[
     """A run taken to its end, and its last update."""
     run = Run(inputs, settings)
     return run, list(run.updates())[-1]
+
+
+def recorder(sampler: str, model: str, **arguments: Any) -> Recorder:
+    """A run that has made no call yet."""
+    return Recorder(plan(RunRequest(sampler, model, **arguments)))
 
 
 def kinds(update: Update) -> list[str]:

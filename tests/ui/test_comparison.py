@@ -13,8 +13,7 @@ from lab.ui.comparison import Run
 from lab.ui.page import run_inputs
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
-from tests.kit.laws import start
-from tests.kit.pressing import CAPITALS, FOUR, kinds, press
+from tests.kit.pressing import CAPITALS, FOUR, kinds, press, recorder
 
 
 def test_four_panels_leave_what_lab_run_gives():
@@ -46,8 +45,8 @@ def test_every_step_is_pushed_once_and_in_order():
 
 
 def test_a_slow_page_misses_no_step():
-    run, steps, asked = Run(CAPITALS, FOUR[2:3]), [], []
-    for update in run.updates(lambda: asked.append(1) or len(asked) % 40 == 0):
+    run, steps, calls = Run(CAPITALS, FOUR[2:3]), [], []
+    for update in run.updates(lambda: calls.append(1) or len(calls) % 40 == 0):
         (value,) = update.values
         assert value["start"] == len(steps)
         steps += json.loads(value["steps"])
@@ -182,7 +181,7 @@ def test_an_error_half_way_keeps_the_steps_of_its_panel(caplog):
         ({"text": "a\0b"}, "NUL"),
         ({"text": 7}, "must be text"),
         ({"text": "${1+1} </script>"}, "words this model knows"),
-        ({"kind": "template", "text": "The capital"}, "needs a masked position"),
+        ({"kind": "template", "text": "The capital"}, "needs a mcalls position"),
         ({"text": "x" * 30_000}, "at most"),
     ],
 )
@@ -195,7 +194,7 @@ def test_bad_input_names_the_field_and_the_rule(changes, words):
 
 
 def test_the_panels_share_one_budget_of_work(monkeypatch):
-    alone = start("mdlm", "capitals", "The capital of").plan.work
+    alone = recorder("mdlm", "capitals", prompts="The capital of").plan.work
     monkeypatch.setattr(limits, "APP_WORK", 2 * alone - 1)
     _, last = press(CAPITALS, [FOUR[1], FOUR[1]])
     assert kinds(last) == ["done", "error"]

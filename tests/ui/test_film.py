@@ -1,12 +1,14 @@
 """The film of a run: every step, rebuilt in the browser as it was recorded."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 import lab
-from lab.ui.film import Film, alternatives, block_edges, whole_film
+from lab.ui.film import Film, alternatives, whole_film
+from tests.kit.pressing import recorder
 from tests.kit.trajectories import make
 
 CHANGES = {"tokens": 2, "state": 3, "written": 4, "confidence": 5, "predicted": 6}
@@ -42,19 +44,16 @@ def test_a_draft_is_the_latest_prediction_of_its_position():
     film, length = whole_film(run), run.tokens.shape[1]
     drafts = rebuild(film.steps, "predicted", [-1] * length)[1:]
     latest = np.full(length, -1)
-    for line, predicted, start, stop in zip(
+    for line, predicted, first, stop in zip(
         drafts, run.predicted, run.start, run.stop, strict=True
     ):
-        window = predicted[start:stop]
-        latest[start:stop] = np.where(window >= 0, window, latest[start:stop])
+        window = predicted[first:stop]
+        latest[first:stop] = np.where(window >= 0, window, latest[first:stop])
         assert line == latest.tolist()
 
 
 def test_parts_follow_on_one_another_and_any_can_be_had_again():
-    run = lab.run("mdlm", "capitals", "The capital of", seed=1)[0]
-    film = Film()
-    assert film.next_part()["count"] == 0
-    film.extend(run)
+    film = whole_film(lab.run("mdlm", "capitals", "The capital of", seed=1)[0])
     first, second = film.next_part(), film.next_part()
     assert first["start"] == 0 and first["count"] == len(film.steps) and first["film"]
     assert second["start"] == second["count"] == len(film.steps)
@@ -65,27 +64,49 @@ def test_parts_follow_on_one_another_and_any_can_be_had_again():
     assert film.part(10**6)["steps"] == "[]"
 
 
+@pytest.mark.parametrize("sampler", ["hybrid", "uniform", "llada2"])
+def test_a_film_that_grew_equals_the_film_of_the_whole(sampler):
+    run, grown = recorder(sampler, "sudoku4", template="1[MASK]*15"), Film()
+    grown.begin(run.steps_since(0, 0), "sudoku4", asdict(run.plan.model.card))
+    for number, _ in enumerate(run):
+        if number % 3 == 0:
+            grown.extend(run.steps_since(0, len(grown.steps)), run.pieces)
+    grown.extend(run.steps_since(0, len(grown.steps)), run.pieces)
+    (whole_run,) = run.trajectories()
+    grown.settle(whole_run.state[-1])
+    whole = whole_film(whole_run)
+    strip = [json.loads(step)[:1] + json.loads(step)[2:] for step in grown.steps]
+    assert strip[:-1] == [json.loads(s)[:1] + json.loads(s)[2:] for s in whole.steps][:-1]
+    lines = rebuild(grown.steps, "state", grown.first["state"])
+    for position, state in zip(grown.settled[::2], grown.settled[1::2], strict=True):
+        lines[-1][position] = state
+    assert lines == whole_run.state.tolist()
+    assert grown.pieces.keys() >= whole.pieces.keys() and grown.edges == whole.edges
+
+
 def test_block_edges_are_where_windows_begin():
-    run = lab.run("llada2", "capitals", "The capital of", block_length=4)[0]
-    assert block_edges(run) == [4, 8]
+    assert whole_film(lab.run("llada2", "capitals", "The capital of", block_length=4)[0]).edges == [
+        4, 8
+    ]  # fmt: skip
     for sampler in ("mdlm", "autoregressive"):
-        assert block_edges(lab.run(sampler, "capitals", "The capital of")[0]) == []
+        assert whole_film(lab.run(sampler, "capitals", "The capital of")[0]).edges == []
 
 
 def test_alternatives_are_those_of_the_latest_call_that_looked():
     run = lab.run("bd3lm", "capitals", "The capital of", block_length=4, seed=1)[0]
     last = len(run.predicted)
     position = int(run.stop[0]) - 1  # of the first block, settled long before the end
-    early = alternatives(run, last, position)
+    early = alternatives(run, last, position, run.piece)
     assert 0 < early["step"] < last and early["entropy"] is not None
     text, probability = early["tokens"][0]
     at = early["step"] - 1
     assert text == run.piece(int(run.top_ids[at, position, 0]))
     assert probability == round(float(run.top_probabilities[at, position, 0]), 3)
-    assert alternatives(run, last, 0) == {"step": 0, "entropy": None, "tokens": []}
-    assert alternatives(run, 0, position)["step"] == 0
+    assert alternatives(run, 0, position, run.piece) is None
+    prompt = lab.run("mdlm", "capitals", "The capital of", seed=1)[0]
+    assert alternatives(prompt, len(prompt.predicted), 0, prompt.piece) is None
 
 
 def test_a_file_without_alternatives_has_none():
     run = make(["___", "a__", "ab_"])
-    assert alternatives(run, 2, 0)["tokens"] == []
+    assert alternatives(run, 2, 0, run.piece)["tokens"] == []

@@ -1,56 +1,49 @@
 """A file that the app wrote, opened again in the page, with no model behind it."""
 
 import json
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lab
-from lab.ui.comparison import press
-from lab.ui.panel_run import RunInputs
+from lab.ui import exports
 from lab.ui.replay import open_file
+from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
 from lab.ui.snippet import reading
+from tests.kit.pressing import kinds, press
 from tests.kit.trajectories import make
 
-CHOSEN = [PanelSettings("llada2"), PanelSettings("mdlm"), None, PanelSettings("hybrid")]
+SETTINGS = [PanelSettings("llada2"), PanelSettings("mdlm"), None, PanelSettings("hybrid")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_a_file_of_the_app_shows_the_panels_that_wrote_it(tmp_path, suffix):
-    asked = RunInputs("sudoku4", template="1 1[MASK]*14")  # no such grid
-    for told in press(asked, CHOSEN, threading.Event()):
-        if told.result:
-            written = Path(getattr(told.result, suffix))
-            (tmp_path / written.name).write_bytes(written.read_bytes())
-    shown = [value for value in told.values if value["kind"] == "done"]
-    opened = open_file(tmp_path / written.name)
-    assert opened.status == f"opened {written.name}: 3 runs"
-    assert [value["kind"] for value in opened.values] == ["done"] * 3 + ["empty"]
-    assert [run and run.sampler for run in opened.trajectories] == [
-        "llada2", "mdlm", "hybrid", None
-    ]  # fmt: skip
-    for before, after in zip(shown, opened.values, strict=False):
-        for name in ("title", "start", "board", "verdict", "metrics", "columns", "mask", "edges"):
-            assert after[name] == before[name], name
-        assert after["verdict"]["ok"] is False
-        assert after["board"] == [4, 2, 2]
-        for one, other in zip(before["steps"], after["steps"], strict=True):
-            one, other = json.loads(one), json.loads(other)
-            if suffix == "csv":  # it keeps no alternatives
-                one["top"] = other["top"] = []
-            assert one == other
+def test_an_export_shows_the_panels_that_wrote_it(tmp_path, suffix):
+    inputs = RunInputs("sudoku4", template="1 1[MASK]*14")  # no such grid
+    run, last = press(inputs, SETTINGS)
+    path = exports.write(run.comparison, suffix, tmp_path)
+    before = [panel for panel in run.comparison.panels if panel]
+    replay = open_file(path)
+    assert replay.status == f"Opened {path.name}: 3 runs"
+    assert [value["kind"] for value in replay.values] == ["done"] * 3 + ["empty"]
+    assert [one.sampler for one in replay.comparison.runs] == ["llada2", "mdlm", "hybrid"]
+    assert kinds(last).count("done") == 3
+    for one, value in zip(before, replay.values, strict=False):
+        for name in ("title", "verdict", "metrics"):
+            assert value[name] == one.head[name], name
+        assert value["verdict"]["ok"] is False
+        assert value["film"] == one.film.first and value["film"]["board"] == [4, 2, 2]
+        assert value["edges"] == one.film.edges
+        assert json.loads(value["steps"])[:-1] == [json.loads(s) for s in one.film.steps][:-1]
 
 
 def test_four_of_many_runs_are_shown(tmp_path):
     lab.save(lab.run("mdlm", "capitals", rows=9, steps=2), tmp_path / "many.csv")
-    opened = open_file(tmp_path / "many.csv")
-    assert opened.status == "opened many.csv: the first 4 of 9 runs"
-    assert [run.row for run in opened.trajectories] == [0, 1, 2, 3]
-    assert len({value["run"] for value in opened.values}) == 4
+    replay = open_file(tmp_path / "many.csv")
+    assert replay.status == "Opened many.csv: the first 4 of 9 runs"
+    assert [run.row for run in replay.comparison.runs] == [0, 1, 2, 3]
+    assert len({value["run"] for value in replay.values}) == 4
 
 
 @pytest.mark.parametrize(
@@ -69,14 +62,14 @@ def test_any_other_file_is_one_sentence(tmp_path, name, text, words):
         open_file(tmp_path / name)
 
 
-def test_what_a_strangers_file_says_is_only_text_and_numbers(tmp_path):
+def test_a_file_from_elsewhere_is_only_text_and_numbers(tmp_path):
     run = make(["___", "a__", "ab_"], pieces={0: "<img src=x>", 1: "\u202e"})
     entropy = np.full_like(run.entropy, np.inf)
     strange = replace(run, sampler="\u202e<b>", model="\x00<i>", task="no/such", entropy=entropy)
     lab.save([strange], tmp_path / "strange.json")
     value = open_file(tmp_path / "strange.json").values[0]
     assert value["title"] == "⟨U+202E⟩<b>" and "␀<i>" in value["subtitle"]
-    assert value["board"] == [] and value["verdict"] is None
+    assert value["film"]["board"] == [] and value["verdict"] is None
     json.dumps(value, allow_nan=False)
 
 

@@ -87,6 +87,10 @@ def test_another_task_brings_fitting_samplers_and_the_way_back_its_own():
     assert choose(board, "stories") == opened
     mine = {**opened, "panels": [{"sampler": "mdlm", "preset": None, "params": {"steps": 3}}, None,
                                  *opened["panels"][2:]]}  # fmt: skip
-    kept = choose(mine, "sudoku9")["panels"]
+    board_panels = choose(mine, "sudoku9")["panels"]
     assert choose(choose(mine, "sudoku9"), "stories") == mine
-    assert kept[0] == mine["panels"][0] and kept[1] is None and kept[2]["sampler"] != "hybrid"
+    assert (
+        board_panels[0] == mine["panels"][0]
+        and board_panels[1] is None
+        and board_panels[2]["sampler"] != "hybrid"
+    )

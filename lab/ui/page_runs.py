@@ -47,9 +47,9 @@ class PanelRecord:
         for part in reversed(list(self.recent)):
             if position >= part.tokens.shape[1]:
                 return None
-            found = alternatives(part, step - part.since, position, self._piece)
-            if found:
-                return {**found, "step": found["step"] + part.since}
+            answer = alternatives(part, step - part.since, position, self._piece)
+            if answer:
+                return {**answer, "step": answer["step"] + part.since}
         return None
 
     def _piece(self, token_id: int) -> str:
@@ -57,7 +57,7 @@ class PanelRecord:
 
 
 @dataclass
-class Comparison:
+class PageRuns:
     """What one page shows: a record a panel (None: empty), and the Python that gets the same."""
 
     panels: Sequence[PanelRecord | None]
@@ -82,14 +82,14 @@ class Comparison:
 
 
 _LOCK = threading.Lock()
-_KEPT: OrderedDict[str, Comparison] = OrderedDict()  # by session, the oldest first
+_PAGES: OrderedDict[str, PageRuns] = OrderedDict()  # by session, the oldest first
 
 
-def keep(session: str, comparison: Comparison) -> None:
+def keep(session: str, runs: PageRuns) -> None:
     """Keep what this session's page shows, instead of what it showed before."""
     with _LOCK:
-        _KEPT.pop(session, None)
-        _KEPT[session] = comparison
+        _PAGES.pop(session, None)
+        _PAGES[session] = runs
     trim()
 
 
@@ -97,41 +97,41 @@ def trim() -> None:
     """Give up what is too old or too much."""
     with _LOCK:
         now = monotonic()
-        for session in [name for name, kept in _KEPT.items() if now - kept.time > SECONDS]:
-            del _KEPT[session]
+        for session in [name for name, page in _PAGES.items() if now - page.time > SECONDS]:
+            del _PAGES[session]
         held: Counter[str] = Counter()
-        for kept in _KEPT.values():
-            held[kept.visitor] += kept.cells
-        while held.total() > CELLS and len(_KEPT) > 1:
+        for page in _PAGES.values():
+            held[page.visitor] += page.cells
+        while held.total() > CELLS and len(_PAGES) > 1:
             most = max(held, key=lambda visitor: held[visitor])
-            session = next(name for name, kept in _KEPT.items() if kept.visitor == most)
-            held[most] -= _KEPT.pop(session).cells
+            session = next(name for name, page in _PAGES.items() if page.visitor == most)
+            held[most] -= _PAGES.pop(session).cells
 
 
 def drop(session: str) -> None:
     """Forget what this session's page shows."""
     with _LOCK:
-        _KEPT.pop(session, None)
+        _PAGES.pop(session, None)
 
 
-def comparison(session: str) -> Comparison | None:
+def of_session(session: str) -> PageRuns | None:
     """What this session's page shows; None where nothing is kept."""
     with _LOCK:
-        return _KEPT.get(session)
+        return _PAGES.get(session)
 
 
-def comparison_of(run: str) -> Comparison | None:
-    """The comparison that a run is a panel of; None where it is not kept."""
+def runs_beside(run: str) -> PageRuns | None:
+    """The runs of the page that shows this one; None where it is not held."""
     with _LOCK:
-        for kept in _KEPT.values():
-            if any(panel and panel.name == run for panel in kept.panels):
-                return kept
+        for page in _PAGES.values():
+            if any(panel and panel.name == run for panel in page.panels):
+                return page
     return None
 
 
 def _panel(run: str) -> PanelRecord | None:
-    kept = comparison_of(run)
-    panels = kept.panels if kept else ()
+    page = runs_beside(run)
+    panels = page.panels if page else ()
     return next((panel for panel in panels if panel and panel.name == run), None)
 
 

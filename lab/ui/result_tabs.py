@@ -11,14 +11,14 @@ from gradio.components.plot import PlotData
 from lab.record import metrics
 from lab.record.history import STATES
 from lab.record.trajectory import Trajectory
-from lab.ui.kept_runs import Comparison
 from lab.ui.layout import CONFIDENCE, METRICS, ORDER, PYTHON, TRAJECTORY, Outputs
+from lab.ui.page_runs import PageRuns
 from lab.ui.safe_text import visible
 
 LINES = 5000  # most lines of the trajectory table
 
 
-def fill(outputs: Outputs, tab: str, comparison: Comparison | None) -> dict[Any, Any]:
+def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, Any]:
     """What changes in a tab to show a comparison; nothing for the tab of the tokens."""
     from lab.record import figures
 
