@@ -181,7 +181,7 @@ def test_an_error_half_way_keeps_the_steps_of_its_panel(caplog):
         ({"text": "a\0b"}, "NUL"),
         ({"text": 7}, "must be text"),
         ({"text": "${1+1} </script>"}, "words this model knows"),
-        ({"kind": "template", "text": "The capital"}, "needs a mcalls position"),
+        ({"kind": "template", "text": "The capital"}, "needs a masked position"),
         ({"text": "x" * 30_000}, "at most"),
     ],
 )
