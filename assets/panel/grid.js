@@ -36,7 +36,7 @@ const cellOf = (value, film, k, position, options) => {
     if ((row + 1) % height === 0 && row + 1 < side) cell.classes.push('box-below');
   }
   const special = name === 'after_eos' || film.canvas.special_ids.includes(id);
-  if (special && !options.specials && name !== 'mask' && name !== 'remasked') {
+  if (special && !options.special_tokens && name !== 'mask' && name !== 'remasked') {
     cell.classes.push('hidden');
   }
   return cell;

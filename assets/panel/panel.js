@@ -2,7 +2,7 @@
 const $ = name => element.querySelector(name);
 const film = makeFilm();
 const calm = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-const optionsNow = () => window.labOptions || { draft: false, specials: true, spaces: false };
+const optionsNow = () => window.labOptions || { draft: false, special_tokens: true, spaces: false };
 const alternatives = makeAlternatives(server, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
 let settings = '', fetching = false;

@@ -1,4 +1,4 @@
-"""A press of Run as a plain generator: panels advanced in turn, shown at a pace to follow."""
+"""A press of Run as a plain generator: panels advanced in turn, pushed at a pace to follow."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +80,7 @@ class Run:
             budget = panel.open(budget)
         if ready():
             yield self._update(range(len(self.panels)))
-        steps, shown, cost, began = self._steps(), monotonic(), 0.0, monotonic()
+        steps, pushed, cost, began = self._steps(), monotonic(), 0.0, monotonic()
         for number in steps:
             self._changed.add(number)
             now = monotonic()
@@ -89,10 +89,10 @@ class Run:
                 return "stopped"
             if self.seconds > slot.SECONDS:
                 return f"stopped after {slot.SECONDS:.0f} s, the longest that a run may compute"
-            if ready() and now - shown >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE):
+            if ready() and now - pushed >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE):
                 yield self._update(self._changed)
-                shown = monotonic()
-                cost = shown - now
+                pushed = monotonic()
+                cost = pushed - now
             if ticket.turn_is_over():
                 yield from self._let_others(ticket, ready)
                 began = monotonic()

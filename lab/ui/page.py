@@ -144,13 +144,13 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     # A second event, so that Run comes back also where the first one failed.
 
     def after_run(tab: str, request: gr.Request) -> dict[Any, Any]:
-        shown = page_runs.of_session(request.session_hash or "")
+        runs = page_runs.of_session(request.session_hash or "")
         return {
             outputs.run: gr.Button(interactive=True),
             outputs.stop: gr.Button(interactive=False),
             outputs.open: gr.UploadButton(interactive=True),
-            **_exportable(outputs, shown),
-            **result_tabs.fill(outputs, tab, shown),
+            **_exportable(outputs, runs),
+            **result_tabs.fill(outputs, tab, runs),
         }
 
     # A second event, so that Run comes back also where the first one failed.
@@ -205,9 +205,9 @@ def _page_update(outputs: Outputs, update: Update, first: bool) -> dict[Any, Any
     return change
 
 
-def _exportable(outputs: Outputs, shown: PageRuns | None) -> dict[Any, Any]:
-    runs = bool(shown and shown.runs)
-    return {button: gr.Button(interactive=runs) for button in outputs.exports}
+def _exportable(outputs: Outputs, runs: PageRuns | None) -> dict[Any, Any]:
+    exportable = bool(runs and runs.runs)
+    return {button: gr.Button(interactive=exportable) for button in outputs.exports}
 
 
 def _wire_results(outputs: Outputs) -> None:
@@ -225,8 +225,8 @@ def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
     name = str(tab.label)
 
     def show(request: gr.Request) -> dict[Any, Any]:
-        shown = page_runs.of_session(request.session_hash or "")
-        return {outputs.open_tab: name, **result_tabs.fill(outputs, name, shown)}
+        runs = page_runs.of_session(request.session_hash or "")
+        return {outputs.open_tab: name, **result_tabs.fill(outputs, name, runs)}
 
     tab.select(show, None, [outputs.open_tab, *outputs.results], **QUICK)
 

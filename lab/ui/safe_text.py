@@ -12,10 +12,10 @@ def visible(text: str) -> str:
 
     Space, newline and tab stay: the token panel draws those itself.
     """
-    return "".join(_shown(character) for character in text)
+    return "".join(_write_out(character) for character in text)
 
 
-def _shown(character: str) -> str:
+def _write_out(character: str) -> str:
     if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
         return character
     if ord(character) < 0x20:

@@ -35,12 +35,12 @@ def find_chromium(playwright: Playwright) -> str | None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        found = find_chromium(playwright)
-        if found is None:
+        chromium = find_chromium(playwright)
+        if chromium is None:
             reason = "no Chromium: set CHROMIUM, put one on the PATH, or run playwright install"
-            wanted = os.environ.get("REQUIRE_BROWSER") or os.environ.get("CI")
-            (pytest.fail if wanted else pytest.skip)(reason)
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+            expected = os.environ.get("REQUIRE_BROWSER") or os.environ.get("CI")
+            (pytest.fail if expected else pytest.skip)(reason)
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser
         browser.close()
 
@@ -103,19 +103,21 @@ def visit(browser: Browser, url: str) -> Iterator:
                   **options) -> Visit:  # fmt: skip
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(15_000)
-        made = Visit(context.new_page())
-        opened.append((context, made))
-        made.page.on("pageerror", lambda error: made.errors.append(str(error)))
-        made.page.on("console", lambda said: said.type == "error" and made.errors.append(said.text))
-        made.page.on("request", lambda asked: _local(asked.url) or made.abroad.append(asked.url))
-        made.page.goto(f"{path}?__theme={'dark' if dark else 'light'}")
-        return made
+        site = Visit(context.new_page())
+        opened.append((context, site))
+        site.page.on("pageerror", lambda error: site.errors.append(str(error)))
+        site.page.on("console", lambda line: line.type == "error" and site.errors.append(line.text))
+        site.page.on(
+            "request", lambda request: _local(request.url) or site.abroad.append(request.url)
+        )
+        site.page.goto(f"{path}?__theme={'dark' if dark else 'light'}")
+        return site
 
     yield open_page
-    for context, made in opened:
+    for context, site in opened:
         context.close()
-        assert not made.errors
-        assert not made.abroad
+        assert not site.errors
+        assert not site.abroad
 
 
 def _local(url: str) -> bool:

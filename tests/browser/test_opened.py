@@ -9,13 +9,13 @@ import lab
 @pytest.fixture
 def opening(visit):
     """The page, and a way to open a file in it."""
-    shown = visit(reduced_motion="reduce")
+    site = visit(reduced_motion="reduce")
 
     def open_file(path):
-        with shown.page.expect_file_chooser() as chooser:
-            shown.page.get_by_role("button", name="Open", exact=True).click()
+        with site.page.expect_file_chooser() as chooser:
+            site.page.get_by_role("button", name="Open", exact=True).click()
         chooser.value.set_files(path)
-        return shown
+        return site
 
     return open_file
 
@@ -29,31 +29,31 @@ def test_a_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffi
         for run in lab.run(sampler, "sudoku4", template="1 2 3 4[MASK]*12", seed=3)
     ]
     lab.save(runs, path)
-    shown = opening(path)
-    expect(shown.page.locator("#status")).to_contain_text(f"Opened mine.{suffix}: 2 runs")
-    expect(shown.panel(1).locator(".title")).to_have_text("MDLM (absorbing)")
-    expect(shown.panel(2).locator(".subtitle")).to_contain_text(f"seed 3 · from mine.{suffix}")
-    expect(shown.panel(3)).to_be_hidden()
-    expect(shown.panel(1).locator("[role=option]")).to_have_count(16)
-    shown.panel(1).get_by_label("Step").fill("0")
-    expect(shown.panel(1).locator(".mask")).to_have_count(12)
-    with shown.page.expect_download() as waiting:
-        shown.page.get_by_role("button", name="CSV", exact=True).click()
+    site = opening(path)
+    expect(site.page.locator("#status")).to_contain_text(f"Opened mine.{suffix}: 2 runs")
+    expect(site.panel(1).locator(".title")).to_have_text("MDLM (absorbing)")
+    expect(site.panel(2).locator(".subtitle")).to_contain_text(f"seed 3 · from mine.{suffix}")
+    expect(site.panel(3)).to_be_hidden()
+    expect(site.panel(1).locator("[role=option]")).to_have_count(16)
+    site.panel(1).get_by_label("Step").fill("0")
+    expect(site.panel(1).locator(".mask")).to_have_count(12)
+    with site.page.expect_download() as waiting:
+        site.page.get_by_role("button", name="CSV", exact=True).click()
     waiting.value.save_as(tmp_path / "again.csv")
     for one, other in zip(lab.read(tmp_path / "again.csv"), runs, strict=True):
         assert one == other
-    shown.page.get_by_role("tab", name="Confidence").click()
-    expect(shown.page.locator(".js-plotly-plot:visible")).to_have_count(2, timeout=30_000)
-    shown.page.get_by_role("tab", name="Python").click()
-    expect(shown.page.locator("#python")).to_contain_text(f"lab.read('mine.{suffix}')")
+    site.page.get_by_role("tab", name="Confidence").click()
+    expect(site.page.locator(".js-plotly-plot:visible")).to_have_count(2, timeout=30_000)
+    site.page.get_by_role("tab", name="Python").click()
+    expect(site.page.locator("#python")).to_contain_text(f"lab.read('mine.{suffix}')")
 
 
 def test_a_file_that_is_no_run_says_so_and_leaves_the_panels(opening, tmp_path):
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     lab.save(lab.run("mdlm", "capitals", steps=4), good)
     bad.write_text("{}")
-    shown = opening(good)
-    expect(shown.page.locator("#status")).to_contain_text("Opened good.json: 1 run")
+    site = opening(good)
+    expect(site.page.locator("#status")).to_contain_text("Opened good.json: 1 run")
     opening(bad)
-    expect(shown.page.locator("#status")).to_contain_text("bad.json: it must hold")
-    expect(shown.panel(1)).to_have_attribute("data-kind", "done")
+    expect(site.page.locator("#status")).to_contain_text("bad.json: it must hold")
+    expect(site.panel(1)).to_have_attribute("data-kind", "done")

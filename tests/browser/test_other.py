@@ -31,17 +31,17 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_another_model_is_looked_up_loaded_and_run(visit, hub):
-    shown = visit()
-    answer = shown.page.locator("#other-answer")
-    load = shown.page.get_by_role("button", name="Load", exact=True)
-    shown.page.get_by_role("button", name="Load another model").click()
-    field = shown.page.get_by_label("Hub id or folder")
+    site = visit()
+    answer = site.page.locator("#other-answer")
+    load = site.page.get_by_role("button", name="Load", exact=True)
+    site.page.get_by_role("button", name="Load another model").click()
+    field = site.page.get_by_label("Hub id or folder")
     field.fill(LARGE)
     field.press("Enter")
     expect(answer).to_contain_text("GB are free", timeout=30_000)
     expect(load).to_be_disabled()
     field.fill(BERT)
-    shown.page.get_by_role("button", name="Look up").click()
+    site.page.get_by_role("button", name="Look up").click()
     expect(answer).to_contain_text("Masked language models", timeout=30_000)
     expect(answer).to_contain_text("max_prob")
     assert not hub.fetched(".safetensors")
@@ -50,42 +50,42 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     field.fill(BERT)
     field.press("Enter")
     load.click()
-    expect(shown.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
+    expect(site.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
     expect(answer).to_contain_text("loaded, and chosen as the task", timeout=30_000)
-    expect(shown.page.locator("#task input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
-    expect(shown.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
-    shown.run()
+    expect(site.page.locator("#task input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
+    expect(site.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
+    site.run()
     for number in (1, 2, 3, 4):
-        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
-        expect(shown.panel(number).locator(".subtitle")).to_contain_text(BERT)
+        expect(site.panel(number)).to_have_attribute("data-kind", "done")
+        expect(site.panel(number).locator(".subtitle")).to_contain_text(BERT)
     field.fill("nobody/none")
     field.press("Enter")
     expect(answer.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
-    expect(shown.panel(1)).to_have_attribute("data-kind", "done")
-    assert shown.page.locator("#task input").input_value().startswith(BERT)
-    shown.task("capitals")
-    expect(shown.panel(1).locator(".title")).to_have_text("Largest probability")
-    shown.run()
-    expect(shown.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
+    expect(site.panel(1)).to_have_attribute("data-kind", "done")
+    assert site.page.locator("#task input").input_value().startswith(BERT)
+    site.task("capitals")
+    expect(site.panel(1).locator(".title")).to_have_text("Largest probability")
+    site.run()
+    expect(site.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
 
 
 def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
-    shown, answer = visit(), hub.answer
+    site, answer = visit(), hub.answer
 
     def slower(path):
         if path.endswith(".json"):
             time.sleep(1)
         return answer(path)
 
-    shown.page.get_by_role("button", name="Load another model").click()
-    field, answer = shown.page.get_by_label("Hub id or folder"), shown.page.locator("#other-answer")
-    load = shown.page.get_by_role("button", name="Load", exact=True)
+    site.page.get_by_role("button", name="Load another model").click()
+    field, answer = site.page.get_by_label("Hub id or folder"), site.page.locator("#other-answer")
+    load = site.page.get_by_role("button", name="Load", exact=True)
     field.fill(BERT)
     field.press("Enter")
     expect(load).to_be_enabled(timeout=30_000)
     hub.answer = slower
     load.click()
-    shown.page.get_by_role("button", name="Stop loading").click()
+    site.page.get_by_role("button", name="Stop loading").click()
     expect(answer).to_contain_text("stopped", timeout=30_000)
     assert not hub.fetched(".safetensors") and not loaded_models.known()
     hub.answer = answer
@@ -94,16 +94,16 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
 
 
 def test_run_pressed_before_the_task_came_back_runs_the_new_task(visit):
-    shown, held = visit(), []
-    shown.page.route("**/gradio_api/run/**", lambda route: held.append(route))
-    shown.page.locator("#task input").click()
-    shown.page.get_by_role("option", name="sudoku4", exact=True).click()
-    shown.page.get_by_role("button", name="Run", exact=True).click()
-    expect(shown.panel(1).locator(".subtitle")).to_contain_text("sudoku4 ·", timeout=30_000)
-    expect(shown.panel(4)).to_have_attribute("data-kind", "done", timeout=30_000)
+    site, held = visit(), []
+    site.page.route("**/gradio_api/run/**", lambda route: held.append(route))
+    site.page.locator("#task input").click()
+    site.page.get_by_role("option", name="sudoku4", exact=True).click()
+    site.page.get_by_role("button", name="Run", exact=True).click()
+    expect(site.panel(1).locator(".subtitle")).to_contain_text("sudoku4 ·", timeout=30_000)
+    expect(site.panel(4)).to_have_attribute("data-kind", "done", timeout=30_000)
     assert held
     for route in held:
         route.continue_()
-    shown.page.unroute("**/gradio_api/run/**")
-    expect(shown.text).to_have_value("[MASK]*16", timeout=15_000)
-    expect(shown.panel(4)).to_have_attribute("data-kind", "done")
+    site.page.unroute("**/gradio_api/run/**")
+    expect(site.text).to_have_value("[MASK]*16", timeout=15_000)
+    expect(site.panel(4)).to_have_attribute("data-kind", "done")

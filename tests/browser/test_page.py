@@ -14,21 +14,21 @@ def capitals(visit):
     """The app with the capitals task chosen."""
 
     def open_capitals(**options):
-        made = visit(**options)
-        made.task("capitals")
-        return made
+        site = visit(**options)
+        site.task("capitals")
+        return site
 
     return open_capitals
 
 
 def test_four_panels_run_side_by_side(capitals):
-    shown = capitals()
-    shown.run()
+    site = capitals()
+    site.run()
     tops = []
     for number in (1, 2, 3, 4):
-        panel = shown.panel(number)
+        panel = site.panel(number)
         expect(panel).to_have_attribute("data-kind", "done")
-        shown.at_the_end(number)
+        site.at_the_end(number)
         expect(panel.locator("[role=option]")).to_have_count(12)
         expect(panel.locator(".mask")).to_have_count(0)
         expect(panel.locator(".verdict")).to_be_visible()
@@ -37,52 +37,52 @@ def test_four_panels_run_side_by_side(capitals):
 
 
 def test_tokens_arrive_while_the_run_goes_on(capitals):
-    shown = capitals()
+    site = capitals()
     for number in (1, 2, 3, 4):
-        shown.sampler(number, "hybrid" if number == 1 else "")
-    shown.open_settings(1)
-    shown.page.get_by_label("steps of panel 1", exact=True).fill("1000")
-    shown.page.get_by_role("button", name="Run", exact=True).click()
-    expect(shown.panel(1)).to_have_attribute("data-kind", "running")
-    scrub = shown.panel(1).locator(".scrub")
-    shown.page.wait_for_function("scrub => +scrub.value > 5", arg=scrub.element_handle())
-    expect(shown.panel(1)).to_have_attribute("data-kind", "running")
-    shown.page.get_by_role("button", name="Stop", exact=True).click()
-    expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
+        site.sampler(number, "hybrid" if number == 1 else "")
+    site.open_settings(1)
+    site.page.get_by_label("steps of panel 1", exact=True).fill("1000")
+    site.page.get_by_role("button", name="Run", exact=True).click()
+    expect(site.panel(1)).to_have_attribute("data-kind", "running")
+    scrub = site.panel(1).locator(".scrub")
+    site.page.wait_for_function("scrub => +scrub.value > 5", arg=scrub.element_handle())
+    expect(site.panel(1)).to_have_attribute("data-kind", "running")
+    site.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(site.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
 
 
 def test_stop_ends_all_panels_and_keeps_their_files(capitals):
-    shown = capitals()
+    site = capitals()
     for number in (1, 2, 3, 4):
-        shown.sampler(number, "hybrid")
-    shown.page.get_by_label("one steps for all panels").check()
-    shown.page.get_by_label("steps", exact=True).fill("4000")
-    shown.page.get_by_role("button", name="Run", exact=True).click()
+        site.sampler(number, "hybrid")
+    site.page.get_by_label("one steps for all panels").check()
+    site.page.get_by_label("steps", exact=True).fill("4000")
+    site.page.get_by_role("button", name="Run", exact=True).click()
     for number in (1, 2, 3, 4):
-        expect(shown.panel(number)).to_have_attribute("data-kind", "running")
-    shown.page.get_by_role("button", name="Stop", exact=True).click()
+        expect(site.panel(number)).to_have_attribute("data-kind", "running")
+    site.page.get_by_role("button", name="Stop", exact=True).click()
     for number in (1, 2, 3, 4):
-        expect(shown.panel(number)).to_have_attribute("data-kind", "stopped", timeout=20_000)
-    expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
-    before = [shown.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
-    shown.page.wait_for_timeout(500)
-    after = [shown.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
+        expect(site.panel(number)).to_have_attribute("data-kind", "stopped", timeout=20_000)
+    expect(site.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=30_000)
+    before = [site.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
+    site.page.wait_for_timeout(500)
+    after = [site.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
     assert before == after and 0 < int(after[0]) < 4000
-    expect(shown.page.locator("#csv")).to_be_enabled()
+    expect(site.page.locator("#csv")).to_be_enabled()
 
 
 def test_scrubbing_one_panel_and_all_of_them(capitals):
-    shown = capitals()
-    shown.run()
-    first, second = shown.panel(1), shown.panel(2)
-    shown.at_the_end(1)
+    site = capitals()
+    site.run()
+    first, second = site.panel(1), site.panel(2)
+    site.at_the_end(1)
     first.get_by_label("Step").fill("0")
     expect(first.locator(".mask")).to_have_count(9)
     expect(second.locator(".mask")).to_have_count(0)
-    everywhere = shown.page.get_by_label("Scrub all panels")
+    everywhere = site.page.get_by_label("Scrub all panels")
     everywhere.fill("0")
     for number in (1, 2, 3, 4):
-        expect(shown.panel(number).locator(".mask")).to_have_count(9)
+        expect(site.panel(number).locator(".mask")).to_have_count(9)
     everywhere.fill("500")
     expect(second.locator(".where")).to_contain_text("calls")
     assert 0 < second.locator(".mask").count() < 9
@@ -91,18 +91,18 @@ def test_scrubbing_one_panel_and_all_of_them(capitals):
 
 
 def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
-    shown = capitals()
-    shown.text.fill("The capital of")
-    shown.page.locator("#seed input").fill("11")
-    shown.page.locator("#length input[type=number]").fill("8")
-    shown.page.get_by_label("one steps for all panels").check()
-    shown.page.get_by_label("steps", exact=True).fill("6")
-    shown.open_settings(1)
-    shown.page.get_by_label("threshold of panel 1", exact=True).fill("0.5")
-    shown.run()
+    site = capitals()
+    site.text.fill("The capital of")
+    site.page.locator("#seed input").fill("11")
+    site.page.locator("#length input[type=number]").fill("8")
+    site.page.get_by_label("one steps for all panels").check()
+    site.page.get_by_label("steps", exact=True).fill("6")
+    site.open_settings(1)
+    site.page.get_by_label("threshold of panel 1", exact=True).fill("0.5")
+    site.run()
     for name, suffix in (("CSV", "csv"), ("JSON", "json")):
-        with shown.page.expect_download() as waiting:
-            shown.page.get_by_role("button", name=name, exact=True).click()
+        with site.page.expect_download() as waiting:
+            site.page.get_by_role("button", name=name, exact=True).click()
         assert waiting.value.suggested_filename == f"trajectories-capitals-seed11.{suffix}"
         waiting.value.save_as(tmp_path / f"run.{suffix}")
         runs = files.read(tmp_path / f"run.{suffix}")
@@ -115,10 +115,10 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
 
 @pytest.mark.parametrize("tab", ["Confidence", "Decoding order"])
 def test_the_figures_are_drawn(capitals, tab: str):
-    shown = capitals()
-    shown.run()
-    shown.page.get_by_role("tab", name=tab).click()
-    plots = shown.page.locator(".js-plotly-plot:visible")
+    site = capitals()
+    site.run()
+    site.page.get_by_role("tab", name=tab).click()
+    plots = site.page.locator(".js-plotly-plot:visible")
     expect(plots).to_have_count(4, timeout=30_000)
     mark = ".heatmaplayer image" if tab == "Confidence" else ".scatterlayer .point"
     for index in range(4):
@@ -126,86 +126,86 @@ def test_the_figures_are_drawn(capitals, tab: str):
 
 
 def test_the_tables_and_the_python_are_filled(capitals):
-    shown = capitals()
-    shown.run()
-    shown.page.get_by_role("tab", name="Metrics").click()
-    expect(shown.page.locator("#metrics")).to_contain_text("Tokens per call")
-    shown.page.get_by_role("tab", name="Trajectory").click()
-    expect(shown.page.locator("#trajectory")).to_contain_text("committed")
-    shown.page.get_by_role("tab", name="Python").click()
-    expect(shown.page.locator("#python")).to_contain_text("lab.run('llada2', 'capitals'")
+    site = capitals()
+    site.run()
+    site.page.get_by_role("tab", name="Metrics").click()
+    expect(site.page.locator("#metrics")).to_contain_text("Tokens per call")
+    site.page.get_by_role("tab", name="Trajectory").click()
+    expect(site.page.locator("#trajectory")).to_contain_text("committed")
+    site.page.get_by_role("tab", name="Python").click()
+    expect(site.page.locator("#python")).to_contain_text("lab.run('llada2', 'capitals'")
 
 
 def test_an_error_stays_in_its_panel(capitals):
-    shown = capitals()
-    shown.open_settings(2)
-    shown.page.get_by_label("steps of panel 2", exact=True).fill("0")
-    shown.run()
-    expect(shown.panel(2)).to_have_attribute("data-kind", "error")
-    expect(shown.panel(2).locator(".message")).to_contain_text("steps must be a whole number")
+    site = capitals()
+    site.open_settings(2)
+    site.page.get_by_label("steps of panel 2", exact=True).fill("0")
+    site.run()
+    expect(site.panel(2)).to_have_attribute("data-kind", "error")
+    expect(site.panel(2).locator(".message")).to_contain_text("steps must be a whole number")
     for number in (1, 3, 4):
-        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
+        expect(site.panel(number)).to_have_attribute("data-kind", "done")
 
 
 def test_settings_mark_what_changed_and_say_what_is_ignored(capitals):
-    shown = capitals()
-    rows = shown.page.locator("#settings .shared-row")
+    site = capitals()
+    rows = site.page.locator("#settings .shared-row")
     threshold = rows.filter(has_text="threshold")
     expect(threshold).to_contain_text("not used by mdlm")
-    shown.open_settings(1)
-    steps = shown.page.get_by_label("steps of panel 1", exact=True)
+    site.open_settings(1)
+    steps = site.page.get_by_label("steps of panel 1", exact=True)
     own = steps.input_value()
-    shown.page.get_by_label("one steps for all panels").check()
-    shown.page.get_by_label("steps", exact=True).fill("5")
+    site.page.get_by_label("one steps for all panels").check()
+    site.page.get_by_label("steps", exact=True).fill("5")
     expect(steps).to_have_value("5")
     steps.fill("9")
-    summary = shown.page.locator("#settings summary").first
+    summary = site.page.locator("#settings summary").first
     expect(summary).to_contain_text("1 changed")
-    shown.page.get_by_label("steps of panel 1: back", exact=False).first.click()
+    site.page.get_by_label("steps of panel 1: back", exact=False).first.click()
     expect(steps).to_have_value("5")
-    shown.page.get_by_label("one steps for all panels").uncheck()
+    site.page.get_by_label("one steps for all panels").uncheck()
     expect(steps).to_have_value(own)
     for number in (1, 2, 3, 4):
-        shown.sampler(number, "mdlm")
+        site.sampler(number, "mdlm")
     expect(threshold).to_contain_text("no selected sampler uses threshold")
-    expect(shown.page.get_by_label("one threshold for all panels")).to_be_disabled()
+    expect(site.page.get_by_label("one threshold for all panels")).to_be_disabled()
 
 
 def test_a_preset_and_an_optional_setting_reach_the_run(capitals):
-    shown = capitals()
-    shown.page.get_by_label("Preset of panel 1").select_option("llada2.1_quality", force=True)
-    shown.open_settings(1)
-    expect(shown.page.get_by_label("threshold of panel 1", exact=True)).to_have_value("0.7")
-    shown.page.get_by_label("top_k of panel 1 on").check()
-    shown.page.get_by_label("top_k of panel 1", exact=True).fill("3")
-    shown.run()
-    shown.page.get_by_role("tab", name="Python").click()
-    code = shown.page.locator("#python")
+    site = capitals()
+    site.page.get_by_label("Preset of panel 1").select_option("llada2.1_quality", force=True)
+    site.open_settings(1)
+    expect(site.page.get_by_label("threshold of panel 1", exact=True)).to_have_value("0.7")
+    site.page.get_by_label("top_k of panel 1 on").check()
+    site.page.get_by_label("top_k of panel 1", exact=True).fill("3")
+    site.run()
+    site.page.get_by_role("tab", name="Python").click()
+    code = site.page.locator("#python")
     expect(code).to_contain_text("preset='llada2.1_quality', top_k=3")
 
 
 def test_fewer_panels_take_the_room(capitals):
-    shown = capitals()
-    wide = shown.panel(1).bounding_box()["width"]
-    shown.sampler(3, "")
-    shown.sampler(4, "")
-    expect(shown.panel(3)).to_be_hidden()
-    shown.run()
-    expect(shown.panel(2)).to_have_attribute("data-kind", "done")
-    expect(shown.panel(4)).to_be_hidden()
-    assert shown.panel(1).bounding_box()["width"] > 1.5 * wide
+    site = capitals()
+    wide = site.panel(1).bounding_box()["width"]
+    site.sampler(3, "")
+    site.sampler(4, "")
+    expect(site.panel(3)).to_be_hidden()
+    site.run()
+    expect(site.panel(2)).to_have_attribute("data-kind", "done")
+    expect(site.panel(4)).to_be_hidden()
+    assert site.panel(1).bounding_box()["width"] > 1.5 * wide
 
 
 def test_a_template_is_filled_and_a_grid_is_drawn_as_a_grid(visit):
-    shown = visit()
-    shown.task("sudoku4")
-    expect(shown.page.locator("#length input").first).to_be_disabled()
-    shown.page.get_by_role("button", name="1 2 3 4[MASK]*12").click()
-    expect(shown.text).to_have_value("1 2 3 4[MASK]*12")
-    shown.run()
-    shown.at_the_end(1)
-    cells = shown.panel(1).locator("[role=option]")
+    site = visit()
+    site.task("sudoku4")
+    expect(site.page.locator("#length input").first).to_be_disabled()
+    site.page.get_by_role("button", name="1 2 3 4[MASK]*12").click()
+    expect(site.text).to_have_value("1 2 3 4[MASK]*12")
+    site.run()
+    site.at_the_end(1)
+    cells = site.panel(1).locator("[role=option]")
     expect(cells).to_have_count(16)
-    expect(shown.panel(1).locator(".prompt")).to_have_text(["1", "2", "3", "4"])
+    expect(site.panel(1).locator(".prompt")).to_have_text(["1", "2", "3", "4"])
     tops = [round(cells.nth(i).bounding_box()["y"]) for i in (0, 3, 4, 12)]
     assert tops[0] == tops[1] < tops[2] < tops[3]

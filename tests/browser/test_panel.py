@@ -44,79 +44,79 @@ def hostile() -> Iterator[str]:
     yield from served(demo)
 
 
-def cells(shown) -> Locator:
-    return shown.panel(1).locator("[role=option]")
+def cells(site) -> Locator:
+    return site.panel(1).locator("[role=option]")
 
 
 def test_hostile_tokens_are_only_text(visit, hostile):
-    shown = visit(path=hostile)
-    shown.at_the_end(1)
-    expect(cells(shown)).to_have_text(SHOWN)
+    site = visit(path=hostile)
+    site.at_the_end(1)
+    expect(cells(site)).to_have_text(SHOWN)
     for index in range(5):
-        cells(shown).nth(index).hover()
-        expect(shown.panel(1).locator(".inspect .head b")).to_have_text(SHOWN[index])
-        expect(shown.panel(1).locator(".inspect .top li")).to_have_count(5)
-    expect(shown.panel(1).locator(".title")).to_have_text(HOSTILE[1])
-    assert shown.page.evaluate("document.body.dataset.hacked") is None
-    assert shown.page.locator(".lab-panel img, .lab-panel script").count() == 0
+        cells(site).nth(index).hover()
+        expect(site.panel(1).locator(".inspect .head b")).to_have_text(SHOWN[index])
+        expect(site.panel(1).locator(".inspect .top li")).to_have_count(5)
+    expect(site.panel(1).locator(".title")).to_have_text(HOSTILE[1])
+    assert site.page.evaluate("document.body.dataset.hacked") is None
+    assert site.page.locator(".lab-panel img, .lab-panel script").count() == 0
 
 
 def test_the_keyboard_walks_the_tokens(visit, hostile):
-    shown = visit(path=hostile)
-    shown.at_the_end(1)
-    shown.panel(1).get_by_label("Step").focus()
-    shown.page.keyboard.press("Tab")
-    expect(cells(shown).nth(0)).to_be_focused()
-    shown.page.keyboard.press("ArrowRight")
-    expect(cells(shown).nth(1)).to_be_focused()
-    expect(cells(shown).nth(1)).to_have_attribute("aria-selected", "true")
-    expect(shown.panel(1).locator(".inspect .facts").first).to_contain_text("position 1")
-    shown.page.keyboard.press("End")
-    expect(cells(shown).nth(4)).to_be_focused()
-    shown.page.keyboard.press("Home")
-    expect(cells(shown).nth(0)).to_be_focused()
-    assert shown.panel(1).locator("[role=option][tabindex='0']").count() == 1
-    shown.page.keyboard.press("Shift+Tab")
-    shown.page.keyboard.press("ArrowLeft")
-    expect(cells(shown).nth(4)).to_have_class("mask")
+    site = visit(path=hostile)
+    site.at_the_end(1)
+    site.panel(1).get_by_label("Step").focus()
+    site.page.keyboard.press("Tab")
+    expect(cells(site).nth(0)).to_be_focused()
+    site.page.keyboard.press("ArrowRight")
+    expect(cells(site).nth(1)).to_be_focused()
+    expect(cells(site).nth(1)).to_have_attribute("aria-selected", "true")
+    expect(site.panel(1).locator(".inspect .facts").first).to_contain_text("position 1")
+    site.page.keyboard.press("End")
+    expect(cells(site).nth(4)).to_be_focused()
+    site.page.keyboard.press("Home")
+    expect(cells(site).nth(0)).to_be_focused()
+    assert site.panel(1).locator("[role=option][tabindex='0']").count() == 1
+    site.page.keyboard.press("Shift+Tab")
+    site.page.keyboard.press("ArrowLeft")
+    expect(cells(site).nth(4)).to_have_class("mask")
     label = re.compile("position 4: ░, still masked")
-    expect(cells(shown).nth(4)).to_have_attribute("aria-label", label)
+    expect(cells(site).nth(4)).to_have_attribute("aria-label", label)
 
 
 def test_states_are_told_by_more_than_colour(visit, hostile):
-    shown = visit(path=hostile)
-    shown.at_the_end(1)
-    shown.panel(1).get_by_label("Step").fill("3")
-    now = cells(shown).nth(2)
+    site = visit(path=hostile)
+    site.at_the_end(1)
+    site.panel(1).get_by_label("Step").fill("3")
+    now = cells(site).nth(2)
     expect(now).to_have_class("committed now")
     expect(now).to_have_css("font-weight", "700")
-    expect(cells(shown).nth(1)).to_have_class("committed")
-    expect(cells(shown).nth(3)).to_have_text("░")
+    expect(cells(site).nth(1)).to_have_class("committed")
+    expect(cells(site).nth(3)).to_have_text("░")
 
 
 def test_nothing_moves_by_itself_for_who_asked_for_calm(visit):
-    shown = visit(reduced_motion="reduce")
-    shown.task("capitals")
-    shown.run()
+    site = visit(reduced_motion="reduce")
+    site.task("capitals")
+    site.run()
     for number in (1, 2, 3, 4):
-        scrub = shown.panel(number).locator(".scrub")
+        scrub = site.panel(number).locator(".scrub")
         assert scrub.input_value() == scrub.get_attribute("max")
 
 
 @pytest.mark.parametrize(("width", "height", "dark"), [(390, 844, False), (390, 844, True),
                                                        (1500, 1000, True)])  # fmt: skip
 def test_phone_and_dark(visit, width, height, dark):
-    shown = visit(width=width, height=height, dark=dark)
-    wide = shown.page.evaluate("document.documentElement.scrollWidth")
+    site = visit(width=width, height=height, dark=dark)
+    wide = site.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
     if width < 768:
-        expect(shown.page.locator(".sidebar")).not_to_have_class("open")
-        expect(shown.page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+        expect(site.page.locator(".sidebar")).not_to_have_class("open")
+        expect(site.page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
     else:
-        shown.task("capitals")
-    shown.run()
+        site.task("capitals")
+    site.run()
     for number in (1, 2, 3, 4):
-        expect(shown.panel(number)).to_have_attribute("data-kind", "done")
-        box = shown.panel(number).bounding_box()
+        expect(site.panel(number)).to_have_attribute("data-kind", "done")
+        box = site.panel(number).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert site.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -32,11 +32,11 @@ def alone(browser):
 
 
 def test_the_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
-    shown = visit(reduced_motion="reduce")
-    shown.task("sudoku4")
-    shown.run()
-    with shown.page.expect_download() as waiting:
-        shown.page.get_by_role("button", name="HTML", exact=True).click()
+    site = visit(reduced_motion="reduce")
+    site.task("sudoku4")
+    site.run()
+    with site.page.expect_download() as waiting:
+        site.page.get_by_role("button", name="HTML", exact=True).click()
     assert waiting.value.suggested_filename == "trajectories-sudoku4-seed0.html"
     waiting.value.save_as(tmp_path / "run.html")
     page = alone(tmp_path / "run.html", viewport={"width": 390, "height": 844},
@@ -44,12 +44,12 @@ def test_the_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
     panels = page.locator(".lab-panel")
     expect(panels).to_have_count(4)
     for number in (1, 2, 3, 4):
-        inside, there = panels.nth(number - 1), shown.panel(number)
+        inside, there = panels.nth(number - 1), site.panel(number)
         expect(inside.locator(".title")).to_have_text(there.locator(".title").inner_text())
         scrub = inside.locator(".scrub")
         expect(scrub).to_have_js_property("value", scrub.get_attribute("max"), timeout=30_000)
-        wanted = there.locator("[role=option]").all_inner_texts()
-        expect(inside.locator("[role=option]")).to_have_text(wanted)
+        expected = there.locator("[role=option]").all_inner_texts()
+        expect(inside.locator("[role=option]")).to_have_text(expected)
     page.get_by_label("Scrub all panels").fill("0")
     expect(panels.nth(1).locator(".mask")).to_have_count(16)
     page.get_by_label("Play all panels").click()

@@ -72,7 +72,7 @@ def test_one_sampler_that_fails_leaves_the_other_alone(client: Client):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("arguments", "words"),
     [
         ({"samplers": "llada2", "params": {"mdlm": {"steps": 3}}}, "not among the samplers"),
         ({"samplers": "treshold"}, "no sampler 'treshold'"),
@@ -87,14 +87,14 @@ def test_one_sampler_that_fails_leaves_the_other_alone(client: Client):
         ({"trajectories": "xml"}, "none, csv, json"),
     ],
 )
-def test_bad_input_is_one_sentence(client: Client, given, words):
+def test_bad_input_is_one_sentence(client: Client, arguments, words):
     with pytest.raises(AppError) as caught:
-        client.predict(**given, api_name="/compare")
+        client.predict(**arguments, api_name="/compare")
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("arguments", "words"),
     [
         ({"task": "/etc/passwd"}, "task must be one of"),
         ({"task": {"a": 1}}, "task must be one of"),
@@ -105,20 +105,20 @@ def test_bad_input_is_one_sentence(client: Client, given, words):
         ({"prompt": "<img src=x onerror=alert(1)>"}, "words this model knows"),
     ],
 )
-def test_where_every_sampler_fails_the_answer_is_one_error(client: Client, given, words):
+def test_where_every_sampler_fails_the_answer_is_one_error(client: Client, arguments, words):
     with pytest.raises(AppError) as caught:
-        client.predict(**{"samplers": "mdlm,llada2", **given}, api_name="/compare")
+        client.predict(**{"samplers": "mdlm,llada2", **arguments}, api_name="/compare")
     assert str(caught.value).count(words) == 1
 
 
 def _post(url: str, **changes) -> str:
-    given = {
+    arguments = {
         "task": "capitals", "samplers": "mdlm", "prompt": "The capital of", "template": None,
         "gen_length": None, "seed": 0, "params": None, "trajectories": "none", **changes,
     }  # fmt: skip
     start = httpx.post(
         f"{url}gradio_api/call/compare",
-        content=json.dumps({"data": list(given.values())}),
+        content=json.dumps({"data": list(arguments.values())}),
         headers={"content-type": "application/json"},
     )
     return httpx.get(f"{url}gradio_api/call/compare/{start.json()['event_id']}", timeout=60).text
