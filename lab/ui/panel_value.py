@@ -87,6 +87,13 @@ class PanelMetrics:
         return lines
 
 
+def metrics_of(trajectory: Trajectory) -> list[list[str]]:
+    """The numbers of a run that is over."""
+    metrics = PanelMetrics(bool(trajectory.card.get("draft_length")))
+    metrics.add(trajectory.steps_since(0))
+    return metrics.lines()
+
+
 def verdict(trajectory: Trajectory) -> Verdict | None:
     """What the task's checker says of the finished row, where it has one."""
     task = TASKS.get(trajectory.task)

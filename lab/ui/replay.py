@@ -8,7 +8,7 @@ from lab.record import files
 from lab.record.trajectory import Trajectory
 from lab.ui.film import whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord
-from lab.ui.panel_value import PanelMetrics, PanelValue, panel_value, verdict
+from lab.ui.panel_value import PanelValue, metrics_of, panel_value, verdict
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PANELS
 from lab.ui.snippet import reading
@@ -48,13 +48,11 @@ def open_file(path: Path) -> Replay:
 def _value(record: PanelRecord, file: str) -> PanelValue:
     run: Trajectory = record.trajectory  # type: ignore[assignment]
     known = SAMPLERS.get(run.sampler)
-    metrics = PanelMetrics(bool(run.card.get("draft_length")))
-    metrics.add(run.steps_since(0))
     record.head = panel_value(
         "done", record.name,
         title=known.title if known else visible(run.sampler),
         subtitle=visible(f"{run.model} · seed {run.seed} · from {file}"),
-        metrics=metrics.lines(),
+        metrics=metrics_of(run),
         verdict=verdict(run),
         **record.film.next_part(),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 import lab
 import samplers
 from lab.record.metrics import metrics, table
-from lab.ui.panel_value import shown_metrics
+from lab.ui.panel_value import metrics_of
 from tests.kit import tiny
 from tests.kit.laws import check, record
 from tests.kit.replay import exact_law
@@ -161,10 +161,10 @@ def test_acceptance_length_is_told_where_something_was_drafted():
     assert all(math.isnan(metrics(one).acceptance_length) for one in plain)
     assert "Tokens kept per draft" in table([*run, *plain]).columns
     assert "Tokens kept per draft" not in table(plain).columns
-    assert ["kept / draft", f"{metrics(run[0]).acceptance_length:.2f}"] in [
-        line[:2] for line in shown_metrics(run[0])
+    assert ["Accepted / draft", f"{metrics(run[0]).acceptance_length:.2f}"] in [
+        line[:2] for line in metrics_of(run[0])
     ]
-    assert not [line for line in shown_metrics(plain[0]) if "draft" in line[0]]
+    assert not [line for line in metrics_of(plain[0]) if "draft" in line[0]]
 
 
 def test_a_predicted_shows_what_was_kept_and_beyond_it_what_was_drafted():
