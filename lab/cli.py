@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from lab.train.evaluate import main as evaluate
 
             return evaluate(arguments[1:]) or OK
+        if name == "study":
+            from lab.study.study_command import main as study
+
+            return study(arguments[1:])
         if name not in COMMANDS:
             top().parse_args(arguments or ["--help"])
         return _RUN[name](parse(name, arguments[1:])) or OK

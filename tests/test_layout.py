@@ -49,7 +49,7 @@ HOMES = {
     "accelerate": ("lab.models", "lab.train", "lab.study"),
     "huggingface_hub": ("lab.models", "lab.train"),
     "gradio": ("lab.ui",),
-    "plotly": ("lab.record.figures", "lab.study.figures", "lab.ui"),
+    "plotly": ("lab.record.figures", "lab.study.quality_figure", "lab.ui"),
     "pyarrow": ("lab.study",),
     "scipy": ("lab.study",),
     "diffusers": ("lab.run.bench",),

@@ -64,7 +64,7 @@ def test_runs_leave_global_generators_alone(file: Path):
         assert "gumbel_softmax" not in name and not name.endswith("rand_like"), name
 
 
-TALKS = ("lab.cli", "lab.__main__")
+TALKS = ("lab.cli", "lab.__main__", "lab.study.study_command")
 
 
 @pytest.mark.parametrize("file", running(), ids=module)

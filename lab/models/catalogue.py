@@ -30,7 +30,7 @@ def tasks() -> dict[str, dict[str, str]]:
 
 def card(name: str) -> ModelCard:
     """What a shipped model is, without its weights. ValueError names the known ones."""
-    folder = _folder(name)
+    folder = weights_folder(name)
     return shipped(name).card if folder is None else read_card(folder)
 
 
@@ -41,7 +41,7 @@ def models() -> list[str]:
 
 def shipped(name: str) -> Model:
     """The model of that name that ships with the lab, opened once a process."""
-    if _folder(name) is None:
+    if weights_folder(name) is None:
         return _exact(name)
     with LOADING:
         return _trained(name)
@@ -58,7 +58,7 @@ def _exact(name: str) -> Model:
 def _trained(name: str) -> Model:
     from lab.models.transformers.checkpoint import load_checkpoint
 
-    return load_checkpoint(_folder(name))
+    return load_checkpoint(weights_folder(name))
 
 
 def present(task: str) -> list[str]:
@@ -66,10 +66,11 @@ def present(task: str) -> list[str]:
     return [
         name
         for name in MEMBERS[task]
-        if (folder := _folder(name)) is None or (folder / "config.json").exists()
+        if (folder := weights_folder(name)) is None or (folder / "config.json").exists()
     ]
 
 
-def _folder(name: str) -> Path | None:
+def weights_folder(name: str) -> Path | None:
+    """Where the weights of a shipped model lie; None for one that is built, a table or a chain."""
     task, _, network = name.partition("-")
     return ASSETS / task / network if task in TRAINED else None

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from lab.models.model import Model
 from lab.record.trajectory import Trajectory
@@ -26,18 +27,28 @@ def judge(model: Model, runs: Sequence[Trajectory]) -> list[float]:
                 f"a judge must share the run's vocabulary, got {card.name} of task "
                 f"{card.task!r} for a run of {run.task!r}; name a judge of that task"
             )
-    told = []
-    for run in runs:
-        ids, written = run.tokens[-1].tolist(), run.writable.tolist()
-        ends = [i for i, token in enumerate(ids) if written[i] and token in card.eos_ids]
-        ids, written = ids[: min(ends, default=len(ids))], written[: min(ends, default=len(ids))]
-        if card.bos_id is not None and ids[:1] != [card.bos_id]:
-            ids, written = [card.bos_id, *ids], [False, *written]
-        tokens, asked = torch.tensor([ids]), torch.tensor(written)
-        if not asked[1:].any():
-            told.append(math.nan)
-            continue
-        logits = model.denoise(tokens, window=slice(1, len(ids)))[0]
-        nats = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none")
-        told.append(float(nats[asked[1:]].double().mean()))
-    return told
+    rows = [(torch.tensor(run.tokens[-1]).long(), torch.tensor(run.writable)) for run in runs]
+    return [_nats(model, *row) for row in rows]
+
+
+def nats_of(model: Model, tokens: Tensor, writable: Tensor, visible: Tensor) -> list[float]:
+    """The same of canvases tokens [B, T]: the mean NLL of each row's writable tokens."""
+    return [
+        _nats(model, line[seen], free[seen])
+        for line, free, seen in zip(tokens, writable, visible, strict=True)
+    ]
+
+
+def _nats(model: Model, ids: Tensor, written: Tensor) -> float:
+    card = model.card
+    ends = written & torch.isin(ids, torch.tensor(card.eos_ids))
+    stop = int(ends.int().argmax()) if ends.any() else len(ids)
+    ids, written = ids[:stop], written[:stop]
+    if card.bos_id is not None and ids[:1].tolist() != [card.bos_id]:
+        ids = torch.cat([torch.tensor([card.bos_id]), ids])
+        written = torch.nn.functional.pad(written, (1, 0))
+    if not written[1:].any():
+        return math.nan
+    logits = model.denoise(ids[None], window=slice(1, len(ids)))[0]
+    nats = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")
+    return float(nats[written[1:]].double().mean())

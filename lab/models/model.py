@@ -95,6 +95,15 @@ class Model(ABC):
         numbers in the run. What `new_cache` made comes back as `cache`; None: compute afresh.
         """
 
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """How many columns [n] the next `forward` will compute for each of these rows.
+
+        Every visible column, unless a model says that it keeps some from call to call.
+        """
+        return visible.sum(-1)
+
     def draft(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
     ) -> Tensor:
@@ -113,6 +122,8 @@ class Opened:
         self.card = model.card
         self._cache = model.new_cache() if caches else None
         self._unconditional = model.new_cache() if caches else None
+        # What the model really computed for each row [B]: a cached call feeds fewer columns.
+        self.columns_fed = torch.zeros(len(canvas.tokens), dtype=torch.int64)
         banned = {self.card.mask_id, self.card.pad_id, *model.banned_ids} - {None}
         self._banned = torch.tensor(sorted(banned), dtype=torch.int64)
 
@@ -167,8 +178,12 @@ class Opened:
     def _forward(
         self, tokens: Tensor, window: slice, t: Tensor | None, wanted: Tensor, cache: Any
     ) -> Tensor:
+        seen = self.canvas.visible[wanted]
+        self.columns_fed[wanted] += self.model.columns_computed(
+            seen, window, self.block_length, cache, wanted
+        )
         return self.model.forward(
-            tokens[wanted], self.canvas.visible[wanted], window,
+            tokens[wanted], seen, window,
             None if t is None else t[wanted], self.block_length, cache, wanted,
         ).float()  # fmt: skip
 

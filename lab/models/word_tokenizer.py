@@ -48,8 +48,9 @@ def word_tokenizer(
     """Make the tokenizer whose id i is vocabulary[i] and whose mask is `mask_id` = its size.
 
     Names of one character each are read character by character (white space is skipped unless it
-    is a name itself), others word by word with `.`, `,`, `?`, `!`, `:`, `;` apart. The name at
-    `eos_id` is special. ValueError where names repeat, are empty or contain white space.
+    is a name itself), others word by word with `.`, `,`, `?`, `!`, `:`, `;` and quotation marks
+    apart. The name at `eos_id` is special. ValueError where names repeat, are empty or contain
+    white space.
     """
     names = [str(name) for name in vocabulary]
     letters = all(len(name) == 1 for i, name in enumerate(names) if i != eos_id)
@@ -63,12 +64,14 @@ def word_tokenizer(
     backend = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}))
     backend.normalizer = normalizers.NFC()
     spaced = not letters or " " not in names
-    pieces = pre_tokenizers.Split(Regex(r"[\s\S]" if letters else "[.,?!:;]"), "isolated")
+    pieces = pre_tokenizers.Split(Regex(r"[\s\S]" if letters else "[.,?!:;“”]"), "isolated")
     backend.pre_tokenizer = (
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pieces]) if spaced else pieces
     )
     # WordPiece here only joins by spaces and draws punctuation to the word before it.
-    backend.decoder = decoders.WordPiece("##", cleanup=not letters) if spaced else decoders.Fuse()
+    joined = [decoders.WordPiece("##", cleanup=not letters), decoders.Fuse()]
+    quotes = [decoders.Replace("“ ", "“"), decoders.Replace(" ”", "”")]
+    backend.decoder = decoders.Sequence([*joined, *quotes]) if spaced else decoders.Fuse()
     backend.add_special_tokens([AddedToken(MASK, special=True)])
     made = WordTokenizer(
         tokenizer_object=backend,

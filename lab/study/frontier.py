@@ -86,9 +86,9 @@ def band(
     scores = np.stack([settings[name].score for name in names])  # [settings, N]
     costs = np.array([settings[name].cost.mean() for name in names])
     allowed = costs[None] <= np.asarray(budgets, float)[:, None]  # [K, settings]
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     count = scores.shape[1]
-    drawn = random.multinomial(count, np.full(count, 1 / count), resamples) / count
+    drawn = generator.multinomial(count, np.full(count, 1 / count), resamples) / count
     means = np.concatenate([scores.mean(1)[None], drawn @ scores.T])  # [1 + resamples, settings]
     best = np.where(allowed[:, None], means[None], -np.inf).max(-1)  # [K, 1 + resamples]
     best = np.where(allowed.any(1)[:, None], best, np.nan)

@@ -139,18 +139,15 @@ def _paired(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray]:
 
 def _resampled_means(sample: ndarray, seed: int) -> ndarray:
     """Means [RESAMPLES] of samples drawn from `sample` [N] with replacement."""
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     values, counts = np.unique(sample, return_counts=True)
     if len(values) <= 16:  # few values: how often each is drawn is all that matters
-        draws = random.multinomial(len(sample), counts / len(sample), RESAMPLES)
+        draws = generator.multinomial(len(sample), counts / len(sample), RESAMPLES)
         return draws @ values / len(sample)
     rows = max(1, _CHUNK // len(sample))
-    means = [
-        sample[random.integers(len(sample), size=(min(rows, RESAMPLES - start), len(sample)))].mean(
-            1
-        )
-        for start in range(0, RESAMPLES, rows)
-    ]
+    sizes = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
+    places = (generator.integers(len(sample), size=(size, len(sample))) for size in sizes)
+    means = [sample[place].mean(1) for place in places]
     return np.concatenate(means)
 
 

@@ -63,8 +63,8 @@ def frequencies(rows: ndarray, sequences: ndarray) -> ndarray:
 def noise_floor(truth: ndarray, rows: int, *, seed: int = 0) -> Floor:
     """The distance of `rows` perfect rows from truth [M], over DRAWS simulated samples."""
     truth = np.asarray(truth, float)
-    random = np.random.default_rng(seed)
-    samples = random.multinomial(rows, truth / truth.sum(), DRAWS) / rows
+    generator = np.random.default_rng(seed)
+    samples = generator.multinomial(rows, truth / truth.sum(), DRAWS) / rows
     found = np.array([distance(sample, truth) for sample in samples])
     return Floor(Distance(*found.mean(0)), Distance(*np.quantile(found, 0.95, axis=0)))
 

@@ -17,7 +17,7 @@ from lab.tasks.score import Score
 PROMPT, TEMPLATE = "prompt", "template"
 MASK = "<mask>"  # what a masked position reads as
 _LETTERS = re.compile(r" ?\[MASK\](?:\*(\d+))?|[^\[\]]")
-_PARTS = re.compile(r"\[MASK\](?:\*(\d+))?|[.,?!:;]|[^\s.,?!:;\[\]]+")
+_PARTS = re.compile(r"\[MASK\](?:\*(\d+))?|[.,?!:;“”]|[^\s.,?!:;“”\[\]]+")
 
 
 class Board(NamedTuple):
@@ -173,7 +173,7 @@ def template(words: Sequence[str | None]) -> str:
         if masked:
             text += "[MASK]" + f"*{masked}" * (masked > 1)
         if word:
-            text += " " * (bool(text) and word not in ".,?!:;") + word
+            text += " " * (bool(text) and word not in ".,?!:;”") + word
         masked = 0
     return text
 

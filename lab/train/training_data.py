@@ -18,6 +18,8 @@ from lab.train import corpus
 from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
 
+DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "ar")  # what a task's own data serves
+
 
 class TrainingData(NamedTuple):
     """windows(rows, length, random) -> ids [rows, length]; the first `prefix` columns stay clean.
@@ -89,9 +91,10 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
 
 def _check(settings: TrainSettings, length: int, starts: bool) -> None:
     """ValueError for an objective or lengths that a task's own data does not serve."""
-    if settings.lengths != (length,) or settings.objective not in ("mdlm", "ar"):
+    known = " or ".join(DRAWN_OBJECTIVES)
+    if settings.lengths != (length,) or settings.objective not in DRAWN_OBJECTIVES:
         raise ValueError(
-            f"--task {settings.task} takes --objective mdlm or ar and --lengths {length}, its one "
+            f"--task {settings.task} takes --objective {known} and --lengths {length}, its one "
             f"length, got {settings.objective} and {','.join(map(str, settings.lengths))}"
         )
     if starts and settings.context <= length:

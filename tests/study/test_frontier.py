@@ -56,8 +56,8 @@ def test_comparisons_are_corrected_for_their_number():
 
 
 def test_band_holds_the_best_score_at_every_budget():
-    found = band(rates(0.5, 0.9), [5, 10, 20])
-    assert np.isnan(found[0]).all()
-    assert found[1, 0] == 0.5 and found[2, 0] == 0.9
-    assert (found[1:, 1] < found[1:, 0]).all() and (found[1:, 0] < found[1:, 2]).all()
-    assert 0.05 < found[1, 2] - found[1, 1] < 0.2
+    outcome = band(rates(0.5, 0.9), [5, 10, 20])
+    assert np.isnan(outcome[0]).all()
+    assert outcome[1, 0] == 0.5 and outcome[2, 0] == 0.9
+    assert (outcome[1:, 1] < outcome[1:, 0]).all() and (outcome[1:, 0] < outcome[1:, 2]).all()
+    assert 0.05 < outcome[1, 2] - outcome[1, 1] < 0.2

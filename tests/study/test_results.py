@@ -86,8 +86,8 @@ def test_summary_has_one_line_a_setting_with_intervals(folder):
     summary = summarise(read_results(folder)).set_index("setting")
     assert summary.loc["steps=8", "rows"] == 40
     interval = wilson(38, 40)
-    found = summary.loc["steps=8", ["score", "score_low", "score_high"]].tolist()
-    assert found == pytest.approx(list(interval))
+    outcome = summary.loc["steps=8", ["score", "score_low", "score_high"]].tolist()
+    assert outcome == pytest.approx(list(interval))
     assert summary.loc["steps=16", "tokens_per_call"] == 1.0
     assert np.isnan(summary.loc["steps=8", "nats"])
 
@@ -97,8 +97,8 @@ def test_best_and_frontier_follow_from_the_rows(folder):
     assert best(table, "sudoku4", "6", 100).name == "mdlm (steps=8)"
     assert best(table, "sudoku4", "6", 7).name == "mdlm (steps=4)"
     assert frontier(summarise(table))["setting"].tolist() == ["steps=4", "steps=8"]
-    found = compare_settings(table, "sudoku4", "6", "mdlm (steps=8)", "mdlm (steps=4)")
-    assert found.difference.estimate == pytest.approx(0.45) and found.p_value < 1e-4
+    outcome = compare_settings(table, "sudoku4", "6", "mdlm (steps=8)", "mdlm (steps=4)")
+    assert outcome.difference.estimate == pytest.approx(0.45) and outcome.p_value < 1e-4
     with pytest.raises(ValueError, match="there are mdlm"):
         compare_settings(table, "sudoku4", "6", "mdlm", "mdlm (steps=4)")
 

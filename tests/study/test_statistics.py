@@ -30,9 +30,9 @@ def test_wilson_equals_newcombes_table():
         (1, 29): (0.0061, 0.1718),
     }
     for (successes, trials), ends in published.items():
-        found = wilson(successes, trials)
-        assert (found.low, found.high) == (close(ends[0]), close(ends[1]))
-        assert found.estimate == successes / trials
+        outcome = wilson(successes, trials)
+        assert (outcome.low, outcome.high) == (close(ends[0]), close(ends[1]))
+        assert outcome.estimate == successes / trials
 
 
 def test_wilson_refuses_more_successes_than_trials():
@@ -76,15 +76,15 @@ def pairs(both, only_a, only_b, neither):
 
 def test_mcnemar_is_the_exact_binomial():
     # Fay 2011, R package exact2x2, mcnemar.exact: 21 and 9 discordant pairs, p = 0.04277.
-    found = mcnemar(*pairs(51, 21, 9, 100))
-    assert found.p_value == close(0.04277, 5)
-    assert found.p_value == pytest.approx(stats.binomtest(21, 30).pvalue)
+    outcome = mcnemar(*pairs(51, 21, 9, 100))
+    assert outcome.p_value == close(0.04277, 5)
+    assert outcome.p_value == pytest.approx(stats.binomtest(21, 30).pvalue)
 
 
 def test_paired_interval_equals_newcombes_table():
     # Newcombe 1998 (Statistics in Medicine 17, 2635), table II, method 10: 36, 12, 2 and 0.
-    found = mcnemar(*pairs(36, 12, 2, 0)).difference
-    assert found == (close(0.2), close(0.0569), close(0.3404))
+    outcome = mcnemar(*pairs(36, 12, 2, 0)).difference
+    assert outcome == (close(0.2), close(0.0569), close(0.3404))
 
 
 def test_paired_interval_covers_the_true_difference():

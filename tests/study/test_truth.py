@@ -16,15 +16,15 @@ CHAIN = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
 
 
 def test_distance_equals_the_hand_computation():
-    found = distance(np.array([0.4, 0.4, 0.2]), TRUTH)
-    assert found.total_variation == pytest.approx(0.1)
-    assert found.kl == pytest.approx(0.4 * np.log(0.8) + 0.4 * np.log(4 / 3))
+    outcome = distance(np.array([0.4, 0.4, 0.2]), TRUTH)
+    assert outcome.total_variation == pytest.approx(0.1)
+    assert outcome.kl == pytest.approx(0.4 * np.log(0.8) + 0.4 * np.log(4 / 3))
     assert distance(TRUTH, TRUTH) == (0.0, 0.0)
 
 
 def test_what_the_truth_does_not_list_is_wrong():
-    found = distance(np.array([0.5, 0.3, 0.1]), TRUTH)
-    assert found.total_variation == pytest.approx(0.1) and found.kl == float("inf")
+    outcome = distance(np.array([0.5, 0.3, 0.1]), TRUTH)
+    assert outcome.total_variation == pytest.approx(0.1) and outcome.kl == float("inf")
     assert distance(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == (0.5, float("inf"))
 
 
@@ -54,10 +54,10 @@ def rows_of(chain, count, length, seed):
 
 
 def test_transition_rates_of_perfect_rows_are_their_bias():
-    found = transition_rates(rows_of(CHAIN, 400, 50, 1), CHAIN)
-    assert found.transitions == 400 * 49
-    assert 0 < found.kl_rate < 3 * 3 * 2 / (2 * found.transitions)
-    assert found.tv_rate < 0.01
+    outcome = transition_rates(rows_of(CHAIN, 400, 50, 1), CHAIN)
+    assert outcome.transitions == 400 * 49
+    assert 0 < outcome.kl_rate < 3 * 3 * 2 / (2 * outcome.transitions)
+    assert outcome.tv_rate < 0.01
 
 
 def test_transition_rates_equal_the_weighted_sum():
@@ -65,9 +65,9 @@ def test_transition_rates_equal_the_weighted_sum():
     rows = rows_of(other, 4000, 50, 2)
     share = (rows[:, :-1] == 0).mean()
     kl = 0.6 * np.log(0.6 / 0.7) + 0.3 * np.log(0.3 / 0.2)
-    found = transition_rates(rows, CHAIN)
-    assert found.kl_rate == pytest.approx(share * kl, rel=0.1)
-    assert found.tv_rate == pytest.approx(share * 0.1, abs=0.003)
+    outcome = transition_rates(rows, CHAIN)
+    assert outcome.kl_rate == pytest.approx(share * kl, rel=0.1)
+    assert outcome.tv_rate == pytest.approx(share * 0.1, abs=0.003)
 
 
 def test_a_forbidden_transition_makes_the_kl_rate_infinite():
@@ -82,8 +82,8 @@ def test_slope_is_the_exponent_above_the_floor(exponent):
     distances = [0.3 * n**exponent for n in calls]
     assert slope(calls, distances).value == pytest.approx(exponent)
     floor = distances[-2] / 1.5
-    found = slope(calls, [max(d, floor) for d in distances], floor)
-    assert found.value == pytest.approx(exponent) and found.points == 4
+    outcome = slope(calls, [max(d, floor) for d in distances], floor)
+    assert outcome.value == pytest.approx(exponent) and outcome.points == 4
 
 
 def test_slope_needs_two_points_above_the_floor():

@@ -1,0 +1,142 @@
+"""One cell measured: its rows run in batches without a record, counted, timed and scored."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.models.judge import nats_of
+from lab.models.load import load
+from lab.record.metrics import distinct, entropy
+from lab.run import prompts
+from lab.run.plan import Plan
+from lab.study.cells import Cell, fingerprint
+from lab.study.results import canonical
+from lab.tasks import TASKS
+from lab.tasks.task import Instance
+from samplers.noise import Noise
+
+JUDGES = {"stories": "stories-ar"}
+HASH_DIGITS = 16
+
+
+class Meter:
+    """A denoiser that counts what each row asks for. Nothing of the answers is kept."""
+
+    def __init__(self, denoise: Any, rows: int):
+        self.card, self._denoise = denoise.card, denoise
+        self.calls = torch.zeros(rows, dtype=torch.int64)
+        self.seconds = torch.zeros(rows, dtype=torch.float64)  # a call's, shared by its rows
+
+    def __call__(self, tokens: Tensor, **options: Any) -> Tensor:
+        began = perf_counter()
+        logits = self._denoise(tokens, **options)
+        self._charge(options.get("rows"), perf_counter() - began)
+        self.calls += self._asking(options.get("rows")) * (2 if options.get("guidance") else 1)
+        return logits
+
+    def draft(self, tokens: Tensor, **options: Any) -> Tensor:
+        """Time the draft model; it is no call of the model."""
+        began = perf_counter()
+        logits = self._denoise.draft(tokens, **options)
+        self._charge(options.get("rows"), perf_counter() - began)
+        return logits
+
+    @property
+    def columns_fed(self) -> Tensor:
+        """How many columns the model really computed for each row [B]."""
+        return self._denoise.columns_fed
+
+    def _asking(self, rows: Tensor | None) -> Tensor:
+        return torch.ones_like(self.calls) if rows is None else rows.long()
+
+    def _charge(self, rows: Tensor | None, spent: float) -> None:
+        asking = self._asking(rows).double()
+        self.seconds += asking * (spent / max(float(asking.sum()), 1.0))
+
+
+def measure(cell: Cell, study: str) -> list[dict[str, Any]]:
+    """The rows of one cell, as lab.study.results.ROW has them."""
+    return [row for each, batch in cell.plans() for row in _rows(cell, study, each, batch)]
+
+
+@torch.no_grad()
+def run(plan: Plan) -> tuple[Tensor, Meter, float]:
+    """Run a plan without a record: tokens [B, T], what was counted, seconds in all."""
+    meter = Meter(
+        plan.model.open(plan.canvas, plan.values.get("block_length")), len(plan.canvas.tokens)
+    )
+    noise = Noise(plan.seed, range(plan.first_row, plan.first_row + len(plan.canvas.tokens)))
+    tokens, began = plan.canvas.tokens, perf_counter()
+    for step in plan.sampler(meter, plan.canvas, noise, **plan.values):
+        tokens = step.tokens
+    return tokens, meter, perf_counter() - began
+
+
+def _rows(cell: Cell, study: str, plan: Plan, batch: list[Instance]) -> Iterator[dict[str, Any]]:
+    tokens, meter, seconds = run(plan)
+    task, model = TASKS[cell.task], plan.model
+    judged = _judged(cell, plan, tokens)
+    shared = {
+        "study": study, "task": cell.task, "case": cell.case, "model": cell.model,
+        "fingerprint": fingerprint(cell.model), "sampler": cell.sampler,
+        "preset": cell.setting.preset or "", "settings": canonical(plan.values),
+        "setting": cell.setting.label, "seed": cell.seed, "versions": canonical(versions()),
+    }  # fmt: skip
+    pieces: dict[int, str] = {}
+    for number, instance in enumerate(batch):
+        seen = plan.canvas.visible[number]
+        ids = tokens[number][seen].numpy()
+        writable = plan.canvas.writable[number][seen].numpy()
+        output = prompts.output(model.card, ids, writable)
+        pieces |= prompts.pieces(model, sorted(set(ids.tolist()) - pieces.keys()))
+        words = [pieces[i] for i in ids.tolist()]
+        score = task.score(words, instance if instance.solution else None)
+        text = [token for token in output if token not in (*model.card.eos_ids, model.card.mask_id)]
+        yield shared | {
+            "instance": plan.first_row + number,
+            "row": plan.first_row + number,
+            "score": score.value,
+            "message": score.message,
+            "calls": int(meter.calls[number]),
+            "columns_fed": int(meter.columns_fed[number]),
+            "tokens": len(output),
+            "model_seconds": float(meter.seconds[number]),
+            "seconds": seconds / len(batch),
+            "nats": judged[number] if judged else _nats(task, words, score.value),
+            "entropy": entropy(text),
+            "distinct_2": distinct(text, 2),
+            "text": prompts.decode(model, output),
+            "token_hash": token_hash(output),
+        }
+
+
+def _judged(cell: Cell, plan: Plan, tokens: Tensor) -> list[float] | None:
+    judge = JUDGES.get(cell.task)
+    if judge is None:
+        return None
+    return nats_of(load(judge), tokens, plan.canvas.writable, plan.canvas.visible)
+
+
+def _nats(task: Any, words: list[str], value: float) -> float:
+    """Nats a token under the task's own truth, where it is known and the text is finished."""
+    if task.log_prob is None or math.isnan(value):
+        return math.nan
+    return -task.log_prob(words) / max(len(words), 1)
+
+
+def token_hash(ids: list[int]) -> str:
+    """What names the output of a row: equal for equal ids."""
+    data = np.asarray(ids, np.int64).tobytes()
+    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+
+
+def versions() -> dict[str, str]:
+    """The libraries that decide the numbers."""
+    return {name: version(name) for name in ("torch", "transformers", "numpy")}
