@@ -174,3 +174,7 @@ def test_citations_point_into_the_docs():
 
 def test_every_sampler_is_in_the_readme():
     assert all(f"| `{name}` |" in README for name in SAMPLERS)
+
+
+def test_readme_links_every_page():
+    assert all(f"({name})" in README for name in DOCS)

@@ -61,3 +61,12 @@ def test_all_imported_packages_are_required():
     listed |= {"yaml"} if "pyyaml" in listed else set()  # imported under another name
     names = {name.split(".")[0] for file in sources("samplers", "lab") for name in imports(file)}
     assert names - local - optional <= listed
+
+
+def test_lock_of_a_space_has_the_same_versions_with_hashes():
+    text = (ROOT / "requirements-space.txt").read_text("utf-8")
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", text, re.MULTILINE))
+    assert len(locked) == text.count("    --hash=sha256:")
+    fixed = requirements("constraints.txt")
+    assert not {n for n, v in locked.items() if n in fixed and f"=={v}" != fixed[n]}
+    assert {name.replace("_", "-") for name in requirements("requirements.txt")} <= set(locked)
