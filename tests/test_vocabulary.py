@@ -20,7 +20,8 @@ NOUNS = {
     *("drafter", "drafters", "sure", "surest", "likeliest", "law_of", "specials"),
 }
 PROSE = re.compile(
-    r"\b(holes?|nets?|guess(es|ed)?|drafters?|surest|likeliest|(?<!`)suites?(?<!test suite)|specials|"
+    r"\b(holes?|nets?|guess(es|ed)?|drafters?|surest|likeliest|(?<!`)suites?(?<!test suite)|"
+    r"specials|"
     r"taken at its word|taken home|half a surrogate pair|some gigabytes|parted by|at hand|"
     r"another seed|for instance|the same without this page|knows no time|looks at pads|"
     r"order of decoding|go on from a prompt|masked hole)\b",
