@@ -59,6 +59,15 @@ def test_trajectory_is_what_the_frames_show(sampler, kind, params):
             assert np.allclose(mine, values, rtol=0, atol=1e-6, equal_nan=True), name
 
 
+def test_window_of_a_shorter_template_ends_with_it():
+    templates = [[60, 0, 0, 61], [60, 0, 62, 0, 0]]
+    run = record("llada", tiny.networks()["full-absorbing"], template=templates, steps=2)
+    shorter, longer = run.trajectories()
+    assert set(shorter.stop) == {3} and set(longer.stop) == {5}
+    for row, trajectory in enumerate((shorter, longer)):
+        assert np.array_equal(trajectory.predicted, expected(run, row)["predicted"])
+
+
 @pytest.mark.parametrize(("sampler", "kind", "params"), RUNS, ids=lambda x: str(x)[:12])
 def test_live_steps_add_up_to_the_trajectory(sampler, kind, params):
     live = start(sampler, tiny.networks()[kind], PROMPTS, gen_length=9, seed=2, **params)
