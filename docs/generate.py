@@ -13,6 +13,7 @@ from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
 from samplers import SAMPLERS
 from samplers.registry import Needs, Param, Sampler
+from tests.kit.samplers_table import samplers_table, schedules_table
 from tests.mutants import LISTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,6 +149,7 @@ def _held_out(card: Path) -> str:
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"samplers": samplers, "tasks": tasks},
     "docs/parameters.md": {"parameters": parameters},
+    "docs/samplers.md": {"guarantees": samplers_table, "schedules": schedules_table},
     "docs/checkpoints.md": {"checkpoints": checkpoints},
     "docs/laws.md": {"laws": laws},
     "docs/training.md": {"held-out bounds": held_out_bounds, "solve rates": solve_rates},

@@ -11,7 +11,7 @@ import lab
 from lab.models.transformers.dit import DiT, Time, from_state, turned
 from tests.kit import published, tiny
 
-# The published small size (samplers.md 2.1): 12 blocks of 768, conditioning 128, GPT-2 and a mask.
+# The published small size: 12 blocks of 768, conditioning 128, GPT-2 and a mask.
 WIDTH, CONDITION, VOCABULARY = 768, 128, 50258
 BLOCK = {
     "norm1.weight": (WIDTH,),
