@@ -8,10 +8,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from . import schedules
+from . import kernels, schedules
 from .canvas import Canvas, Denoiser, Step
-from .draw import token_weights
-from .kernels import ancestral, first_hits
+from .draw import weighing
 from .noise import Noise
 from .params import (
     AlphaSchedule,
@@ -26,29 +25,20 @@ from .params import (
 from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
 FirstHitting = Annotated[
-    bool,
-    Flag(
-        "Draw when the next masked position opens instead of walking a grid: one call a token, "
-        "no idle call."
-    ),
+    bool, Flag("Draw when the next position opens instead of walking a grid: one call a token.")
 ]
 BlockGrid = Annotated[
     str,
     Choice(
         (*schedules.GRIDS, "published"),
-        "Times of the grid; published is the official code's linspace(1, 0, N) with dt = 1/N, "
-        "which leaves masks behind.",
+        "Times; published is the official linspace(1, 0, N) with dt = 1/N, which leaves masks.",
     ),
 ]
 EntropyStop = Annotated[
-    float,
-    Range(0.0, 8.0, 0.1, "End a row when its last 256 tokens have less entropy than this (nats)."),
+    float, Range(0.0, 8.0, 0.1, "End a row whose last 256 tokens have less entropy (nats).")
 ]
 SlidingWindow = Annotated[
-    bool,
-    Flag(
-        "Go on past the model's context by sliding it (positions shift), as the official code does."
-    ),
+    bool, Flag("Go on past the model's context by sliding it (positions shift), as published.")
 ]
 
 ENTROPY_WINDOW = 256
@@ -95,29 +85,28 @@ def bd3lm(
 ) -> Iterator[Step]:
     """Denoise each block given all text left of it; the prompt conditions like any other text.
 
-    First-hitting (Zheng et al. 2024, arXiv:2409.02908) has the law of infinitely many steps, one
-    call a token. With fewer steps than masked positions it opens several a call and is no longer
-    exact. The preset official breaks law P2 (its grid leaves masks) and slides past the context.
+    First-hitting (Zheng et al. 2024, arXiv:2409.02908) has the distribution of infinitely many
+    steps, one call a token. With fewer steps than masked positions it opens several a call and is
+    no longer exact; on a grid it is O(1/N) in each block. The preset official breaks docs/laws.md
+    P2 (its grid leaves masks) and slides past the context.
     """
     x = canvas.tokens
     ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    weigh = partial(
-        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
-    )
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
     for block in canvas.blocks():
         frozen = partial(_frozen, canvas, eos_early_stop, ended)
+        shared = (denoise, canvas, noise, x, block)
         if first_hitting:
-            run = first_hits(denoise, canvas, noise, x, block, steps, schedule, weigh, frozen)
+            run = kernels.first_hits(*shared, steps, schedule, weigh, frozen)
         else:
-            pairs = _block_times(grid, steps)
-            run = ancestral(denoise, canvas, noise, x, block, pairs, schedule, weigh, frozen)
+            run = kernels.ancestral(*shared, _times(grid, steps), schedule, weigh, frozen)
         for step in run:
             x = step.tokens
             yield step
         if entropy_stop is not None:
-            now = _low_entropy(canvas, x, block.stop, entropy_stop) & ~frozen(x)
-            if now.any():
-                ended = ended | now
+            repetitive = _low_entropy(canvas, x, block.stop, entropy_stop) & ~frozen(x)
+            if repetitive.any():
+                ended = ended | repetitive
                 yield Step(x, block, finished=ended)
 
 
@@ -125,7 +114,7 @@ def _frozen(canvas: Canvas, eos_early_stop: bool, ended: Tensor, x: Tensor) -> T
     return ended | (canvas.finished(x) & eos_early_stop)
 
 
-def _block_times(grid: str, steps: int) -> list[tuple[float, float]]:
+def _times(grid: str, steps: int) -> list[tuple[float, float]]:
     if grid == "published":  # dt = 1/N on points 1/(N-1) apart; at its last point, t = 0, it fails
         return [(t, t - 1 / steps) for t in torch.linspace(1, 0, steps).tolist() if t > 0]
     return list(pairwise(schedules.grid(grid, steps)))

@@ -48,6 +48,13 @@ class Canvas:
             blocks[-1] = slice(blocks[-1].start, stop)
         return tuple(b for b in blocks if ((used >= b.start) & (used < b.stop)).any())
 
+    @property
+    def mask(self) -> int:
+        """The mask's id. ValueError where the process has no mask (uniform noise)."""
+        if self.mask_id is None:
+            raise ValueError("this canvas has no mask token; run a model that has one")
+        return self.mask_id
+
     def blocks(self) -> list[slice]:
         """The windows that cover all writable columns, left to right."""
         return list(self._blocks)
@@ -77,7 +84,7 @@ class Canvas:
 class Step:
     """One change of the canvas, or one model call that changed nothing.
 
-    tokens [B, T]; prediction [B, W] the token chosen at each position, committed or not (-1 none);
+    tokens [B, T]; predicted [B, W] the token chosen at each position, committed or not (-1 none);
     score [B, W] what ranked positions, NaN where nothing was ranked; finished [B] the rows ended
     by a rule that tokens do not show.
     """

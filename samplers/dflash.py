@@ -12,13 +12,7 @@ from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
 DraftLength = Annotated[
-    int,
-    Range(
-        1,
-        64,
-        1,
-        "Most tokens that one call may write; never more than the draft model's own block.",
-    ),
+    int, Range(1, 64, 1, "Most tokens one call may write, within the draft model's own block.")
 ]
 
 
@@ -52,30 +46,31 @@ def dflash(
     x, length = canvas.tokens, canvas.tokens.shape[1]
     widest = min(draft_length, denoise.card.draft_length)
     last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
-    read = torch.zeros(len(x), dtype=torch.bool, device=x.device)  # rows whose prompt was read
-    while (left := canvas.masked(x, slice(0, length), canvas.finished(x) & eos_early_stop)).any():
-        first = left.int().argmax(-1).where(left.any(-1), length)
-        stop = (first + torch.where(read, widest, 1)).minimum(last)
+    prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    whole = slice(0, length)
+    while (empty := canvas.masked(x, whole, canvas.finished(x) & eos_early_stop)).any():
+        first = empty.int().argmax(-1).where(empty.any(-1), length)
+        stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
         behind = first.argmin()
         rows = (first == first[behind]) & (stop == stop[behind])
         window = slice(int(first[behind]), int(stop[behind]))
         masked = canvas.masked(x, window, ~rows)
-        predicted, tried = torch.full_like(masked, -1, dtype=torch.int64), x
+        predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x
         if masked.shape[1] > 1:
             ahead = slice(window.start, window.stop - 1)
             draft = denoise.draft(x, window=ahead, rows=rows).argmax(-1)
             predicted[:, :-1] = draft.where(masked[:, :-1], -1)
-            tried = write(x, ahead, masked[:, :-1], draft)
-        logits = denoise(tried, window=window, rows=rows)
-        agreed = rows[:, None]
+            drafted = write(x, ahead, masked[:, :-1], draft)
+        logits = denoise(drafted, window=window, rows=rows)
+        accepted = rows[:, None]
         # Drawn one by one, so that no draw is wasted: the noise of a position is its own.
         for j in range(masked.shape[1]):
-            place, here = slice(j, j + 1), slice(window.start + j, window.start + j + 1)
-            mine = masked[:, place] & agreed
-            token, _ = draw(logits[:, place], mine, noise, temperature, top_k, top_p, nucleus_rule)
-            x = write(x, here, mine, token)
-            agreed = agreed & (~mine | (token == predicted[:, place]))
-            agreed = agreed & ~(canvas.finished(x) & eos_early_stop)[:, None]
-            predicted[:, place] = token.where(mine, predicted[:, place])
-        read = read | rows
+            place, column = slice(j, j + 1), slice(window.start + j, window.start + j + 1)
+            here = masked[:, place] & accepted
+            token, _ = draw(logits[:, place], here, noise, temperature, top_k, top_p, nucleus_rule)
+            x = write(x, column, here, token)
+            accepted = accepted & (~here | (token == predicted[:, place]))
+            accepted = accepted & ~(canvas.finished(x) & eos_early_stop)[:, None]
+            predicted[:, place] = token.where(here, predicted[:, place])
+        prompt_read = prompt_read | rows
         yield Step(x, window, predicted)

@@ -1,11 +1,20 @@
-"""Tokens from logits: tempered, filtered, drawn; their probability and entropy."""
+"""Tokens from logits: tempered, filtered, drawn; their confidence and entropy.
 
+Confidence is kept as log-probability and ranked by log-odds, which keep their digits however near
+a probability is to 1: there confident positions would tie at 1.0 and their column would decide.
+"""
+
+import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from .noise import Noise
+
+GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
+TIE = 1e-5  # log-odds nearer than this are tied: float32 logits carry no more digits
 
 
 def token_weights(
@@ -17,33 +26,42 @@ def token_weights(
 ) -> Tensor:
     """Turn logits [..., V] into normalised weights [..., V]: temper, top-k, then nucleus.
 
-    Temperature 0 is all weight on the most likely token. The nucleus drops the token that crosses
-    `top_p` (`drop_crossing`: kuleshov-group's code, samplers of BD3LM and ReMDM) or keeps it
+    Temperature 0 (anything below 1e-6) is all weight on the most likely token. top_k keeps exactly
+    k tokens, the lower ids of a tie. The nucleus drops the token that crosses `top_p`
+    (`drop_crossing`: kuleshov-group's code, samplers of BD3LM and ReMDM) or keeps it
     (`keep_crossing`: Hugging Face, Dream, SDAR, LLaDA2).
     """
-    if temperature == 0:
+    if temperature < GREEDY:
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
     best = logits.amax(-1, keepdim=True)
     weights = ((logits - best) / temperature).exp()
     if top_k is not None and top_k < weights.shape[-1]:
-        kept, ids = weights.topk(top_k, dim=-1)
-        weights = torch.zeros_like(weights).scatter_(-1, ids, kept)
+        top, ids = weights.topk(top_k, dim=-1)
+        weights = torch.zeros_like(weights).scatter_(-1, ids, top)
     if top_p is not None and top_p < 1:
         weights = _nucleus(weights, top_p, nucleus_rule)
     return weights / weights.sum(-1, keepdim=True, dtype=torch.float64).to(weights.dtype)
+
+
+def weighing(
+    temperature: float, top_k: int | None, top_p: float | None, nucleus_rule: str
+) -> Callable[[Tensor], Tensor]:
+    """`token_weights` under these settings: logits [..., V] to weights [..., V]."""
+    return partial(token_weights, temperature=temperature, top_k=top_k, top_p=top_p,
+                   nucleus_rule=nucleus_rule)  # fmt: skip
 
 
 def _nucleus(weights: Tensor, top_p: float, rule: str) -> Tensor:
     total = weights.sum(-1, keepdim=True, dtype=torch.float64)
     # Sorting a whole vocabulary costs more than the model: 256 nearly always hold the mass.
     for size in (min(256, weights.shape[-1]), weights.shape[-1]):
-        kept, ids = weights.topk(size, dim=-1)
-        mass = kept.double().cumsum(-1) / total
+        top, ids = weights.topk(size, dim=-1)
+        mass = top.double().cumsum(-1) / total
         if bool((mass[..., -1] > top_p).all()):
             break
-    inside = mass <= top_p if rule == "drop_crossing" else mass - kept / total <= top_p
+    inside = mass <= top_p if rule == "drop_crossing" else mass - top / total <= top_p
     inside[..., 0] = True
-    return torch.zeros_like(weights).scatter_(-1, ids, kept * inside)
+    return torch.zeros_like(weights).scatter_(-1, ids, top * inside)
 
 
 def draw(
@@ -57,28 +75,81 @@ def draw(
 ) -> tuple[Tensor, Tensor]:
     """Choose a token at each True of `where` [B, W] from logits [B, W, V].
 
-    Returns ids [B, W] (-1 elsewhere) and their probabilities [B, W] float64 (0 elsewhere), taken
-    at temperature 1 and unfiltered, so that the draw's settings never change who is confident.
+    Returns ids [B, W] (-1 elsewhere) and their log-probabilities [B, W] float64 (-inf elsewhere),
+    taken at temperature 1 and unfiltered, so that the draw's settings never change the ranking.
     """
-    if temperature == 0:
+    if temperature < GREEDY:
         predicted = torch.where(where, logits.argmax(-1), -1)
     else:
-        weigh = partial(token_weights, temperature=temperature, top_k=top_k, top_p=top_p,
-                        nucleus_rule=nucleus_rule)  # fmt: skip
+        weigh = weighing(temperature, top_k, top_p, nucleus_rule)
         predicted = noise.reveal(logits, where, weigh)
-    return predicted, probability(logits, predicted, where)
+    return predicted, log_probability(logits, predicted, where)
 
 
-def probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
-    """The softmax probability [B, W] float64 of `ids` under logits [B, W, V]; 0 off `where`."""
-    asked = logits[where]
-    chosen = asked.gather(-1, ids[where][:, None])[:, 0].double()
-    confidence = torch.zeros(where.shape, dtype=torch.float64, device=where.device)
-    confidence[where] = (chosen - asked.logsumexp(-1).double()).exp()
-    return confidence
+def log_probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
+    """Log-softmax [B, W] float64 of `ids` [B, W] under logits [B, W, V]; -inf off `where`."""
+    cells = logits[where]  # a copy
+    token = cells.gather(-1, ids[where][:, None])[:, 0].double()
+    best, _, odds = _lead(cells)
+    result = torch.full(where.shape, -torch.inf, dtype=torch.float64, device=where.device)
+    result[where] = token - best - torch.nn.functional.softplus(odds)
+    return result
+
+
+def ranking(log_p: Tensor) -> Tensor:
+    """Log-odds of log-probabilities (any shape), in whole steps of 1e-5; -inf stays -inf.
+
+    Equal steps are ties, which the left column wins: what float32 rounding makes of two equal
+    confidences does not decide. The same holds of a confidence and a threshold (`rank_of`).
+    """
+    return ((log_p - torch.log(-torch.expm1(log_p))) / TIE).round()
+
+
+def rank_of(probability: float | None) -> float:
+    """Where a probability in [0, 1] stands in `ranking`; None is NaN, which nothing reaches."""
+    if probability is None:
+        return math.nan
+    log_p = math.log(probability) if probability else -math.inf
+    return float(ranking(torch.tensor(log_p, dtype=torch.float64)))
+
+
+def log_top(logits: Tensor) -> Tensor:
+    """Log-probability [B, W] float64 of the most likely token of logits [B, W, V]."""
+    return -torch.nn.functional.softplus(_lead(logits.clone())[2])
+
+
+def log_margin(logits: Tensor) -> Tensor:
+    """Log of how far the two most likely tokens are apart in probability, [B, W] float64.
+
+    A tie is the lowest finite number, so that it can still be ranked.
+    """
+    best, second, odds = _lead(logits.clone())
+    gap = second - best  # log(1 - e^gap), by the form that keeps its digits
+    apart = torch.where(gap > -0.7, (-torch.expm1(gap)).log(), torch.log1p(-gap.exp()))
+    return (apart - torch.nn.functional.softplus(odds)).clamp(min=torch.finfo(torch.float64).min)
+
+
+def _lead(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best and second logit of logits [..., V], and log((1 - p) / p) of the best; float64 [...].
+
+    The others are summed relative to the second, so nothing cancels however near p is to 1.
+    Overwrites `logits`.
+    """
+    best, top = logits.max(-1, keepdim=True)
+    others = logits.scatter_(-1, top, -torch.inf)
+    second = others.amax(-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
+    mass = others.sub_(second).exp_().sum(-1, dtype=torch.float64)
+    best, second = best[..., 0].double(), second[..., 0].double()
+    return best, second, second - best + mass.log()
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy [B, W] float64 in nats over the vocabulary of logits [B, W, V]."""
-    p = logits.double().softmax(-1)
-    return torch.special.entr(p).sum(-1)
+    """Entropy [B, W] float64 in nats over the vocabulary of logits [B, W, V].
+
+    A sum of positive terms: a sharp distribution keeps the digits of its small entropy.
+    """
+    best, top = logits.max(-1, keepdim=True)
+    behind = (logits - best).double()
+    weights = behind.exp()
+    others = weights.scatter(-1, top, 0.0).sum(-1)
+    return others.log1p() - (weights * behind.clamp(min=-1e30)).sum(-1) / (1 + others)

@@ -13,14 +13,7 @@ from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
 Gamma = Annotated[
-    float,
-    Range(
-        0.0,
-        10.0,
-        0.05,
-        "Most entropy (nats) that the tokens of one call may add to the most confident one's; 0 "
-        "is one token a call.",
-    ),
+    float, Range(0.0, 10.0, 0.05, "Nats that one call's tokens may share; 0 is one token a call.")
 ]
 
 
@@ -44,11 +37,10 @@ def entropy_bound(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Commit the k masked positions of least entropy, k the most with sum_{i<=k} H_i - max H_i <=
-    gamma.
+    """Commit the k positions of least entropy H, k the most with sum_{i<=k} H_i - max H_i <= gamma.
 
     The order depends on the model's distribution alone, so gamma = 0 (one token a call) is exact;
-    above it the error is the dependence among the tokens of one call.
+    above it the error is the dependence among the tokens of one call, at most gamma nats of it.
     """
     x = canvas.tokens
     for window in canvas.blocks():
@@ -58,9 +50,9 @@ def entropy_bound(
                 break
             logits = denoise(x, window=window, rows=rows)
             predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
-            unsure = entropy(logits).where(masked, torch.inf)
-            ranked = unsure.sort(dim=-1).values
-            before = ranked.cumsum(-1) - ranked  # the largest of k is the k-th: H ascends
+            uncertainty = entropy(logits).where(masked, torch.inf)
+            ascending = uncertainty.sort(dim=-1).values
+            before = ascending.cumsum(-1) - ascending  # the largest of the first k is the k-th
             count = (before <= gamma).sum(-1)
-            x = write(x, window, kernels.top_k(-unsure, count), predicted)
-            yield Step(x, window, predicted, -unsure.where(masked, torch.nan))
+            x = write(x, window, kernels.top_k(-uncertainty, count), predicted)
+            yield Step(x, window, predicted, -uncertainty.where(masked, torch.nan))

@@ -1,11 +1,10 @@
 """The first-hitting sampler for full attention (Zheng et al. 2024, arXiv:2409.02908)."""
 
 from collections.abc import Iterator
-from functools import partial
 
+from . import kernels
 from .canvas import Canvas, Denoiser, Step
-from .draw import token_weights
-from .kernels import first_hits
+from .draw import weighing
 from .noise import Noise
 from .params import AlphaSchedule, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, Values, sampler, steps_per_block
@@ -36,18 +35,15 @@ def first_hitting(
     nucleus_rule: NucleusRule = "drop_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Open one masked position a call, at a uniformly drawn position and the time at which it would
-    open.
+    """Open one masked position a call: drawn uniformly, at the time at which it would open.
 
-    The law of MDLM with infinitely many steps, at one call a token. With fewer steps than masked
-    positions several open a call, and the law is no longer exact.
+    The distribution of MDLM with infinitely many steps, at one call a token. With fewer steps than
+    masked positions several open a call, and it is no longer exact.
     """
-    weigh = partial(
-        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
-    )
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
     x = canvas.tokens
     for window in canvas.blocks():
-        run = first_hits(
+        run = kernels.first_hits(
             denoise, canvas, noise, x, window, steps, schedule, weigh,
             lambda x: canvas.finished(x) & eos_early_stop,
         )  # fmt: skip

@@ -7,68 +7,47 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from . import schedules
+from . import kernels, schedules
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import probability, token_weights
-from .kernels import chosen, leave_one_out, noise_spread, reverse
+from .draw import log_probability, ranking, token_weights
 from .noise import Noise
 from .params import NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
 PUniform = Annotated[
-    float,
-    Range(
-        0.0,
-        0.99,
-        0.01,
-        "Share of uniform noise at t = 1/2, as the model was trained; 0 is MDLM's law, 0.1 and "
-        "0.2 were published.",
-    ),
+    float, Range(0.0, 0.99, 0.01, "Uniform share of the noise at t = 1/2, as in training; 0: MDLM.")
 ]
 Gamma = Annotated[
-    float,
-    Range(0.1, 2.0, 0.1, "How sharply the uniform noise gathers round t = 1/2; 1 is published."),
+    float, Range(0.1, 2.0, 0.1, "How sharply uniform noise gathers round t = 1/2; 1 is published.")
 ]
 ClipNoise = Annotated[
-    float,
-    Range(
-        1.0,
-        50.0,
-        1.0,
-        "p_uniform is floored at exp(-clip_noise), so that 0 stays finite; 20 is published.",
-    ),
+    float, Range(1.0, 50.0, 1.0, "p_uniform is at least exp(-clip_noise); 20 is published.")
 ]
 Rule = Annotated[
     str,
     Choice(
         ("auto", "plug_in", "mixture"),
-        "The reverse step: plug_in for a leave-one-out model, mixture for a full posterior; auto "
-        "takes the one that fits.",
+        "Reverse step for a leave-one-out (plug_in) or a full posterior (mixture); auto fits.",
     ),
 ]
 HybridGrid = Annotated[
     str,
     Choice(
         (*schedules.GRIDS, "published"),
-        "Times; published is the official grid, one point late, ending in a step that does "
-        "nothing and leaves noise.",
+        "Times; published is the official grid: one point late, its last step leaves noise.",
     ),
 ]
 MinP = Annotated[
-    float,
-    Range(0.0, 0.5, 0.001, "Drop outcomes of the reverse step less likely than this; 0 is off."),
+    float, Range(0.0, 0.5, 0.001, "Drop outcomes of a step less likely than this; 0 is off.")
 ]
 SelfCorrection = Annotated[
-    bool,
-    Flag(
-        "After the run, redraw the most confidently wrong token, one a call, until nothing changes."
-    ),
+    bool, Flag("After the run replace the most confidently wrong token, one a call, until stable.")
 ]
 CorrectionTemperature = Annotated[
     float, Range(0.01, 2.0, 0.01, "Temperature of self-correction; 0.1 and 0.5 were published.")
 ]
 Patience = Annotated[
-    int, Range(1, 512, 1, "Self-correction stops after so many calls without better agreement.")
+    int, Range(1, 512, 1, "Self-correction: most calls in a row without better agreement.")
 ]
 
 RULES = {"plug_in": "loo", "mixture": "full"}
@@ -76,10 +55,10 @@ RULES = {"plug_in": "loo", "mixture": "full"}
 
 def check(values: dict[str, Any], card: Any) -> None:
     """Refuse the rule that the model's posterior does not fit: it would be biased (TV .16 flat)."""
-    wanted = RULES.get(values["rule"])
-    if wanted and card.posterior != wanted:
+    posterior = RULES.get(values["rule"])
+    if posterior and card.posterior != posterior:
         raise ValueError(
-            f"hybrid: rule {values['rule']} needs a model with posterior {wanted}, this one has "
+            f"hybrid: rule {values['rule']} needs a model with posterior {posterior}, this one has "
             f"{card.posterior}; leave rule at auto"
         )
 
@@ -126,36 +105,39 @@ def hybrid(
     """Redraw every writable position at every step: masks open, wrong tokens are noised away.
 
     q(z_s = j | z_t) is proportional to q(z_t | z_s = j) q_s(j), q_s = alpha_s r + beta_s pi_s,
-    where r is the leave-one-out posterior (eq. 12). A full posterior is divided by q(z_t | x),
-    which is the mixture rule sum_x full(x) q(z_s | z_t, x) (the same kernel). The last step goes
-    to s = 0, which leaves no mask and no noise. EOS is applied when the run is settled. The
-    preset official breaks laws P2 and P3: its last step has t = s and leaves noise behind.
+    where r is the leave-one-out posterior (eq. 12); a full one is divided by q(z_t | x) first. The
+    last step goes to s = 0, which leaves no mask and no noise; the preset official stands still
+    there and leaves noise (docs/laws.md P2, P3). EOS is applied when the run is settled.
     """
     x = canvas.tokens
     (window,) = canvas.blocks() or [slice(0, 0)]
     free = canvas.writable[:, window]
-    mixing = schedules.Hybrid(p_uniform, gamma, clip_noise)
-    spread = noise_spread(denoise.card, x.device)
+    mixture = schedules.Hybrid(p_uniform, gamma, clip_noise)
+    spread = kernels.noise_spread(denoise.card, x.device)
     for t, s in _times(grid, steps) if free.any() else []:
         logits = denoise(x, window=window, t=torch.full((len(x),), t, device=x.device))
         z = x[:, window]
-        now, then = ([mass.item() for mass in mixing.at(torch.tensor(time))] for time in (t, s))
-        # A token that the noise never places was chosen: it is certain, and stays.
+        now, then = ([mass.item() for mass in mixture.at(torch.tensor(time))] for time in (t, s))
+        # A token that the noise never places came from the model: it is certain, and stays.
         redrawn = free & ((z == canvas.mask_id) | (spread[z] > 0))
         if denoise.card.posterior == "full":
-            logits = leave_one_out(logits, z, redrawn, canvas.mask_id, now, spread)
+            logits = kernels.leave_one_out(logits, z, redrawn, canvas.mask_id, now, spread)
         clean = token_weights(logits, temperature, top_k, top_p, nucleus_rule)
-        weights = reverse(clean, z, canvas.mask_id, now, then, spread)
-        if min_p:
-            share = weights / weights.sum(-1, keepdim=True)
-            weights = weights * (share >= share.amax(-1, keepdim=True).clamp(max=min_p))
-        ids = noise.categorical(weights, redrawn)
+        weights = kernels.reverse(clean, z, canvas.mask_id, now, then, spread)
+        ids = noise.categorical(_without_unlikely(weights, min_p), redrawn)
         x = write(x, window, redrawn, ids)
-        yield Step(x, window, chosen(ids, clean, canvas.mask_id, then, spread))
+        yield Step(x, window, kernels.predictions(ids, clean, canvas.mask_id, then, spread))
     if self_correction:
         yield from correct(
             denoise, canvas, noise, x, window, steps, correction_temperature, patience
         )
+
+
+def _without_unlikely(weights: Tensor, min_p: float) -> Tensor:
+    if not min_p:
+        return weights
+    share = weights / weights.sum(-1, keepdim=True)
+    return weights * (share >= share.amax(-1, keepdim=True).clamp(max=min_p))
 
 
 def correct(
@@ -168,32 +150,34 @@ def correct(
     temperature: float,
     patience: int,
 ) -> Iterator[Step]:
-    """Change the one token a call that the model is most confident is wrong (GIDD's
-    self-correction).
+    """Change one token a call, the one most confidently wrong (GIDD's self-correction).
 
-    A row stops when its draw changes nothing, or when the share of tokens that are the argmax has
-    not grown for `patience` calls. A search for a fixed point, not a sampler of p.
+    A row stops when its draw changes nothing, or, as published, when the share of tokens that are
+    the argmax has not grown for more than `patience` calls, the last of which changes nothing. A
+    search for a fixed point, not a sampler of p.
     """
     free = canvas.writable[:, window]
     going = free.any(-1)
-    best = torch.full((len(x),), -1.0, dtype=torch.float64, device=x.device)
+    best = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     waited = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     for _ in range(steps):
         if not going.any():
             return
         time = torch.full((len(x),), 0.01, device=x.device)  # the published t0
         logits = denoise(x, window=window, rows=going, t=time)
-        here, z = free & going[:, None], x[:, window]
+        here = free & going[:, None]
         ids = noise.categorical(token_weights(logits, temperature), here, "correction")
-        score = probability(logits / temperature, ids, here & (ids != z))
-        change = torch.zeros_like(here).scatter(-1, score.argmax(-1, keepdim=True), True)
-        change = change & (score > 0)
-        agree = ((logits.argmax(-1) == z) & here).sum(-1) / here.sum(-1).clamp(min=1)
-        waited = torch.where(agree > best, 0, waited + 1)
-        best = torch.maximum(best, agree)
-        going = going & change.any(-1) & (waited < patience)
-        x = write(x, window, change, ids)
-        yield Step(x, window, ids, score.where(here, torch.nan))
+        log_p = log_probability(logits / temperature, ids, here & (ids != x[:, window]))
+        change = kernels.top_k(ranking(log_p), 1)
+        after = write(x, window, change, ids)
+        agree = (logits.argmax(-1) == after[:, window]) & here
+        share = agree.sum(-1).double() / here.sum(-1).clamp(min=1)
+        waited = torch.where(share > best, 0, waited + 1)
+        best = torch.maximum(best, share)
+        going = going & (waited <= patience)
+        x = after.where(going[:, None], x)
+        going = going & change.any(-1)
+        yield Step(x, window, ids, log_p.exp().where(here, torch.nan))
 
 
 def _times(grid: str, steps: int) -> list[tuple[float, float]]:

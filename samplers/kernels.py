@@ -1,4 +1,7 @@
-"""Steps that several samplers share: shares and orders, ancestral and reverse kernels."""
+"""Steps that several samplers share: shares and orders, ancestral and reverse kernels.
+
+B rows, W window width, V vocabulary size; tokens int64, logits float32, probabilities float64.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -8,6 +11,7 @@ from torch import Tensor
 
 from . import schedules
 from .canvas import Canvas, Denoiser, Step, write
+from .draw import ranking
 from .noise import Noise, choose
 
 
@@ -18,11 +22,17 @@ def top_k(score: Tensor, k: Tensor | int) -> Tensor:
     return (rank < k) & (score > -torch.inf)
 
 
+def at_least(confident: Tensor, rank: Tensor, quota: Tensor) -> Tensor:
+    """Mark the confident positions [B, W] of a row, or its `quota` [B] best if more."""
+    return torch.where((confident.sum(-1) < quota)[:, None], top_k(rank, quota), confident)
+
+
 def share(count: Tensor, steps: int, step: int) -> Tensor:
-    """How many of `count` [B] positions step number `step` of `steps` takes.
+    """How many of `count` [B] masked positions step number `step` of `steps` takes.
 
     count // steps, the remainder on the first steps (LLaDA, SDAR, LLaDA2), over no more steps
-    than there are positions, so no step takes nothing while some are left.
+    than there are positions, so no step takes nothing while some remain. The official SDAR and
+    LLaDA2 share out the block length instead, prompt columns included.
     """
     spread = count.clamp(min=1, max=steps)
     return torch.where(step < spread, count // spread + (step < count % spread), 0)
@@ -38,15 +48,29 @@ def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
     return schedules.get(card.schedule).time(alpha.to(x.device)).expand(len(x))
 
 
+def refresh(
+    logits: Tensor, denoise: Denoiser, x: Tensor, window: slice, rows: Tensor, alpha: float
+) -> Tensor:
+    """The latest answer of each row [B, W, V]: those of `rows` [B] asked anew, the others kept.
+
+    Before the first call `logits` is empty.
+    """
+    if not rows.any():
+        return logits
+    t = model_time(denoise.card, torch.tensor(alpha), x)
+    answer = denoise(x, window=window, rows=rows, t=t)
+    return answer if not logits.numel() else answer.where(rows[:, None, None], logits)
+
+
 def in_order(
     denoise: Denoiser,
     canvas: Canvas,
-    score: Callable[[Tensor], Tensor],
+    log_score: Callable[[Tensor], Tensor],
     sample: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     steps: int,
     eos_early_stop: bool,
 ) -> Iterator[Step]:
-    """Fill this step's share of the canvas, the positions of highest `score` [B, W] first.
+    """Fill this step's share of the canvas, the positions of highest `log_score` [B, W] first.
 
     `sample(logits, masked)` draws a token at each masked position; the score sees logits alone.
     """
@@ -59,9 +83,10 @@ def in_order(
                 break
             logits = denoise(x, window=window, rows=rows)
             predicted, _ = sample(logits, masked)
-            ranked = score(logits).where(masked, -torch.inf)
-            x = write(x, window, top_k(ranked, share(count, steps, step)), predicted)
-            yield Step(x, window, predicted, ranked.where(masked, torch.nan))
+            score = log_score(logits)
+            rank = ranking(score).where(masked, -torch.inf)
+            x = write(x, window, top_k(rank, share(count, steps, step)), predicted)
+            yield Step(x, window, predicted, score.exp().where(masked, torch.nan))
 
 
 def ancestral(
@@ -75,12 +100,13 @@ def ancestral(
     weigh: Callable[[Tensor], Tensor],
     frozen: Callable[[Tensor], Tensor],
 ) -> Iterator[Step]:
-    """Walk the masked positions of one window through the (t, s) pairs.
+    """Walk the masked positions of one window through the (t, s) pairs (MDLM, eq. 7).
 
-    `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done.
+    `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done. A row that
+    did not change is not asked again, unless the model takes the time.
     """
     curve = schedules.get(schedule)
-    logits, stale = None, torch.ones(len(x), dtype=torch.bool, device=x.device)
+    logits, stale = torch.empty(0), torch.ones(len(x), dtype=torch.bool, device=x.device)
     for t, s in pairs:
         masked = canvas.masked(x, window, frozen(x))
         if not masked.any():
@@ -88,15 +114,12 @@ def ancestral(
         noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
         stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
         rows = masked.any(-1) & stale
-        if asked := bool(rows.any()):
-            time = model_time(denoise.card, torch.tensor(1 - noisy), x)
-            fresh = denoise(x, window=window, rows=rows, t=time)
-            logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
+        logits = refresh(logits, denoise, x, window, rows, 1 - noisy)
         ids = noise.reveal(logits, masked, weigh, stay)
         commit = ids >= 0
         changed = commit.any(-1)
         stale = (stale & ~rows) | changed | denoise.card.time_conditioned
-        if asked or changed.any():
+        if rows.any() or changed.any():
             x = write(x, window, commit, ids)
             yield Step(x, window, ids)
 
@@ -104,8 +127,7 @@ def ancestral(
 def noise_removal(
     denoise: Denoiser, x: Tensor, window: slice, masked: Tensor, schedule: str, eps: float
 ) -> Iterator[Step]:
-    """The published last call, at time eps: argmax at the masked positions [B, W] that are left,
-    if any."""
+    """The published last call, at time eps: argmax at the masked positions [B, W], if any."""
     if masked.any():
         t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(eps)), x)
         ids = denoise(x, window=window, rows=masked.any(-1), t=t).argmax(-1)
@@ -123,16 +145,15 @@ def first_hits(
     weigh: Callable[[Tensor], Tensor],
     frozen: Callable[[Tensor], Tensor],
 ) -> Iterator[Step]:
-    """Open the masked positions of one window one at a time, or so many a call that `steps` calls
-    do.
+    """Open the masked positions of one window one a call, or more where `steps` calls must do.
 
-    With n masked positions the next one opens at 1 - alpha(t') = (1 - alpha(t)) u^(1/n), at a
-    uniformly drawn position; the time matters to time-conditioned models only and is drawn for them
-    alone.
+    With n masked positions the next opens at 1 - alpha(t') = (1 - alpha(t)) u^(1/n), at a
+    uniformly drawn position (Zheng et al. 2024); the time is drawn for time-conditioned models
+    alone, the only ones that it matters to.
     """
     curve = schedules.get(schedule)
     move = curve.move_chance(torch.ones(len(x), device=x.device))
-    for left in range(steps, 0, -1):
+    for calls in range(steps, 0, -1):
         masked = canvas.masked(x, window, frozen(x))
         rows, count = masked.any(-1), masked.sum(-1)
         if not rows.any():
@@ -142,7 +163,7 @@ def first_hits(
             move = move * noise.uniform(rows, "time") ** (1 / count.clamp(min=1))
             time = model_time(denoise.card, 1 - move, x)
         logits = denoise(x, window=window, rows=rows, t=time)
-        opened = choose(masked, -(-count // left), noise)
+        opened = choose(masked, -(-count // calls), noise)
         ids = noise.reveal(logits, opened, weigh)
         x = write(x, window, opened, ids)
         yield Step(x, window, ids)
@@ -166,23 +187,28 @@ def leave_one_out(
 def reverse(
     clean: Tensor, z: Tensor, mask_id: int | None, now: Masses, then: Masses, spread: Tensor
 ) -> Tensor:
-    """Weights [B, W, V] of z_s given z_t: q(z_t | z_s) q_s(z_s), with clean [B, W, V] for x."""
+    """Weights [B, W, V] of z_s given z_t: q(z_t | z_s) q_s(z_s), with clean [B, W, V] for x.
+
+    The plug-in step of GIDD (eq. 12) and UDLM; clean must be leave-one-out.
+    """
     (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = now, then
-    kept = alpha_t / alpha_s
+    stay = alpha_t / alpha_s
     target = alpha_s * clean + uniform_s * spread
-    noised = (uniform_t - kept * uniform_s) * spread[z]
+    arrival = (uniform_t - stay * uniform_s) * spread[z]
     if mask_id is not None:
         target[..., mask_id] += mask_s
-        noised = noised.masked_fill(z == mask_id, mask_t - kept * mask_s)
-    back = noised.clamp(min=0)[..., None].expand_as(target)
-    return target * back.scatter_add(-1, z[..., None], torch.full_like(back[..., :1], kept))
+        arrival = arrival.masked_fill(z == mask_id, mask_t - stay * mask_s)
+    forward = arrival.clamp(min=0)[..., None].expand_as(target)
+    return target * forward.scatter_add(-1, z[..., None], torch.full_like(forward[..., :1], stay))
 
 
-def chosen(ids: Tensor, clean: Tensor, mask_id: int | None, then: Masses, spread: Tensor) -> Tensor:
+def predictions(
+    ids: Tensor, clean: Tensor, mask_id: int | None, then: Masses, spread: Tensor
+) -> Tensor:
     """The ids [B, W] that came from the model sooner than from the noise; -1 for the others."""
-    safe = ids.clamp(min=0)
-    network = then[0] * clean.gather(-1, safe[..., None])[..., 0] >= then[2] * spread[safe]
-    return ids.where(network & (ids != (-1 if mask_id is None else mask_id)), -1)
+    index = ids.clamp(min=0)
+    likely = then[0] * clean.gather(-1, index[..., None])[..., 0] >= then[2] * spread[index]
+    return ids.where(likely & (ids != (-1 if mask_id is None else mask_id)), -1)
 
 
 def noise_spread(card: Any, device: torch.device) -> Tensor:

@@ -1,5 +1,4 @@
-"""LLaDA: fill a fixed number of masked positions a step, the most confident first
-(arXiv:2502.09992)."""
+"""LLaDA: a fixed number of positions a step, the most confident first (arXiv:2502.09992)."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -9,35 +8,26 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw, probability
-from .kernels import share
+from .draw import draw, log_probability, ranking
 from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
 
-RULES = ("low_confidence", "random", "bernoulli", "bernoulli_s")
 Remasking = Annotated[
     str,
     Choice(
-        RULES,
-        "Which predictions stay: the most confident, a random set of the same size, each with 1 "
-        "- s/t (the paper's algorithm 4), or each with 1 - s (javiersgjavi/diffusion-llm).",
+        ("low_confidence", "random", "bernoulli", "bernoulli_s"),
+        "Predictions that stay: the most confident, a random set of the same size, each with "
+        "1 - s/t (the paper's algorithm 4), or each with 1 - s (javiersgjavi/diffusion-llm).",
     ),
 ]
 Guidance = Annotated[
-    float,
-    Range(
-        0.0,
-        8.0,
-        0.1,
-        "Classifier-free guidance: push away from what the model says without the prompt, at two "
-        "calls for one.",
-    ),
+    float, Range(0.0, 8.0, 0.1, "Push away from what the model says without the prompt; 2 calls.")
 ]
 ForbidEos = Annotated[bool, Flag("Never predict EOS: always gen_length tokens.")]
-EosLast = Annotated[
-    bool, Flag("Confidence is taken without EOS: one is committed only when nothing else is left.")
-]
+EosLast = Annotated[bool, Flag("Rank without EOS: one is committed when nothing else is left.")]
+
+LOWEST = -1e300  # ranks below every log-probability, and is still ranked
 
 
 def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
@@ -77,10 +67,8 @@ def llada(
 ) -> Iterator[Step]:
     """Predict every masked position of the block, keep this step's share, mask the rest again.
 
-    `steps` is for one block. The exact-count rules keep masked positions // steps (remainder
-    first); the Bernoulli rules keep each prediction by itself and fill what is left in the last
-    step. The preset bernoulli_s is the generate() of javiersgjavi/diffusion-llm; its ban list and
-    its fixed first and last token are the model's affair (lab.models.transformers.masked).
+    The exact-count rules keep masked positions // steps (remainder first), the Bernoulli rules each
+    prediction by itself, the last step the rest (preset bernoulli_s: javiersgjavi/diffusion-llm).
     """
     x = canvas.tokens
     eos = torch.tensor(canvas.eos_ids, dtype=torch.int64, device=x.device)
@@ -97,20 +85,19 @@ def llada(
             logits = denoise(x, window=block, rows=rows, guidance=guidance)
             if forbid_eos:
                 logits = logits.index_fill(-1, eos, -torch.inf)
-            asked = masked & rows[:, None]
-            predicted, confidence = draw(
-                logits, asked, noise, temperature, top_k, top_p, nucleus_rule
-            )
-            score = torch.full_like(confidence, -torch.inf)
+            here = masked & rows[:, None]
+            predicted, log_p = draw(logits, here, noise, temperature, top_k, top_p, nucleus_rule)
+            if eos_last:  # before the softmax, where the published code comes too late
+                others = logits.index_fill(-1, eos, -torch.inf)
+                log_p = log_probability(others, predicted, here).nan_to_num(LOWEST, 0, LOWEST)
+            score, rank, quota = log_p.exp(), ranking(log_p), kernels.share(count, steps, step)
+            if remasking == "random":
+                score = rank = noise.uniform(masked, "order")
+            ranked = masked & (commit is None)
             if commit is None:
-                if eos_last:  # before the softmax, where the published code comes too late
-                    others = logits.index_fill(-1, eos, -torch.inf)
-                    confidence = probability(others, predicted, asked).nan_to_num()
-                order = noise.uniform(masked, "order") if remasking == "random" else confidence
-                score = order.where(masked, -torch.inf)
-                commit = kernels.top_k(score, share(count, steps, step))
+                commit = kernels.top_k(rank.where(masked, -torch.inf), quota)
             x = write(x, block, commit, predicted)
-            yield Step(x, block, predicted, score.masked_fill(score == -torch.inf, torch.nan))
+            yield Step(x, block, predicted, score.where(ranked, torch.nan))
 
 
 def _coins(rule: str, step: int, steps: int, masked: Tensor, noise: Noise) -> Tensor | None:
@@ -119,5 +106,5 @@ def _coins(rule: str, step: int, steps: int, masked: Tensor, noise: Noise) -> Te
         return None
     t, s = 1 - step / steps, 1 - (step + 1) / steps
     stay = s if rule == "bernoulli_s" else s / t
-    keep = torch.full(masked.shape, 1 - stay, dtype=torch.float64, device=masked.device)
-    return coin(keep, masked, noise, "remask")
+    chance = torch.full(masked.shape, 1 - stay, dtype=torch.float64, device=masked.device)
+    return coin(chance, masked, noise, "remask")

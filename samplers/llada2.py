@@ -1,4 +1,4 @@
-"""LLaDA2 block refinement: commit what is sure, edit what turned out wrong (arXiv:2512.15745)."""
+"""LLaDA2 block refinement: commit the confident, edit the wrong (arXiv:2512.15745)."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -7,8 +7,7 @@ import torch
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw
-from .kernels import share
+from .draw import draw, log_top, rank_of, ranking
 from .noise import Noise
 from .params import (
     BlockLength,
@@ -23,14 +22,7 @@ from .params import (
 from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
 
 EditingThreshold = Annotated[
-    float,
-    Range(
-        0.0,
-        1.0,
-        0.01,
-        "Replace a written token when another is most likely with more than this; 0 always "
-        "edits, None never.",
-    ),
+    float, Range(0.0, 1.0, 0.01, "Replace a token when another is likelier than this; 0: always.")
 ]
 MaxPostSteps = Annotated[
     int, Range(0, 64, 1, "With editing: most calls on a block that has no masks left.")
@@ -75,50 +67,37 @@ def llada2(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Commit every masked position more confident than `threshold`, and always this step's share of
-    the block.
+    """Commit every token of more confidence than `threshold`, at least this step's share.
 
-    The share is masked positions // steps, the remainder on the first steps (LLaDA2.0). With
-    editing (LLaDA2.1 eqs. 1-3) the same call also replaces written tokens; a block is settled when
-    a call finds no masked position and nothing to edit. A row ends at an EOS with no masked
-    position before it: at once where written tokens are final, when the block is settled where they
-    may be edited.
+    The share is masked positions // steps, the remainder on the first steps (LLaDA2.0). Editing
+    (LLaDA2.1 eqs. 1-3) lets the same call replace written tokens, until it finds neither a masked
+    position nor an edit. Then an EOS ends the row; without editing it ends it at once.
     """
-    x = canvas.tokens
-    editing = editing_threshold is not None
+    x, editing = canvas.tokens, editing_threshold is not None
     for block in canvas.blocks():
         frozen = canvas.finished(x) & eos_early_stop
         count = canvas.masked(x, block, frozen).sum(-1)
-        posts = torch.zeros_like(count)
-        settled = count == 0
+        post_steps, settled = torch.zeros_like(count), count == 0
         for step in range(steps + max_post_steps):
             if not editing:
                 frozen = canvas.finished(x) & eos_early_stop
-            masked_here = canvas.masked(x, block, frozen)
-            masked = masked_here.any(-1)
-            rows = masked | (~settled & editing & (posts < max_post_steps))
+            masked = canvas.masked(x, block, frozen)
+            unfilled = masked.any(-1)
+            rows = unfilled | (~settled & editing & (post_steps < max_post_steps))
             if not rows.any():
                 break
             logits = denoise(x, window=block, rows=rows)
-            predicted, confidence = draw(
-                logits, masked_here, noise, temperature, top_k, top_p, nucleus_rule
-            )
-            confidence = confidence.where(masked_here, -torch.inf)
-            fast = (
-                confidence > threshold if threshold is not None else torch.zeros_like(masked_here)
-            )
-            quota = share(count, steps, step)
-            few = fast.sum(-1) < quota
-            commit = torch.where(few[:, None], kernels.top_k(confidence, quota), fast)
+            predicted, log_p = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            rank = ranking(log_p)
+            confident = masked & (rank > rank_of(threshold))
+            commit = kernels.at_least(confident, rank, kernels.share(count, steps, step))
             if editing:
                 best = logits.argmax(-1)
-                change = (
-                    canvas.writable[:, block] & ~masked_here & rows[:, None] & (best != x[:, block])
-                )
-                change = change & (logits.softmax(-1).amax(-1) > editing_threshold)
-                predicted = predicted.where(masked_here | ~rows[:, None], best)
-                settled = settled | (~masked & ~change.any(-1))
-                posts = posts + (~masked & rows)
+                change = canvas.writable[:, block] & ~masked & rows[:, None] & (best != x[:, block])
+                change = change & (ranking(log_top(logits)) > rank_of(editing_threshold))
+                predicted = predicted.where(masked | ~rows[:, None], best)
+                settled = settled | (~unfilled & ~change.any(-1))
+                post_steps = post_steps + (~unfilled & rows)
                 commit = commit | change
             x = write(x, block, commit, predicted)
-            yield Step(x, block, predicted, confidence.where(masked_here, torch.nan))
+            yield Step(x, block, predicted, log_p.exp().where(masked, torch.nan))

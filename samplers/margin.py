@@ -7,11 +7,9 @@ an order is exactly unbiased, by the chain rule.
 from collections.abc import Iterator
 from functools import partial
 
-from torch import Tensor
-
+from . import kernels
 from .canvas import Canvas, Denoiser, Step
-from .draw import draw
-from .kernels import in_order
+from .draw import draw, log_margin
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, sampler
@@ -40,17 +38,8 @@ def margin(
 
     Exact while steps >= masked positions (one token a call).
     """
-
-    def score(logits: Tensor) -> Tensor:
-        best = logits.double().softmax(-1).topk(min(2, logits.shape[-1]), dim=-1).values
-        return best[..., 0] - best[..., -1]
-
     sample = partial(
-        draw,
-        noise=noise,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
+        draw, noise=noise, temperature=temperature, top_k=top_k, top_p=top_p,
         nucleus_rule=nucleus_rule,
-    )
-    return in_order(denoise, canvas, score, sample, steps, eos_early_stop)
+    )  # fmt: skip
+    return kernels.in_order(denoise, canvas, log_margin, sample, steps, eos_early_stop)

@@ -7,11 +7,9 @@ probability of the most likely token, whichever is then drawn.
 from collections.abc import Iterator
 from functools import partial
 
-from torch import Tensor
-
+from . import kernels
 from .canvas import Canvas, Denoiser, Step
-from .draw import draw
-from .kernels import in_order
+from .draw import draw, log_top
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, sampler
@@ -38,19 +36,11 @@ def max_prob(
 ) -> Iterator[Step]:
     """Fill first where the most likely token is most likely, whichever token is then drawn.
 
-    MaskGIT's order (Chang et al. 2022) made exact: its score is the drawn token's probability.
-    Exact while steps >= masked positions (one token a call).
+    MaskGIT's order made exact: its own score is the probability of the token drawn. Exact while
+    steps >= masked positions (one token a call).
     """
-
-    def score(logits: Tensor) -> Tensor:
-        return logits.double().softmax(-1).amax(-1)
-
     sample = partial(
-        draw,
-        noise=noise,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
+        draw, noise=noise, temperature=temperature, top_k=top_k, top_p=top_p,
         nucleus_rule=nucleus_rule,
-    )
-    return in_order(denoise, canvas, score, sample, steps, eos_early_stop)
+    )  # fmt: skip
+    return kernels.in_order(denoise, canvas, log_top, sample, steps, eos_early_stop)

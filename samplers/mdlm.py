@@ -9,10 +9,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from . import schedules
+from . import kernels, schedules
 from .canvas import Canvas, Denoiser, Step
-from .draw import token_weights
-from .kernels import ancestral, noise_removal
+from .draw import weighing
 from .noise import Noise
 from .params import (
     AlphaSchedule,
@@ -28,14 +27,7 @@ from .params import (
 from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
 
 Stride = Annotated[
-    int,
-    Range(
-        1,
-        1024,
-        1,
-        "Semi-autoregressive: denoise all that is left, keep this many tokens, mask the rest "
-        "again.",
-    ),
+    int, Range(1, 1024, 1, "Denoise all that is left, keep so many tokens, mask the rest again.")
 ]
 
 
@@ -78,44 +70,44 @@ def mdlm(
     sampling_eps: SamplingEps = 0.0,
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Unmask every masked position independently with the chance that the noise process leaves it
-    by then.
+    """Open every masked position independently, as the reverse of the noise process would.
 
     From t to s a masked position turns into token v with p(v) (alpha_s - alpha_t) / (1 - alpha_t)
     and stays masked with (1 - alpha_s) / (1 - alpha_t) (eq. 7). The grid ends at s = 0, where
     nothing stays. Positions are not ranked. A row that did not change needs no new call: its p(x0)
-    is cached. The preset official ends its grid at 1e-5 and spends one call more on what is left.
+    is cached. The preset official ends its grid at 1e-5 and spends one call more on what is left;
+    it does not hold the float32 Gumbel noise of the official code, which truncates the tail.
     """
     x = canvas.tokens
     times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
-    weigh = partial(
-        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
-    )
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
     (block,) = canvas.blocks() or [slice(0, 0)]
     for start in range(block.start, block.stop, stride or block.stop):
-        window, kept = slice(start, block.stop), start + (stride or block.stop)
-        frozen = partial(_frozen, canvas, start, kept, eos_early_stop)
-        pairs = list(pairwise(times))
-        for step in ancestral(denoise, canvas, noise, x, window, pairs, schedule, weigh, frozen):
+        window, stop = slice(start, block.stop), start + (stride or block.stop)
+        frozen = partial(_frozen, canvas, start, stop, eos_early_stop)
+        run = kernels.ancestral(
+            denoise, canvas, noise, x, window, list(pairwise(times)), schedule, weigh, frozen
+        )
+        for step in run:
             x = step.tokens
             yield step
-        left = canvas.masked(x, window, frozen(x))
-        for step in noise_removal(denoise, x, window, left, schedule, sampling_eps):
+        remaining = canvas.masked(x, window, frozen(x))
+        for step in kernels.noise_removal(denoise, x, window, remaining, schedule, sampling_eps):
             x = step.tokens
             yield step
-        again = _beyond(canvas, kept) & ~frozen(x)[:, None]
-        if again.any():
-            x = x.masked_fill(again, canvas.mask_id)
+        remask = _beyond(canvas, stop) & ~frozen(x)[:, None]
+        if remask.any():
+            x = x.masked_fill(remask, canvas.mask)
             yield Step(x, window)
 
 
-def _beyond(canvas: Canvas, kept: int) -> Tensor:
+def _beyond(canvas: Canvas, stop: int) -> Tensor:
     column = torch.arange(canvas.tokens.shape[1], device=canvas.tokens.device)
-    return canvas.writable & (column >= kept)
+    return canvas.writable & (column >= stop)
 
 
-def _frozen(canvas: Canvas, start: int, kept: int, eos_early_stop: bool, x: Tensor) -> Tensor:
+def _frozen(canvas: Canvas, start: int, stop: int, eos_early_stop: bool, x: Tensor) -> Tensor:
     # An EOS in columns that will be masked again ends no row; a row that keeps nothing waits.
-    idle = ~canvas.writable[:, start:kept].any(-1)
-    done = canvas.finished(x.masked_fill(_beyond(canvas, kept), canvas.mask_id))
+    idle = ~canvas.writable[:, start:stop].any(-1)
+    done = canvas.finished(x.masked_fill(_beyond(canvas, stop), canvas.mask))
     return idle | (done & eos_early_stop)

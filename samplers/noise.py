@@ -107,12 +107,12 @@ def _below(x: Tensor) -> Tensor:
 
 def choose(where: Tensor, count: Tensor, noise: Noise) -> Tensor:
     """Mark count [B] positions of each row, uniformly among the True of `where` [B, W]."""
-    chosen = torch.zeros_like(where)
-    while (more := (chosen.sum(-1) < count) & (where & ~chosen).any(-1)).any():
-        free = (where & ~chosen).double()[:, None]
+    marks = torch.zeros_like(where)
+    while (more := (marks.sum(-1) < count) & (where & ~marks).any(-1)).any():
+        free = (where & ~marks).double()[:, None]
         position = noise.categorical(free, more[:, None], "position")
-        chosen = chosen | torch.zeros_like(chosen).scatter(-1, position.clamp(min=0), more[:, None])
-    return chosen
+        marks = marks | torch.zeros_like(marks).scatter(-1, position.clamp(min=0), more[:, None])
+    return marks
 
 
 def coin(chance: Tensor, where: Tensor, noise: Noise, purpose: str) -> Tensor:

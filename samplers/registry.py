@@ -76,12 +76,13 @@ class Param:
                 number = float(value)
             except OverflowError:
                 number = math.inf
+            low, high = self.low or 0.0, self.high or 0.0
             fits = not isinstance(value, bool) and math.isfinite(number)
-            if fits and self.low <= number <= self.high:
+            if fits and low <= number <= high:
                 if self.kind == "float":
                     return number
                 if isinstance(value, Integral) or number.is_integer():
-                    return int(value)
+                    return int(value) if isinstance(value, Integral) else int(number)
         raise ValueError(
             f"{self.name} must be {self.rule()}, got {shown(value)}; "
             f"leave it out for the default {self.default!r}"
@@ -222,7 +223,10 @@ class Sampler:
         if needs.posterior and card.posterior != needs.posterior:
             return _reason(self, "posterior", {needs.posterior}, card.posterior)
         if card.time_conditioned and not needs.time:
-            return f"{self.name} knows no time, this model is time-conditioned; choose another"
+            return (
+                f"{self.name} does not support time-conditioned models, this model is one; "
+                "choose another model or another sampler"
+            )
         if needs.draft and not card.draft_length:
             return f"{self.name} needs a draft model, this model has none; choose another model"
         return None
@@ -251,9 +255,9 @@ class Sampler:
         )
 
 
-def _reason(sampler: Sampler, what: str, wanted: Any, found: str) -> str:
+def _reason(sampler: Sampler, what: str, needs: Any, has: str) -> str:
     return (
-        f"{sampler.name} needs {what} {' or '.join(sorted(wanted))}, this model has {found}; "
+        f"{sampler.name} needs {what} {' or '.join(sorted(needs))}, this model has {has}; "
         "choose another model or another sampler"
     )
 
@@ -328,12 +332,11 @@ def _read(function: Callable[..., Any]) -> tuple[Param, ...]:
             (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
             optional = True
         base, spec = typing.get_args(hint)[:2]
+        kind = {Range: base.__name__, Choice: "choice", Flag: "flag"}[type(spec)]
+        low = high = step = None
         if isinstance(spec, Range):
-            kind, low, high, step, choices = base.__name__, spec.low, spec.high, spec.step, ()
-        else:
-            low = high = step = None
-            choices = spec.choices if isinstance(spec, Choice) else ()
-            kind = "choice" if choices else "flag"
+            low, high, step = spec.low, spec.high, spec.step
+        choices = spec.choices if isinstance(spec, Choice) else ()
         params.append(
             Param(name, kind, parameter.default, low, high, step, choices, spec.help, optional)
         )

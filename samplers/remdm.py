@@ -1,46 +1,32 @@
 """ReMDM: ancestral sampling that may take tokens back (Wang et al. 2025, arXiv:2503.00307)."""
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import pairwise
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
-from . import schedules
+from . import kernels, schedules
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import probability, token_weights
-from .kernels import model_time, noise_removal
+from .draw import log_probability, weighing
 from .noise import Noise, coin
 from .params import Grid, NucleusRule, SamplingEps, Steps, Temperature, TopK, TopP
 from .registry import Choice, Needs, Range, Values, sampler, steps_per_block
 
-STRATEGIES = ("cap", "rescale", "conf", "loop", "forward_backward")
 Strategy = Annotated[
     str,
     Choice(
-        STRATEGIES,
-        "How likely a written token is masked again: at most eta, eta times the most possible, "
-        "shared out by low confidence, only in a middle phase, or as the forward process would.",
+        ("cap", "rescale", "conf", "loop", "forward_backward"),
+        "Chance to mask a token again: at most eta, eta times the most possible, shared by low "
+        "confidence, in a middle phase only, or as the forward process would.",
     ),
 ]
 Eta = Annotated[
-    float,
-    Range(
-        0.0,
-        1.0,
-        0.001,
-        "Strength of remasking (cap, rescale, loop); 0 is MDLM token for token (cap, rescale).",
-    ),
+    float, Range(0.0, 1.0, 0.001, "Strength of remasking (cap, rescale, loop); 0 is MDLM.")
 ]
 Time = Annotated[
-    float,
-    Range(
-        0.0,
-        1.0,
-        0.01,
-        "loop: the times between which alpha stands still while tokens are remasked.",
-    ),
+    float, Range(0.0, 1.0, 0.01, "loop: between t_on and t_off alpha stands still, tokens go.")
 ]
 Alpha = Annotated[float, Range(0.01, 0.99, 0.01, "loop: the alpha at which it stands still.")]
 
@@ -52,7 +38,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
 @sampler(
     title="ReMDM (remasking)",
     paper="arXiv:2503.00307",
-    guarantee="O(N^-1/2)",
+    guarantee="floor",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
     revises="remasks",
@@ -85,53 +71,42 @@ def remdm(
 ) -> Iterator[Step]:
     """As MDLM, but from t to s a written token is masked again with probability sigma.
 
-    A masked position stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), so that the
-    marginal at s is kept (eq. 6); sigma is at most (1 - alpha_s) / alpha_t, so the step to s = 0
-    takes nothing back. EOS is applied when the run is settled. `cap` and `rescale` converge like
-    N^-1/2, `forward_backward` like 1/N; `loop` keeps a floor of O(eta), `conf` is biased by design.
-    The preset official ends its grid at 1e-5, takes tokens back even there (forward_backward
-    without its bound, loop by the phase of t instead of s), and one call more fills the masked
-    positions by argmax.
+    A masked position stays masked with (1 - alpha_s - sigma alpha_t) / (1 - alpha_t), which keeps
+    the marginal at s (eq. 6). The error ends on a floor that sinks with eta; forward_backward is
+    O(1/N). `conf` shares sigma among written tokens alone, masked positions open as in MDLM:
+    biased by design. The preset official remasks down to 1e-5, then fills the rest by argmax.
+    EOS is applied when the run is settled.
     """
     x, published = canvas.tokens, sampling_eps > 0
-    weigh = partial(
-        token_weights, temperature=temperature, top_k=top_k, top_p=top_p, nucleus_rule=nucleus_rule
-    )
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
     times = [sampling_eps + (1 - sampling_eps) * t for t in schedules.grid(grid, steps)]
     for window in canvas.blocks():
         free = canvas.writable[:, window]
-        stale, logits = torch.ones(len(x), dtype=torch.bool, device=x.device), None
+        stale, logits = free.any(-1), torch.empty(0)
         recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
         for t, s in pairwise(times):
             masked = free & (x[:, window] == canvas.mask_id)
-            move_t, move_s, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
+            alpha, stay, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
             rows = masked.any(-1) & stale
-            if asked := bool(rows.any()):
-                time = model_time(denoise.card, torch.tensor(1 - move_t), x)
-                fresh = denoise(x, window=window, rows=rows, t=time)
-                logits = fresh if logits is None else fresh.where(rows[:, None, None], logits)
-            stay = max(0.0, (move_s - sigma * (1 - move_t)) / move_t)
+            logits = kernels.refresh(logits, denoise, x, window, rows, alpha)
             ids = noise.reveal(logits, masked, weigh, stay)
             commit, written = ids >= 0, free & ~masked
-            chance = torch.full_like(recorded, sigma)
-            if strategy == "conf":  # the less sure a token was, the larger its part of sigma
-                doubt = (-recorded).masked_fill(~written, -torch.inf)
-                chance = chance * doubt.softmax(-1).nan_to_num()
-            again = coin(chance, written, noise, "remask")
-            recorded = probability(logits, ids, commit).where(commit, recorded)
-            changed = (commit | again).any(-1)
+            chance = sigma * _shares(strategy, recorded, written)
+            remask = coin(chance, written, noise, "remask")
+            recorded = log_probability(logits, ids, commit).exp().where(commit, recorded)
+            changed = (commit | remask).any(-1)
             stale = (stale & ~rows) | changed | denoise.card.time_conditioned
-            if asked or changed.any():
-                x = write(x, window, commit | again, ids.where(commit, canvas.mask_id))
+            if rows.any() or changed.any():
+                x = write(x, window, commit | remask, ids.where(commit, canvas.mask))
                 yield Step(x, window, ids)
-        left = free & (x[:, window] == canvas.mask_id)
-        yield from noise_removal(denoise, x, window, left, "linear", sampling_eps)
+        remaining = free & (x[:, window] == canvas.mask_id)
+        yield from kernels.noise_removal(denoise, x, window, remaining, "linear", sampling_eps)
 
 
 def _rates(
     strategy: str, eta: float, t: float, s: float, published: bool, *phases: float
 ) -> tuple[float, float, float]:
-    """(1 - alpha_t, 1 - alpha_s, sigma) of one step; alpha = 1 - t but in a loop, as published."""
+    """alpha_t, a masked position's chance to stay so, and sigma; alpha = 1 - t except in a loop."""
     if strategy == "loop":
         move_t, move_s, sigma = _loop(eta, t, s, published, *phases)
     else:
@@ -146,13 +121,23 @@ def _rates(
     move_s = move_s if s > 0 else 0.0  # a loop without a last phase ends clean all the same
     if not published and move_t < 1:  # with more the marginal at s could not be kept
         sigma = min(sigma, move_s / (1 - move_t))
-    return move_t, move_s, sigma
+    # What is taken back elsewhere, masked positions make up for; `conf` leaves them as in MDLM.
+    refill = 0.0 if strategy == "conf" else sigma * (1 - move_t)
+    return 1 - move_t, max(0.0, (move_s - refill) / move_t), sigma
+
+
+def _shares(strategy: str, recorded: Tensor, written: Tensor) -> Tensor:
+    """Each token's part of sigma [B, W]: all of it, or in `conf` more the less confident it was."""
+    if strategy != "conf":
+        return torch.ones_like(recorded)
+    doubt = (-recorded).masked_fill(~written, -torch.inf)
+    return doubt.softmax(-1).nan_to_num()
 
 
 def _loop(
     eta: float, t: float, s: float, published: bool, t_on: float, t_off: float, alpha_on: float
 ) -> tuple[float, float, float]:
-    """The same for `loop`: alpha rises to alpha_on, stands still while tokens go, rises to 1.
+    """(1 - alpha_t, 1 - alpha_s, sigma) of a loop: alpha rises, stands still, rises.
 
     A step belongs to the phase that it ends in, or (published) to the one it begins in, which at
     few steps jumps over the border.

@@ -7,7 +7,7 @@ point s, never to `t - 1/N`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -63,14 +63,14 @@ _TABLE = (
     Schedule(
         "loglinear",
         1e-3,
-        "MDLM arXiv:2406.07524, SEDD, ReMDM, Duo",
+        "MDLM arXiv:2406.07524, SEDD, ReMDM, Duo: 1 - (1 - eps) t",
         lambda t, e: 1 - (1 - e) * t,
         lambda t, e: torch.full_like(t, e - 1),
     ),
     Schedule(
         "linear",
         0.0,
-        "LLaDA arXiv:2502.09992 eq. 8; BD3LM's log-linear without eps",
+        "LLaDA arXiv:2502.09992 eq. 8, BD3LM: 1 - t",
         lambda t, e: 1 - (1 - e) * t,
         lambda t, e: torch.full_like(t, e - 1),
     ),
@@ -152,10 +152,8 @@ def get(name: str, eps: float | None = None) -> Schedule:
     """Look a curve up by name; `eps` replaces its published constant. ValueError if unknown."""
     if name not in SCHEDULES:
         raise ValueError(f"no schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    found = SCHEDULES[name]
-    if eps is None:
-        return found
-    return Schedule(found.name, eps, found.reference, found.curve, found.slope)
+    schedule = SCHEDULES[name]
+    return schedule if eps is None else replace(schedule, eps=eps)
 
 
 GRIDS = {"uniform": 1.0, "sqrt": 2.0}

@@ -7,8 +7,7 @@ import torch
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw, entropy
-from .kernels import share
+from .draw import draw, entropy, rank_of, ranking
 from .noise import Noise
 from .params import (
     BlockLength,
@@ -22,20 +21,15 @@ from .params import (
 )
 from .registry import Choice, Needs, Range, sampler
 
-ORDERS = ("sequential", "low_confidence_static", "low_confidence_dynamic", "entropy_bounded")
 Order = Annotated[
     str,
     Choice(
-        ORDERS,
-        "Leftmost first, the most confident few, all above the threshold, or as many as their "
-        "entropy allows.",
+        ("sequential", "low_confidence_static", "low_confidence_dynamic", "entropy_bounded"),
+        "Leftmost first, the most confident, also all above threshold, or the least entropy first.",
     ),
 ]
 EntropyBound = Annotated[
-    float,
-    Range(
-        0.0, 10.0, 0.05, "entropy_bounded: most entropy (nats) of the tokens of one call together."
-    ),
+    float, Range(0.0, 10.0, 0.05, "entropy_bounded: most entropy (nats) of one call's tokens.")
 ]
 
 
@@ -63,12 +57,11 @@ def sdar(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Fill this step's share of a block's masked positions in the chosen order, or more where it is
-    sure.
+    """Fill this step's share of a block in the chosen order, and more where the order allows it.
 
-    entropy_bounded takes the masked positions of least entropy over the vocabulary while their sum
-    stays within `entropy_bound`, at least the share. A share never exceeds the masked positions
-    that are left.
+    low_confidence_dynamic takes every token of more confidence than `threshold`; entropy_bounded
+    takes the positions of least entropy over the vocabulary while their sum stays within
+    `entropy_bound`. Both take at least the share, which never exceeds the masked positions.
     """
     x = canvas.tokens
     for block in canvas.blocks():
@@ -78,20 +71,18 @@ def sdar(
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)
-            predicted, confidence = draw(
-                logits, masked, noise, temperature, top_k, top_p, nucleus_rule
-            )
-            quota = share(count, steps, step)
-            score = confidence
+            predicted, log_p = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            quota = kernels.share(count, steps, step)
+            rank, score = ranking(log_p), log_p.exp()
             if order == "sequential":
                 place = torch.arange(masked.shape[1], device=x.device, dtype=torch.float64)
-                score = -place.expand_as(confidence)
-            elif order == "low_confidence_dynamic" and threshold is not None:
-                quota = torch.maximum(quota, (masked & (confidence > threshold)).sum(-1))
+                rank = score = -place.expand_as(log_p)
+            elif order == "low_confidence_dynamic":
+                quota = torch.maximum(quota, (masked & (rank > rank_of(threshold))).sum(-1))
             elif order == "entropy_bounded":
-                score = -entropy(logits)
+                rank = score = -entropy(logits)
                 together = (-score).where(masked, torch.inf).sort(dim=-1).values.cumsum(-1)
                 quota = torch.maximum(quota, (together <= entropy_bound).sum(-1))
-            score = score.where(masked, -torch.inf)
-            x = write(x, block, kernels.top_k(score, quota), predicted)
+            commit = kernels.top_k(rank.where(masked, -torch.inf), quota)
+            x = write(x, block, commit, predicted)
             yield Step(x, block, predicted, score.where(masked, torch.nan))

@@ -1,5 +1,4 @@
-"""Fast-dLLM's parallel decoding: commit whatever is confident enough (Wu et al.,
-arXiv:2505.22618)."""
+"""Fast-dLLM's parallel decoding: commit all that is confident (Wu et al., arXiv:2505.22618)."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -8,20 +7,16 @@ import torch
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw
+from .draw import draw, rank_of, ranking
 from .noise import Noise
-from .params import BlockLength, EosEarlyStop, NucleusRule, Temperature, Threshold, TopK, TopP
+from .params import BlockLength, EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
+AtLeast = Annotated[
+    float, Range(0.0, 1.0, 0.01, "Commit every token whose confidence is at least this.")
+]
 Factor = Annotated[
-    float,
-    Range(
-        0.0,
-        8.0,
-        0.1,
-        "Instead of a threshold: commit the n most confident tokens while (n + 1) (1 - "
-        "confidence) is below this.",
-    ),
+    float, Range(0.0, 8.0, 0.1, "Commit the n best while (n + 1) (1 - confidence) is below this.")
 ]
 
 
@@ -39,7 +34,7 @@ def threshold(
     noise: Noise,
     *,
     block_length: BlockLength = 32,
-    threshold: Threshold | None = 0.9,
+    threshold: AtLeast | None = 0.9,
     factor: Factor | None = None,
     temperature: Temperature = 0.0,
     top_k: TopK | None = None,
@@ -47,11 +42,10 @@ def threshold(
     nucleus_rule: NucleusRule = "keep_crossing",
     eos_early_stop: EosEarlyStop = True,
 ) -> Iterator[Step]:
-    """Commit every masked position at least `threshold` sure, and always each row's most confident
-    one.
+    """Commit every token of at least `threshold` confidence, and always each row's most confident.
 
     With `factor` the n most confident go together while (n + 1) (1 - c_n) < factor (the bound of
-    the paper's theorem 1, used as a rule). Neither rule on: one token a call.
+    the paper's theorem 1, used as a rule). With neither, one token a call.
     """
     x = canvas.tokens
     for block in canvas.blocks():
@@ -60,17 +54,13 @@ def threshold(
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)
-            predicted, confidence = draw(
-                logits, masked, noise, temperature, top_k, top_p, nucleus_rule
-            )
-            confidence = confidence.where(masked, -torch.inf)
-            commit = kernels.top_k(confidence, 1)
-            if threshold is not None:
-                commit = commit | (masked & (confidence >= threshold))
+            predicted, log_p = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            rank = ranking(log_p)
+            commit = kernels.top_k(rank, 1) | (masked & (rank >= rank_of(threshold)))
             if factor is not None:
-                ranked = confidence.sort(dim=-1, descending=True).values
-                place = torch.arange(2, ranked.shape[1] + 2, device=x.device)
-                together = ((place * (1 - ranked) < factor).cumprod(-1) > 0).sum(-1)
-                commit = commit | kernels.top_k(confidence, together)
+                doubt = -torch.expm1(log_p.sort(dim=-1, descending=True).values)  # 1 - confidence
+                place = torch.arange(2, doubt.shape[1] + 2, device=x.device)
+                together = ((place * doubt < factor).cumprod(-1) > 0).sum(-1)
+                commit = commit | kernels.top_k(rank, together)
             x = write(x, block, commit, predicted)
-            yield Step(x, block, predicted, confidence.where(masked, torch.nan))
+            yield Step(x, block, predicted, log_p.exp().where(masked, torch.nan))

@@ -62,8 +62,6 @@ STILL: dict[str, set[str]] = {
     "functions are short": {
         *("lab.models.exact.base.describe",),
         *("lab.models.hub.download.look_up", "lab.models.transformers.checkpoint.forward"),
-        *("samplers.hybrid.hybrid", "samplers.llada.llada"),
-        *("samplers.llada2.llada2", "samplers.remdm.remdm", "samplers.uniform.uniform"),
     },
 }
 
@@ -114,6 +112,34 @@ def test_no_sampler_file_imports_another():
         for name in inside(imports(file), *(files - {module(file)}))
     }
     check("sampler files stand alone", offenders)
+
+
+# The rooms that read no parameter of a sampler by its name: what they must know, it declares.
+# block_length is the contract of Model.open; the bench runs diffusers' own llada2 beside ours.
+BLIND = ("lab.run", "lab.record")
+NAMED = {"lab.run.bench": {"temperature", "steps", "threshold"}}
+
+
+def test_no_parameter_name_of_a_sampler_stands_in_the_lab():
+    names = {param.name for one in samplers.SAMPLERS.values() for param in one.params}
+    names -= set(lab.ModelCard.__dataclass_fields__)  # a card's own, such as draft_length
+    offenders = set()
+    for file in sources("lab"):
+        known = {"block_length"} | NAMED.get(module(file), set())
+        if within(module(file), *BLIND):
+            offenders |= {f"{module(file)} reads {key}" for key in _keys(file) & names - known}
+    check("samplers declare what only they know", offenders)
+
+
+def _keys(file: Path) -> set[str]:
+    """The strings by which a file reads a mapping: values["steps"], values.get("steps")."""
+    keys = set()
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            keys.add(node.slice.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get":
+            keys |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
+    return keys
 
 
 def _functions_of_samplers() -> list:

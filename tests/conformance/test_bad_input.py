@@ -40,7 +40,12 @@ def refuse(match, sampler="llada2", prompts="Once", model=None, **arguments):
             door(sampler, model, prompts, **arguments)
         messages.append(str(caught.value))
     assert not isinstance(caught.value, (UnicodeError, OverflowError))
-    assert messages[0] == messages[1] and "\n" not in messages[0] and len(messages[0]) < 600
+    assert messages[0] == messages[1] and "\n" not in messages[0]
+    listing = (*lab.models(), *lab.tasks())  # names are as many as there are
+    assert (
+        len(messages[0]) - sum(f"{name}, " in messages[0] and len(name) + 2 for name in listing)
+        < 500
+    )
     messages[0].encode()
     assert not getattr(model, "calls", 0)
     return messages[0]

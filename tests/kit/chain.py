@@ -1,11 +1,136 @@
-"""The reference chain of the exact tests: V = 3, L = 4, entropy 3.50701 nats (docs/samplers.md)."""
+"""The reference chain of the exact tests: V = 3, L = 4, all 81 sequences, entropy 3.50701 nats."""
 
-import itertools
+from collections.abc import Callable, Sequence
+from itertools import pairwise, product
+from typing import Any
 
+import pytest
 import torch
 
-FIRST = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
-NEXT = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]], dtype=torch.float64)
+import samplers
+from lab.models import Model
+from lab.models.exact.oracle import oracle
+from tests.kit.replay import Law, exact_law
+
+PI = [0.5, 0.3, 0.2]
+A = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]
 MASK = 3
-X = torch.tensor(list(itertools.product(range(3), repeat=4)))
-P = FIRST[X[:, 0]] * NEXT[X[:, 0], X[:, 1]] * NEXT[X[:, 1], X[:, 2]] * NEXT[X[:, 2], X[:, 3]]
+BLANK = [MASK] * 4
+SEQUENCES = torch.tensor(list(product(range(3), repeat=4)))
+DATA = torch.tensor(
+    [PI[a] * A[a][b] * A[b][c] * A[c][d] for a, b, c, d in SEQUENCES.tolist()], dtype=torch.float64
+)
+
+
+def chain(length: int = 4, **noise: Any) -> Model:
+    """The exact model of the chain."""
+    return oracle(PI, A, length=length, **noise)
+
+
+def law_of(
+    name: str,
+    model: Model | None = None,
+    row: list[int] = BLANK,
+    count_calls: bool = False,
+    join: bool = True,
+    **values: Any,
+) -> Law:
+    """The exact distribution of a run of the sampler `name` from the canvas `row`."""
+    return exact_law(samplers.get(name), model or chain(), row, count_calls, join, **values)
+
+
+def distance(law: Law, target: torch.Tensor = DATA) -> float:
+    """Total variation to the data."""
+    return law.distance(SEQUENCES, target)
+
+
+def close(value: float) -> Any:
+    """Equal to the four digits of the reference values."""
+    return pytest.approx(value, abs=1e-4)
+
+
+# What the samplers should do, computed apart from them: by enumeration of all canvases.
+
+
+def posterior(weights: torch.Tensor, size: int) -> torch.Tensor:
+    """The marginals [L, 3] of sequences [3^L] under unnormalised weights."""
+    table = weights.view([3] * size)
+    rest = [tuple(j for j in range(size) if j != i) for i in range(size)]
+    marginals = torch.stack([table.sum(axes) if axes else table for axes in rest])
+    return marginals / marginals.sum(-1, keepdim=True)
+
+
+def law_of_order(choose: Callable[[torch.Tensor, list[int], int], list[int]]) -> torch.Tensor:
+    """The law [81] of a sampler that fills, call by call, the positions that `choose` names.
+
+    `choose(marginals [4, 3], masked positions, call number)` sees the model's answer alone.
+    """
+    law = torch.zeros(81, dtype=torch.float64)
+
+    def fill(canvas: tuple[int, ...], chance: float, call: int) -> None:
+        masked = [i for i in range(4) if canvas[i] == MASK]
+        if not masked:
+            law[int((torch.tensor(canvas) * torch.tensor([27, 9, 3, 1])).sum())] += chance
+            return
+        observed = torch.tensor(canvas)
+        marginals = posterior(DATA * ((observed == MASK) | (observed == SEQUENCES)).all(-1), 4)
+        places = choose(marginals, masked, call)
+        for tokens in product(range(3), repeat=len(places)):
+            line = list(canvas)
+            for place, token in zip(places, tokens, strict=True):
+                line[place] = token
+            weight = float(torch.stack([marginals[i, line[i]] for i in places]).prod())
+            fill(tuple(line), chance * weight, call + 1)
+
+    fill((MASK,) * 4, 1.0, 0)
+    return law
+
+
+def law_of_noise(
+    times: Sequence[float], masses: Callable[[float], tuple[float, float, float]]
+) -> torch.Tensor:
+    """The law [81] of the exact reverse process on a grid of times, by matrices of its kernel.
+
+    masses(t): alpha, what is on the mask, and what is spread over the three tokens. The product of
+    sum_x r(x) q(z_s | z_t, x) over positions, r given all but the position's own token.
+    """
+    size = 4 if masses(times[0])[1] else 3
+    states = torch.tensor(list(product(range(size), repeat=4)))
+    _, mask, uniform = masses(times[0])
+    prior = torch.tensor([uniform / 3] * 3 + [mask], dtype=torch.float64)[:size]
+    law = (prior / prior.sum())[states].prod(-1)
+    for t, s in pairwise(times):
+        forward_t, forward_s = _forward(*masses(t), size), _forward(*masses(s), size)
+        step = _step(masses(t), masses(s), size)
+        after = torch.zeros_like(law)
+        for state, chance in zip(states, law, strict=True):
+            if chance < 1e-15:
+                continue
+            seen = forward_t[SEQUENCES, state]  # [81, 4]: q(z_t | x) at each position
+            kernel = torch.ones(1, dtype=torch.float64)
+            for i in range(4):
+                others = DATA * seen[:, [j for j in range(4) if j != i]].prod(-1)
+                clean = torch.stack([others[SEQUENCES[:, i] == v].sum() for v in range(3)])
+                to = (clean / clean.sum()) @ forward_s * step[:, state[i]]
+                kernel = (kernel[:, None] * (to / to.sum())).flatten()
+            after += chance * kernel
+        law = after
+    return law[(states < MASK).all(-1)]
+
+
+def _forward(alpha: float, mask: float, uniform: float, size: int) -> torch.Tensor:
+    """q(z | x) [3, size]."""
+    table = torch.full((3, size), uniform / 3, dtype=torch.float64)
+    table[:, :3] += alpha * torch.eye(3, dtype=torch.float64)
+    if size > 3:
+        table[:, MASK] = mask
+    return table
+
+
+def _step(now: Sequence[float], then: Sequence[float], size: int) -> torch.Tensor:
+    """q(z_t = column | z_s = row) [size, size] between two times of one process."""
+    stay = now[0] / then[0]
+    table = torch.full((size, size), (now[2] - stay * then[2]) / 3, dtype=torch.float64)
+    if size > 3:
+        table[:, MASK] = now[1] - stay * then[1]
+    return table + stay * torch.eye(size, dtype=torch.float64)

@@ -96,11 +96,11 @@ def network(sampler: str) -> Model:
 
 def trace(sampler: str, settings: dict[str, object]) -> str:
     """One case: a title, then the steps of each row."""
-    given = {**only(sampler, **FEW), **settings}
-    made = record(sampler, network(sampler), PROMPTS, **SETTINGS, **given)
-    title = " ".join([sampler, *(f"{name}={value}" for name, value in given.items())])
+    values = {**only(sampler, **FEW), **settings}
+    run = record(sampler, network(sampler), PROMPTS, **SETTINGS, **values)
+    title = " ".join([sampler, *(f"{name}={value}" for name, value in values.items())])
     lines = [f"# {title}"]
-    for row in made.trajectories():
+    for row in run.trajectories():
         lines.append(f"{0:4} {_text(row.tokens[0])}")
         lines += [f"{calls:4} {_text(line)}"
                   for calls, line in zip(row.calls, row.tokens[1:], strict=True)]  # fmt: skip

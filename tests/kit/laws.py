@@ -32,9 +32,9 @@ class Run(Recorder):
 def start(sampler: str, model: Model | str, prompts: Any = "", **arguments: Any) -> Run:
     """A run that is checked and has made no call, from the arguments of lab.run."""
     own = {field.name for field in fields(RunRequest)}
-    given = {name: value for name, value in arguments.items() if name in own}
+    values = {name: value for name, value in arguments.items() if name in own}
     params = {name: value for name, value in arguments.items() if name not in own}
-    return Run(plan(RunRequest(sampler, model, prompts, params=params, **given)))
+    return Run(plan(RunRequest(sampler, model, prompts, params=params, **values)))
 
 
 def record(sampler: str, model: Model, prompts: Any = "", **arguments: Any) -> Run:
@@ -179,12 +179,12 @@ def returns_up_to_the_first_eos(run: Run) -> None:
     for row, trajectory in enumerate(run.trajectories()):
         free = run.plan.canvas.writable[row].numpy()
         line = run.frames[-1].tokens[row]
-        wanted = []
+        target = []
         for column in range(int(free.argmax()), len(line)):
             if not run.plan.canvas.visible[row, column]:
                 break
             if not (free[column] and line[column] in (card.mask_id, card.pad_id)):
-                wanted.append(int(line[column]))
+                target.append(int(line[column]))
             if free[column] and line[column] in card.eos_ids:
                 break
-        assert trajectory.output == wanted
+        assert trajectory.output == target

@@ -59,13 +59,13 @@ def theirs(answer, rows, prompt=0, *, gen_length, block_length, steps, threshold
 def ours(answer, rows, eos_ids=(), **settings):
     """The run of `llada2` on the same model."""
     card = tiny.card(V, eos_ids=eos_ids, corruption="hybrid")
-    made = record("llada2", lab.wrap(tiny.Fake(answer), card), rows, **settings)
-    check(made)
-    return made
+    run = record("llada2", lab.wrap(tiny.Fake(answer), card), rows, **settings)
+    check(run)
+    return run
 
 
-def canvases(made):
-    return torch.tensor([frame.tokens.tolist() for frame in made.frames])
+def canvases(run):
+    return torch.tensor([frame.tokens.tolist() for frame in run.frames])
 
 
 def changes(canvases):

@@ -4,7 +4,7 @@ Every random choice of a sampler passes `noise.categorical` or `noise.reveal`. `
 choices made so far and stops the run at the first new one; `exact_law` then splits each row into
 one row an outcome, weighted by the kernel seen there, joins rows whose canvas has become the same,
 and runs the generator again, until no choice is left. Joining is exact for samplers whose future
-depends on the canvas and the number of calls alone.
+depends on the canvas and the number of calls alone; `join=False` leaves it out for the others.
 """
 
 from typing import NamedTuple
@@ -35,17 +35,17 @@ class Script:
             return torch.full(where.shape, -1)
         if self.used == len(self.choices):
             raise Frontier(weights, where)
-        chosen = self.choices[self.used]
+        outcomes = self.choices[self.used]
         self.used += 1
-        assert torch.equal(chosen >= 0, where), "the replay asks for other choices than before"
-        return chosen
+        assert torch.equal(outcomes >= 0, where), "the replay asks for other choices than before"
+        return outcomes
 
     def reveal(self, logits, where, weigh, stay=0.0, purpose="draw"):
         weights = weigh(logits).double()
         opened = (1 - stay) * weights / weights.sum(-1, keepdim=True)
         nothing = torch.full_like(opened[..., :1], stay)
-        chosen = self.categorical(torch.cat([opened, nothing], -1), where, purpose)
-        return chosen.masked_fill(chosen == weights.shape[-1], -1)
+        outcomes = self.categorical(torch.cat([opened, nothing], -1), where, purpose)
+        return outcomes.masked_fill(outcomes == weights.shape[-1], -1)
 
     def uniform(self, where, purpose="draw"):
         raise AssertionError(f"a uniform ({purpose}) has no outcomes to list")
@@ -74,10 +74,10 @@ class Law(NamedTuple):
     probability: torch.Tensor
     calls: torch.Tensor
 
-    def distance(self, sequences, wanted):
+    def distance(self, sequences, target):
         """Total variation to the law `wanted` [M] on sequences [M, T]; all else counts as wrong."""
         mine = self.of(sequences)
-        return float((mine - wanted).abs().sum() + 1 - mine.sum()) / 2
+        return float((mine - target).abs().sum() + 1 - mine.sum()) / 2
 
     def of(self, sequences):
         """The probability [M] of each of sequences [M, T]."""
@@ -95,10 +95,11 @@ def canvas_of(sampler, model, row, rows=1, block_length=None):
     )  # fmt: skip
 
 
-def exact_law(sampler, model, row, count_calls=False, **values) -> Law:
+def exact_law(sampler, model, row, count_calls=False, join=True, **values) -> Law:
     """The exact law of a run of `sampler` from the canvas `row`, at these parameter values.
 
-    count_calls: keep apart rows that took different numbers of calls on the way.
+    count_calls: keep apart rows that took different numbers of calls on the way. join: False for a
+    sampler whose future depends on more than the canvas, such as a confidence that it recorded.
     """
     block_length = values.get("block_length")
     choices, probability = [], torch.ones(1, dtype=torch.float64)
@@ -110,15 +111,17 @@ def exact_law(sampler, model, row, count_calls=False, **values) -> Law:
             for step in sampler(denoise, canvas, script, **values):
                 tokens, settled = step.tokens, script.used
         except Frontier as new:
-            asked = denoise.calls[:, None] if count_calls else denoise.calls[:, None] * 0
-            seen = torch.cat([tokens, asked, *script.choices[settled:]], 1)
-            first, probability = _join(seen, probability)
-            rows, chosen, probability = _split(
+            calls = denoise.calls[:, None] if count_calls else denoise.calls[:, None] * 0
+            seen = torch.cat([tokens, calls, *script.choices[settled:]], 1)
+            first = torch.arange(len(seen))
+            if join:
+                first, probability = _join(seen, probability)
+            rows, outcomes, probability = _split(
                 new.weights[first].double(), new.where[first], probability
             )
             rows = first[rows]
             # A call that only rows now joined away had asked for is no longer made.
-            choices = [c[rows] for c in script.choices if (c[first] >= 0).any()] + [chosen]
+            choices = [c[rows] for c in script.choices if (c[first] >= 0).any()] + [outcomes]
         else:
             assert abs(float(probability.sum()) - 1) < 1e-6, "law lost mass"
             return Law(tokens, probability, denoise.calls)
@@ -141,11 +144,11 @@ def _split(weights, where, probability):
     nothing = (~where).double()[..., None]  # the last outcome: no choice here
     share = torch.cat([share, nothing], -1)
     rows = torch.arange(len(probability))
-    chosen = torch.zeros(len(rows), 0, dtype=torch.int64)
+    outcomes = torch.zeros(len(rows), 0, dtype=torch.int64)
     for cell in range(where.shape[1]):
         each = probability[:, None] * share[rows, cell]
         parent, outcome = (each > TINY).nonzero(as_tuple=True)
         probability = each[parent, outcome]
-        chosen = torch.cat([chosen[parent], outcome[:, None]], 1)
+        outcomes = torch.cat([outcomes[parent], outcome[:, None]], 1)
         rows = rows[parent]
-    return rows, chosen.masked_fill(chosen == weights.shape[-1], -1), probability
+    return rows, outcomes.masked_fill(outcomes == weights.shape[-1], -1), probability

@@ -69,13 +69,13 @@ def tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
     backend.train_from_iterator(TEXT, trainer)
-    made = PreTrainedTokenizerFast(
+    words = PreTrainedTokenizerFast(
         tokenizer_object=backend, mask_token=special[0], pad_token=special[1],
         bos_token=special[2], eos_token=special[3], padding_side="left",
         clean_up_tokenization_spaces=False,
     )  # fmt: skip
-    made.chat_template = CHAT if chat else None
-    return made
+    words.chat_template = CHAT if chat else None
+    return words
 
 
 def write(folder: Path, kind: str, **facts: Any) -> Path:

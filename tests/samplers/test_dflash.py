@@ -1,4 +1,4 @@
-"""Law P13, lossless: whatever the draft model, the text is the model's own, all of gen_length."""
+"""Lossless (docs/laws.md P13): whatever the draft model, the text is the model's own."""
 
 import math
 from time import sleep
@@ -12,20 +12,18 @@ import samplers
 from lab.record.metrics import metrics, table
 from lab.ui.panel_value import metrics_of
 from tests.kit import tiny
+from tests.kit.chain import BLANK, DATA, MASK, PI, SEQUENCES, A
 from tests.kit.laws import check, record
 from tests.kit.replay import exact_law
-from tests.samplers.test_laws_exact import DATA, HOLES, MASK, PI, SEQUENCES, A
 
 DFLASH, PLAIN = samplers.get("dflash"), samplers.get("autoregressive")
 BLOCK = 4
 CLOSE = 1e-6  # logits are float32
-DRAFTERS = ("own", "good", "bad", "random")
+DRAFT_MODELS = ("own", "good", "bad", "random")
 
 
 def chain(draft_model="own", length=4, **facts):
-    """The reference chain read from left to right: the oracle with the draft model it brings, or
-    the
-    closed form with one of several others."""
+    """The reference chain read from left to right, with its own draft model or another one."""
     exact = lab.oracle(PI, A, length=length, draft_length=BLOCK, **facts)
     if draft_model == "own":  # the marginals of each position
         return exact
@@ -40,9 +38,8 @@ def following(tokens):
 
 
 def drafted(kind, tokens):
-    """Logits of a draft model that is sure of itself: good writes the greedy text, bad at each
-    place
-    the least likely token after what it wrote, random a hash of what stands there."""
+    """Logits of a confident draft model: `good` writes the greedy text, `bad` always the least
+    likely token after its own, `random` a hash of the text."""
     x, answer = tokens.clone(), torch.zeros(*tokens.shape, MASK + 1)
     for column in range(1, tokens.shape[1]):
         own = following(x)[:, column, :MASK]
@@ -63,14 +60,14 @@ def same_law(model, row, **values):
     return law
 
 
-@pytest.mark.parametrize("draft_model", DRAFTERS)
+@pytest.mark.parametrize("draft_model", DRAFT_MODELS)
 @pytest.mark.parametrize("draft_length", [1, 2, 3, BLOCK])
-def test_the_law_is_the_data_s_for_any_draft_model(draft_model, draft_length):
-    law = same_law(chain(draft_model), HOLES, draft_length=draft_length)
+def test_any_draft_model_keeps_the_law_of_the_data(draft_model, draft_length):
+    law = same_law(chain(draft_model), BLANK, draft_length=draft_length)
     assert law.distance(SEQUENCES, DATA) < CLOSE
 
 
-@pytest.mark.parametrize("draft_model", DRAFTERS)
+@pytest.mark.parametrize("draft_model", DRAFT_MODELS)
 @pytest.mark.parametrize(
     "values",
     [
@@ -80,11 +77,11 @@ def test_the_law_is_the_data_s_for_any_draft_model(draft_model, draft_length):
         {"temperature": 0.0},
     ],
 )
-def test_tempered_and_filtered_laws_are_the_target_s_too(draft_model, values):
-    same_law(chain(draft_model), HOLES, **values)
+def test_tempered_and_filtered_laws_are_the_target_s(draft_model, values):
+    same_law(chain(draft_model), BLANK, **values)
 
 
-@pytest.mark.parametrize("draft_model", DRAFTERS)
+@pytest.mark.parametrize("draft_model", DRAFT_MODELS)
 @pytest.mark.parametrize(
     "row",
     [[1, *[MASK] * 5], [MASK, MASK, 2, MASK, 0, MASK], [0, 1, MASK, 2, 2, MASK], [MASK] * 3 + [1]],
@@ -97,21 +94,21 @@ def test_prompts_pinned_tokens_and_eos_keep_the_law(draft_model, row, eos):
 
 
 def blocks_needed(model, sequence):
-    """Calls for one text, counted by hand: one for its first token, then one a kept block."""
+    """Calls for one text, counted by hand: one for its first token, then one an accepted block."""
     place, calls = 1, 1
     while place < len(sequence):
         width = min(BLOCK, len(sequence) - place)
         x = torch.tensor([[*sequence[:place], *[MASK] * (len(sequence) - place)]])
         free = [model.denoise(x, window=slice(j, j + 1))[0, 0].argmax() for j in range(len(x[0]))]
-        kept = 0
-        while kept < width - 1 and int(free[place + kept]) == sequence[place + kept]:
-            kept += 1
-        place, calls = place + kept + 1, calls + 1
+        accepted = 0
+        while accepted < width - 1 and int(free[place + accepted]) == sequence[place + accepted]:
+            accepted += 1
+        place, calls = place + accepted + 1, calls + 1
     return calls
 
 
-def test_calls_are_one_a_block_that_the_draft_model_s_marginals_did_not_foresee():
-    law = exact_law(DFLASH, chain(), HOLES, count_calls=True)
+def test_calls_are_one_for_each_rejected_draft():
+    law = exact_law(DFLASH, chain(), BLANK, count_calls=True)
     marginal = lab.oracle(PI, A, length=4)  # knows all that stands there: here, the left alone
     calls = {tuple(line): blocks_needed(marginal, line) for line in law.tokens.tolist()}
     assert law.calls.tolist() == [calls[tuple(line)] for line in law.tokens.tolist()]
@@ -119,8 +116,8 @@ def test_calls_are_one_a_block_that_the_draft_model_s_marginals_did_not_foresee(
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
-@pytest.mark.parametrize("draft_model", DRAFTERS)
-def test_a_seed_gives_the_text_that_autoregressive_gives(draft_model, temperature):
+@pytest.mark.parametrize("draft_model", DRAFT_MODELS)
+def test_seed_gives_the_text_of_autoregressive(draft_model, temperature):
     model = chain(draft_model, length=18)
     settings = {"seed": 4, "rows": 3, "temperature": temperature}
     ours = record("dflash", model, [[1], [0, 2]], **settings)
@@ -132,7 +129,7 @@ def test_a_seed_gives_the_text_that_autoregressive_gives(draft_model, temperatur
 
 
 @pytest.mark.parametrize("gen_length", [1, 2, BLOCK, BLOCK + 1, 32])
-def test_a_draft_model_that_never_agrees_still_fills_everything(gen_length):
+def test_rejected_drafts_still_fill_gen_length(gen_length):
     model = chain("bad", length=40)
     run = record("dflash", model, [[1, 0]], gen_length=gen_length, temperature=0.0)
     check(run)
@@ -141,7 +138,7 @@ def test_a_draft_model_that_never_agrees_still_fills_everything(gen_length):
     assert gen_length < 3 or metrics(one).acceptance_length == 1
 
 
-def test_a_draft_model_that_always_agrees_writes_whole_blocks():
+def test_accepted_drafts_write_whole_blocks():
     run = record("dflash", chain("good", length=40), [[1, 0]], gen_length=33, temperature=0.0)
     (one,) = run.trajectories()
     assert one.commits.sum(-1).tolist() == [1, *[BLOCK] * 8]
@@ -151,13 +148,13 @@ def test_a_draft_model_that_always_agrees_writes_whole_blocks():
     assert metrics(short).acceptance_length == pytest.approx(32 / 11) and short.output == one.output
 
 
-def test_acceptance_length_is_told_where_something_was_drafted():
+def test_acceptance_length_exists_only_with_drafts():
     run = record("dflash", "capitals", "The capital of", rows=2, seed=1).trajectories()
     plain = record("autoregressive", "capitals", "The capital of", rows=2, seed=1).trajectories()
     assert [one.output for one in run] == [one.output for one in plain]
     for one in run:
-        kept = one.commits.sum(-1)[1:]
-        assert metrics(one).acceptance_length == pytest.approx(float(kept.mean()))
+        accepted = one.commits.sum(-1)[1:]
+        assert metrics(one).acceptance_length == pytest.approx(float(accepted.mean()))
     assert all(math.isnan(metrics(one).acceptance_length) for one in plain)
     assert "Tokens kept per draft" in table([*run, *plain]).columns
     assert "Tokens kept per draft" not in table(plain).columns
@@ -167,7 +164,7 @@ def test_acceptance_length_is_told_where_something_was_drafted():
     assert not [line for line in metrics_of(plain[0]) if "draft" in line[0]]
 
 
-def test_a_predicted_shows_what_was_kept_and_beyond_it_what_was_drafted():
+def test_prediction_holds_accepted_then_drafted_tokens():
     run = record("dflash", chain("bad", length=12), [[1]], gen_length=9, temperature=0.0)
     for before, after in zip(run.frames[1:], run.frames[2:], strict=False):
         width = after.window.stop - after.window.start
@@ -177,14 +174,14 @@ def test_a_predicted_shows_what_was_kept_and_beyond_it_what_was_drafted():
         assert after.calls[0] == before.calls[0] + 1
 
 
-def test_the_block_is_never_longer_than_the_draft_model_s():
-    for asked, wanted in ((64, BLOCK), (BLOCK, BLOCK), (3, 3), (1, 1)):
-        run = record("dflash", chain(length=20), [[1]], gen_length=13, draft_length=asked)
+def test_block_is_never_longer_than_the_draft_model_s():
+    for limit, width in ((64, BLOCK), (BLOCK, BLOCK), (3, 3), (1, 1)):
+        run = record("dflash", chain(length=20), [[1]], gen_length=13, draft_length=limit)
         widths = {frame.window.stop - frame.window.start for frame in run.frames[1:]}
-        assert max(widths) == wanted
+        assert max(widths) == width
 
 
-def test_a_model_without_a_draft_model_is_refused():
+def test_model_without_a_draft_model_is_refused():
     with pytest.raises(ValueError, match=r"dflash needs a draft model"):
         record("dflash", tiny.networks()["causal-absorbing"], "x")
     with pytest.raises(ValueError, match=r"attention causal, this model has full"):
@@ -196,14 +193,14 @@ def test_a_model_without_a_draft_model_is_refused():
         opened.draft(opened.canvas.tokens, window=slice(2, 3))
 
 
-def test_more_columns_than_the_draft_model_has_are_refused():
+def test_more_columns_than_the_draft_block_are_refused():
     run = record("dflash", chain(length=20), [[1]], gen_length=13)
     opened = run.plan.model.open(run.plan.canvas)
     with pytest.raises(ValueError, match=r"drafts at most 3 columns at a time, got 4"):
         opened.draft(run.plan.canvas.tokens, window=slice(2, 6))
 
 
-def test_a_draft_costs_time_and_no_call():
+def test_draft_costs_time_and_no_call():
     def slow(tokens):
         sleep(0.03)
         return drafted("good", tokens)
@@ -219,12 +216,12 @@ def test_a_draft_costs_time_and_no_call():
     assert late.model_seconds[0] >= 3 * 0.03 and fast.model_seconds[0] < 3 * 0.03
 
 
-def test_a_draft_model_and_its_length_go_together():
+def test_draft_model_and_draft_length_go_together():
     with_length, without = chain().card, lab.oracle(PI, A, length=4).card
     for card, draft_model in ((with_length, None), (without, following)):
         with pytest.raises(ValueError, match=r"a draft model and card\.draft_length go together"):
             lab.wrap(following, card, draft_model=draft_model)
-    with pytest.raises(ValueError, match=r"needs a callable as draft model, got int"):
+    with pytest.raises(ValueError, match=r"needs a callable as draft_model, got int"):
         lab.wrap(following, with_length, draft_model=4)
     for length in (1, 2.0, True, "4"):
         with pytest.raises(ValueError, match=r"draft_length must be a whole number of at least 2"):
@@ -233,11 +230,11 @@ def test_a_draft_model_and_its_length_go_together():
         lab.table([[0, 1]], draft_length=2, corruption="hybrid")
 
 
-def test_a_causal_oracle_knows_what_stands_left_and_nothing_else():
+def test_causal_oracle_sees_only_what_stands_left():
     model, x = chain(length=5), torch.tensor([[0, 2, 1, MASK, 1]])
     logits = model.denoise(x)[0, :, :MASK]
-    wanted = torch.tensor([PI, *(A[token] for token in (0, 2, 1))])
-    assert torch.allclose(logits[:4].exp(), wanted, atol=1e-6)
+    target = torch.tensor([PI, *(A[token] for token in (0, 2, 1))])
+    assert torch.allclose(logits[:4].exp(), target, atol=1e-6)
     unknown = torch.tensor(A[1]) @ torch.tensor(A)  # after a masked position: its marginal
     assert torch.allclose(logits[4].exp(), unknown, atol=1e-6)
     opened = model.open(record("dflash", model, [[0, 2]], gen_length=3).plan.canvas)

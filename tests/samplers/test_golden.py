@@ -34,13 +34,13 @@ def test_every_sampler_has_a_trace_and_no_trace_is_left_over():
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case)))
 def test_no_trace_hangs_on_rounding_and_every_law_holds(case):
     name, values = case
-    given = {**only(name, **FEW), **values}
-    made = record(name, network(name), PROMPTS, **SETTINGS, **given)
-    check(made)
-    for frame in made.frames[1:]:
+    settings = {**only(name, **FEW), **values}
+    run = record(name, network(name), PROMPTS, **SETTINGS, **settings)
+    check(run)
+    for frame in run.frames[1:]:
         for row in np.flatnonzero(frame.active):
             score = frame.score[row][np.isfinite(frame.score[row]) & (frame.score[row] != 0)]
             assert (np.diff(np.sort(score)) > 1e-6).all(), "two columns are as sure as each other"
-            seen = made.plan.canvas.visible[row, frame.window].numpy()
+            seen = run.plan.canvas.visible[row, frame.window].numpy()
             first, second = frame.top_probabilities[row, seen, :2].T
             assert ((first - second > 1e-3) | (first == 0)).all(), "two tokens are as likely"

@@ -26,12 +26,12 @@ def pairs_of(point):
 def pairwise():
     """A short list of points in which every pair of values of two axes occurs, greedily chosen."""
     missing = set().union(*map(pairs_of, GRID))
-    chosen = []
+    points = []
     while missing:
         best = max(GRID, key=lambda point: len(pairs_of(point) & missing))
-        chosen.append(best)
+        points.append(best)
         missing -= pairs_of(best)
-    return chosen
+    return points
 
 
 CHOSEN = pairwise()

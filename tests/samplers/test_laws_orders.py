@@ -1,21 +1,20 @@
-"""The exact law of the samplers beyond the first four, on the chain of test_laws_exact."""
+"""The exact law of orders, remasking, uniform noise and adaptive rules, by reference values."""
 
 import pytest
 import torch
 
 import samplers
 from lab import run
-from samplers.canvas import Canvas
 from samplers.noise import Noise
-from tests.kit.replay import exact_law
-from tests.samplers.test_laws_exact import DATA, HOLES, SEQUENCES, chain, close
+from tests.kit.chain import BLANK, DATA, SEQUENCES, chain, close, law_of
+from tests.kit.replay import canvas_of
 
 TEMPERED = {"temperature": 1.0}
 OFFICIAL = samplers.get("remdm").presets["official"]
 
 
 def law(name, model=None, **values):
-    return exact_law(samplers.get(name), model or chain(), HOLES, True, **values)
+    return law_of(name, model, count_calls=True, **values)
 
 
 def tokens_per_call(law):
@@ -35,12 +34,12 @@ def tokens_per_call(law):
         ("sdar", {**TEMPERED, "order": "sequential", "block_length": 4}),
     ],
 )
-def test_one_token_a_call_in_an_order_the_draw_does_not_decide_is_exact(name, values):
+def test_one_token_a_call_in_a_draw_free_order_is_exact(name, values):
     assert law(name, **values).distance(SEQUENCES, DATA) == close(0)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "wanted"),
+    ("name", "values", "target"),
     [
         ("first_hitting", {"steps": 2}, 0.17388),
         ("margin", {"steps": 2}, 0.38356),
@@ -74,8 +73,8 @@ def test_one_token_a_call_in_an_order_the_draw_does_not_decide_is_exact(name, va
                      marks=pytest.mark.slow),
     ],
 )  # fmt: skip
-def test_the_error_of_many_tokens_a_call(name, values, wanted):
-    assert law(name, **values).distance(SEQUENCES, DATA) == close(wanted)
+def test_many_tokens_a_call_have_their_known_error(name, values, target):
+    assert law(name, **values).distance(SEQUENCES, DATA) == close(target)
 
 
 @pytest.mark.parametrize(
@@ -88,33 +87,33 @@ def test_the_error_of_many_tokens_a_call(name, values, wanted):
         ("threshold", {**TEMPERED, "threshold": 0.9, "block_length": 4}, 0.5469, 1.0),
     ],
 )
-def test_adaptive_rules_trade_distance_for_tokens_a_call(name, values, distance, pace):
-    found = law(name, **values)
-    assert found.distance(SEQUENCES, DATA) == close(distance)
-    assert tokens_per_call(found) == pytest.approx(pace, abs=5e-3)
+def test_adaptive_rules_trade_distance_for_pace(name, values, distance, pace):
+    result = law(name, **values)
+    assert result.distance(SEQUENCES, DATA) == close(distance)
+    assert tokens_per_call(result) == pytest.approx(pace, abs=5e-3)
 
 
 @pytest.mark.parametrize("posterior", ["full", "loo"])
-@pytest.mark.parametrize(("steps", "wanted"), [(4, 0.1747), (8, 0.0846), (16, 0.0405)])
-def test_uniform_noise_is_the_same_kernel_on_either_posterior(posterior, steps, wanted):
+@pytest.mark.parametrize(("steps", "target"), [(4, 0.1747), (8, 0.0846), (16, 0.0405)])
+def test_uniform_is_one_kernel_on_either_posterior(posterior, steps, target):
     model = chain(corruption="uniform", posterior=posterior)
-    assert law("uniform", model, steps=steps).distance(SEQUENCES, DATA) == close(wanted)
+    assert law("uniform", model, steps=steps).distance(SEQUENCES, DATA) == close(target)
 
 
 @pytest.mark.parametrize("posterior", ["full", "loo"])
 @pytest.mark.parametrize(
-    ("steps", "corrector", "wanted"), [(3, 0, 0.23126), (3, 1, 0.19996), (4, 1, 0.14014)]
+    ("steps", "corrector", "target"), [(3, 0, 0.23126), (3, 1, 0.19996), (4, 1, 0.14014)]
 )
-def test_the_gibbs_corrector_takes_error_away(posterior, steps, corrector, wanted):
+def test_gibbs_corrector_reduces_the_error(posterior, steps, corrector, target):
     """It leaves p_s as it is, so what is left is the predictor's; computed apart by matrices."""
     model = chain(corruption="uniform", posterior=posterior)
-    found = law("uniform", model, steps=steps, corrector=corrector)
-    assert found.distance(SEQUENCES, DATA) == close(wanted)
-    assert (found.calls == steps + (steps - 1) * bool(corrector)).all()
+    result = law("uniform", model, steps=steps, corrector=corrector)
+    assert result.distance(SEQUENCES, DATA) == close(target)
+    assert (result.calls == steps + (steps - 1) * bool(corrector)).all()
 
 
 @pytest.mark.parametrize("strategy", ["cap", "rescale"])
-def test_remdm_without_remasking_is_mdlm_token_for_token(strategy):
+def test_remdm_without_remasking_equals_mdlm(strategy):
     options = {"rows": 50, "steps": 6, "seed": 5, "top_p": 0.9}
     model = chain()
     plain = run("mdlm", model, **options)
@@ -122,12 +121,10 @@ def test_remdm_without_remasking_is_mdlm_token_for_token(strategy):
     assert [t.output for t in plain] == [t.output for t in remasked]
 
 
-def test_the_random_order_of_llada_is_exact_within_four_sigma():
+def test_llada_random_order_is_exact_within_four_sigma():
     count = 20_000
     model, sampler = chain(), samplers.get("llada")
-    tokens = torch.tensor([HOLES]).expand(count, -1)
-    seen = torch.ones_like(tokens, dtype=torch.bool)
-    canvas = Canvas(tokens, seen, seen, 3, (), "prompt", 4)
+    canvas = canvas_of(sampler, model, BLANK, count, block_length=4)
     noise = Noise(11, range(count))
     values = {"remasking": "random", "temperature": 1.0, "steps": 4, "block_length": 4}
     for step in sampler(model.open(canvas, 4), canvas, noise, **values):

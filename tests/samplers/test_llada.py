@@ -30,9 +30,9 @@ def words(probabilities, eos_ids=(EOS,)):
 
 
 def run(model, columns, **settings):
-    made = record("llada", model, template=[[MASK] * columns], steps=columns, **settings)
-    check(made)
-    return made.trajectories()[0]
+    result = record("llada", model, template=[[MASK] * columns], steps=columns, **settings)
+    check(result)
+    return result.trajectories()[0]
 
 
 # EOS: instruct models were trained on answers padded with it, and say it too early.
@@ -66,16 +66,16 @@ def test_eos_last_ranks_by_the_softmax_without_it():
 def test_guidance_pushes_away_from_the_network_without_its_prompt(guidance):
     model = tiny.networks()["full-absorbing"]
     ids = tiny.prompts([5])[0]
-    made = record("llada", model, [ids], gen_length=6, steps=3, guidance=guidance)
-    one, mask = made.trajectories()[0], model.card.mask_id
+    result = record("llada", model, [ids], gen_length=6, steps=3, guidance=guidance)
+    one, mask = result.trajectories()[0], model.card.mask_id
     for before, after in zip(one.tokens[:-1], one.tokens[1:], strict=True):
-        asked, blind = torch.tensor(before[None]).long(), torch.tensor(before[None]).long()
+        tokens, blind = torch.tensor(before[None]).long(), torch.tensor(before[None]).long()
         blind[:, :5] = mask
-        plain, free = model.denoise(asked), model.denoise(blind)
-        wanted = free + (1 + guidance) * (plain - free)
-        wanted = wanted[0].nan_to_num(nan=-torch.inf).argmax(-1).numpy()  # banned in both: NaN
+        plain, free = model.denoise(tokens), model.denoise(blind)
+        target = free + (1 + guidance) * (plain - free)
+        target = target[0].nan_to_num(nan=-torch.inf).argmax(-1).numpy()  # banned in both: NaN
         fresh = before != after
-        assert fresh.sum() == 2 and (after[fresh] == wanted[fresh]).all()
+        assert fresh.sum() == 2 and (after[fresh] == target[fresh]).all()
     assert one.calls.tolist() == [2, 4, 6]
 
 
@@ -83,8 +83,8 @@ def test_guidance_pushes_away_from_the_network_without_its_prompt(guidance):
 def test_the_exact_count_rules_keep_this_steps_share(remasking):
     model = tiny.networks()["full-absorbing"]
     settings = {"gen_length": 11, "steps": 4, "remasking": remasking, "block_length": 11}
-    made = record("llada", model, tiny.prompts([3, 6]), eos_early_stop=False, **settings)
-    for one in made.trajectories():
+    result = record("llada", model, tiny.prompts([3, 6]), eos_early_stop=False, **settings)
+    for one in result.trajectories():
         quota = [int(share(torch.tensor([11]), 4, step)) for step in range(4)]
         assert one.commits.sum(-1).tolist() == quota == [3, 3, 3, 2]
 

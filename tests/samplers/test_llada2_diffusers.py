@@ -28,9 +28,9 @@ GRID = [
 def test_the_same_logits_give_the_same_commits(block_length, steps, threshold):
     answer = network(block_length + steps, scale=0.4)
     settings = {"gen_length": 24, "block_length": block_length, "steps": steps}
-    wanted = theirs(answer, [[], []], threshold=threshold, **settings)
-    made = ours(answer, [[], []], threshold=threshold if threshold <= 1 else None, **settings)
-    assert torch.equal(canvases(made), changes(wanted))
+    target = theirs(answer, [[], []], threshold=threshold, **settings)
+    mine = ours(answer, [[], []], threshold=threshold if threshold <= 1 else None, **settings)
+    assert torch.equal(canvases(mine), changes(target))
 
 
 @pytest.mark.parametrize("editing", [0.05, 0.3, 0.7])
@@ -40,24 +40,24 @@ def test_the_same_logits_give_the_same_edits(block_length, steps, threshold, edi
     for seed in range(4):
         answer = network(seed, scale=0.4)
         settings = {"gen_length": 16, "block_length": block_length, "steps": steps}
-        wanted = theirs(answer, [[]], threshold=threshold, editing=editing, max_post_steps=15,
+        target = theirs(answer, [[]], threshold=threshold, editing=editing, max_post_steps=15,
                         **settings)  # fmt: skip
-        made = ours(answer, [[]], threshold=threshold if threshold <= 1 else None,
+        mine = ours(answer, [[]], threshold=threshold if threshold <= 1 else None,
                     editing_threshold=editing, max_post_steps=16, **settings)  # fmt: skip
-        assert torch.equal(canvases(made), wanted)
-        edits += made.trajectories()[0].edits.sum()
+        assert torch.equal(canvases(mine), target)
+        edits += mine.trajectories()[0].edits.sum()
     assert edits or editing == 0.7
 
 
 def test_the_probabilities_they_rank_by_are_our_score():
     answer = network(5, scale=0.4)
-    made = ours(answer, [[]], gen_length=8, block_length=8, steps=4, threshold=None)
+    mine = ours(answer, [[]], gen_length=8, block_length=8, steps=4, threshold=None)
     scheduler = BlockRefinementScheduler()
     scheduler.set_timesteps(4, block_length=8)
     blank = torch.full((1, 8), MASK)
     out = scheduler.step(answer(blank), 0, blank, mask_token_id=MASK, threshold=2.0)
-    assert made.frames[1].predicted.tolist() == out.sampled_tokens.tolist()
-    score = torch.tensor(made.frames[1].score)
+    assert mine.frames[1].predicted.tolist() == out.sampled_tokens.tolist()
+    score = torch.tensor(mine.frames[1].score)
     torch.testing.assert_close(score.float(), out.sampled_probs)
 
 
@@ -87,31 +87,31 @@ def test_l1_their_positions_depend_on_the_longest_neighbour():
 def test_l2_their_schedule_is_another_block_s_where_the_length_is_not_said_twice():
     scheduler = BlockRefinementScheduler()
     scheduler.set_timesteps(8)
-    blank, wanted = torch.full((1, 8), MASK), []
+    blank, target = torch.full((1, 8), MASK), []
     for step in range(8):
         out = scheduler.step(network()(blank), step, blank, mask_token_id=MASK, threshold=2.0)
-        blank, _ = out.prev_sample, wanted.append(int(out.transfer_index.sum()))
-    assert wanted == [4, 4, 0, 0, 0, 0, 0, 0]
-    made = ours(network(), [[]], gen_length=8, block_length=8, steps=8, threshold=None)
-    assert made.trajectories()[0].commits.sum(-1).tolist() == [1] * 8
+        blank, _ = out.prev_sample, target.append(int(out.transfer_index.sum()))
+    assert target == [4, 4, 0, 0, 0, 0, 0, 0]
+    mine = ours(network(), [[]], gen_length=8, block_length=8, steps=8, threshold=None)
+    assert mine.trajectories()[0].commits.sum(-1).tolist() == [1] * 8
 
 
 def test_l2_a_block_that_is_partly_prompt_is_shared_out_over_its_masked():
     settings = {"gen_length": 3, "block_length": 8, "steps": 3}
-    wanted = theirs(network(), [[5] * 5], 5, **settings)
-    assert (wanted[1:] != wanted[:-1]).sum(-1).flatten().tolist() == [3, 0], "a whole block's share"
-    made = ours(network(), [[5] * 5], threshold=None, **settings)
-    assert made.trajectories()[0].commits.sum(-1).tolist() == [1, 1, 1]
+    target = theirs(network(), [[5] * 5], 5, **settings)
+    assert (target[1:] != target[:-1]).sum(-1).flatten().tolist() == [3, 0], "a whole block's share"
+    mine = ours(network(), [[5] * 5], threshold=None, **settings)
+    assert mine.trajectories()[0].commits.sum(-1).tolist() == [1, 1, 1]
 
 
 def test_l3_l4_what_was_mended_there_since_the_review():
     """Callback tensors that are there, and an EOS in the first place: no difference any more."""
     source = inspect.getsource(LLaDA2Pipeline.__call__)
     assert all(f"{name} = " in source for name in LLaDA2Pipeline._callback_tensor_inputs)
-    given = {"eos_token_id": EOS, "mask_token_id": MASK, "prompt_length": 1}
+    special = {"eos_token_id": EOS, "mask_token_id": MASK, "prompt_length": 1}
     done = BlockRefinementScheduler.check_eos_finished(
         torch.tensor([[10, EOS, MASK]]), torch.tensor([[0, EOS]]), torch.tensor([[False, True]]),
-        torch.tensor([False]), **given,
+        torch.tensor([False]), **special,
     )  # fmt: skip
     assert done.tolist() == [True] == _canvas([10, EOS, MASK]).tolist()
 
@@ -136,15 +136,15 @@ def test_l5_a_row_is_edited_there_for_as_long_as_its_neighbour_has_masks():
     """Their passes are counted for the batch; a row of ours is what it is alone (P6)."""
 
     def answer(ids):  # endless; sure after a 3, unsure after a 7
-        sure = torch.where(ids[:, :1] == 3, 10.0, 1.0)
-        return endless(ids) / 10 * sure[..., None]
+        confidence = torch.where(ids[:, :1] == 3, 10.0, 1.0)
+        return endless(ids) / 10 * confidence[..., None]
 
     rows = [[3] * 4, [7] * 4]
     settings = {"gen_length": 4, "block_length": 4, "steps": 8, "threshold": 0.9}
     settings["max_post_steps"] = 0
-    wanted = theirs(answer, rows, 4, editing=0.05, **settings)[-1]
+    target = theirs(answer, rows, 4, editing=0.05, **settings)[-1]
     alone = [theirs(answer, [row], 4, editing=0.05, **settings)[-1, 0] for row in rows]
-    assert wanted[1].equal(alone[1]) and not wanted[0].equal(alone[0])
+    assert target[1].equal(alone[1]) and not target[0].equal(alone[0])
     settings.update(editing_threshold=0.05, max_post_steps=1)
     mine = ours(answer, rows, **settings).frames[-1].tokens
     for row, line in zip(rows, mine.tolist(), strict=True):
@@ -155,10 +155,10 @@ def test_p2_a_predicted_mask_is_committed_there_and_left():
     def stuck(ids):
         return tiny.constant(MASK, V)(ids)
 
-    wanted = theirs(stuck, [[]], gen_length=4, block_length=4, steps=4, threshold=0.5)
-    assert (wanted[-1] == MASK).all() and len(wanted) == 1 + 4, "four calls, nothing written"
-    made = ours(stuck, [[]], gen_length=4, block_length=4, steps=4, threshold=0.5)
-    assert MASK not in made.frames[-1].tokens
+    target = theirs(stuck, [[]], gen_length=4, block_length=4, steps=4, threshold=0.5)
+    assert (target[-1] == MASK).all() and len(target) == 1 + 4, "four calls, nothing written"
+    mine = ours(stuck, [[]], gen_length=4, block_length=4, steps=4, threshold=0.5)
+    assert MASK not in mine.frames[-1].tokens
 
 
 def test_p4_a_filter_makes_everything_certain_there():
@@ -168,8 +168,8 @@ def test_p4_a_filter_makes_everything_certain_there():
     filtered = changes(theirs(answer, [[]], **settings, **drawn))
     plain = changes(theirs(answer, [[]], **settings))
     assert (len(filtered), len(plain)) == (1 + 1, 1 + 8), "the same tokens, greedily, are unsure"
-    made = ours(answer, [[]], **settings, **drawn)
-    assert torch.equal(canvases(made), plain)
+    mine = ours(answer, [[]], **settings, **drawn)
+    assert torch.equal(canvases(mine), plain)
 
 
 @pytest.mark.parametrize("configured", [None, 0.5])
@@ -190,9 +190,9 @@ def test_p9_none_and_zero_mean_something_else_there(configured):
     def answer(ids):  # 6 of a masked position, 7 once something stands there
         return torch.nn.functional.one_hot(torch.where(ids == MASK, 6, 7), V).float() * 10
 
-    for threshold, wanted in ((None, 6), (0.0, 7)):
+    for threshold, target in ((None, 6), (0.0, 7)):
         last = ours(answer, [[]], **first, editing_threshold=threshold).frames[-1]
-        assert last.tokens[0].tolist() == [wanted] * 4
+        assert last.tokens[0].tolist() == [target] * 4
 
 
 def test_p9_no_threshold_is_the_scheduler_s_own_there():
@@ -201,40 +201,40 @@ def test_p9_no_threshold_is_the_scheduler_s_own_there():
     blank = torch.full((1, 4), MASK)
     out = scheduler.step(tiny.constant(7, V)(blank), 0, blank, mask_token_id=MASK, threshold=None)
     assert int(out.transfer_index.sum()) == 4
-    made = ours(tiny.constant(7, V), [[]], gen_length=4, block_length=4, steps=4, threshold=None)
-    assert made.trajectories()[0].commits.sum(-1).tolist() == [1] * 4
+    mine = ours(tiny.constant(7, V), [[]], gen_length=4, block_length=4, steps=4, threshold=None)
+    assert mine.trajectories()[0].commits.sum(-1).tolist() == [1] * 4
 
 
 def test_minimal_topk_is_read_there_and_never_used():
     scheduler = BlockRefinementScheduler()
     scheduler.set_timesteps(4, block_length=4)
     blank = torch.full((1, 4), MASK)
-    asked = [scheduler.step(network()(blank), 0, blank, mask_token_id=MASK, threshold=2.0,
+    counts = [scheduler.step(network()(blank), 0, blank, mask_token_id=MASK, threshold=2.0,
                             minimal_topk=k).transfer_index.sum() for k in (1, 4)]  # fmt: skip
-    assert asked == [1, 1]
-    made = ours(network(), [[]], gen_length=4, block_length=4, steps=1, threshold=None)
-    assert made.trajectories()[0].commits.sum(-1).tolist() == [4], "here: fewer steps"
+    assert counts == [1, 1]
+    mine = ours(network(), [[]], gen_length=4, block_length=4, steps=1, threshold=None)
+    assert mine.trajectories()[0].commits.sum(-1).tolist() == [4], "here: fewer steps"
 
 
 @pytest.mark.parametrize("most", [0, 1, 5])
 def test_p3_an_endless_edit_gets_one_pass_more_there(most):
     """max_post_steps counts calls here; theirs stops once it has gone beyond it."""
     settings = {"gen_length": 4, "block_length": 4, "steps": 8, "max_post_steps": most}
-    wanted = theirs(endless, [[]], editing=0.5, **settings)
-    made = ours(endless, [[]], threshold=None, editing_threshold=0.5, **settings)
-    assert len(wanted) == 1 + 4 + most + 1 and len(made.frames) == 1 + 4 + most
+    target = theirs(endless, [[]], editing=0.5, **settings)
+    mine = ours(endless, [[]], threshold=None, editing_threshold=0.5, **settings)
+    assert len(target) == 1 + 4 + most + 1 and len(mine.frames) == 1 + 4 + most
 
 
 def test_p3_the_last_scheduled_step_ends_a_block_unverified_there():
     """Their stop rule looks at the masks before the step: the pass that edits never comes."""
     settings = {"gen_length": 4, "block_length": 4, "steps": 4, "max_post_steps": 3}
     assert len(theirs(endless, [[]], editing=0.5, **settings)) == 1 + 4
-    made = ours(endless, [[]], threshold=None, editing_threshold=0.5, **settings)
-    assert len(made.frames) == 1 + 4 + 3
+    mine = ours(endless, [[]], threshold=None, editing_threshold=0.5, **settings)
+    assert len(mine.frames) == 1 + 4 + 3
 
 
 def test_p3_a_block_filled_early_costs_a_call_that_finds_nothing_there():
     settings = {"gen_length": 16, "block_length": 4, "steps": 4, "threshold": 0.0}
-    wanted = theirs(network(1), [[]], **settings)
-    assert (len(wanted), len(changes(wanted))) == (1 + 8, 1 + 4)
+    target = theirs(network(1), [[]], **settings)
+    assert (len(target), len(changes(target))) == (1 + 8, 1 + 4)
     assert ours(network(1), [[]], **settings).frames[-1].calls.tolist() == [4]

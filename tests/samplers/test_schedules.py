@@ -52,7 +52,7 @@ def test_the_two_curves_called_cosine_are_two():
 
 def test_published_values_at_one_half():
     half = torch.tensor(0.5).double()
-    wanted = {
+    target = {
         "loglinear": 1 - 0.999 * 0.5,
         "linear": 0.5,
         "cosine_squared": 1e-3 + 0.999 * 0.5,
@@ -63,7 +63,7 @@ def test_published_values_at_one_half():
         "linear_sigma": math.exp(-(1e-3 + 0.5 * (7 - 1e-3))),
         "geometric": math.exp(-math.sqrt(1e-4 * 20)),
     }
-    for name, value in wanted.items():
+    for name, value in target.items():
         assert float(schedules.get(name).alpha(half)) == pytest.approx(value, abs=1e-12), name
 
 
@@ -83,8 +83,8 @@ def test_a_grid_runs_from_one_to_zero_and_each_s_is_the_next_t(name, steps):
     times = schedules.grid(name, steps)
     assert len(times) == steps + 1 and times[0] == 1 and times[-1] == 0
     assert all(b < a for a, b in pairwise(times))
-    wanted = 1 - 1 / steps
-    assert times[1] == pytest.approx(wanted if name == "uniform" else wanted**2)
+    target = 1 - 1 / steps
+    assert times[1] == pytest.approx(target if name == "uniform" else target**2)
 
 
 @pytest.mark.parametrize("p_uniform", [0.0, 0.1, 0.2, 0.5, 0.99])

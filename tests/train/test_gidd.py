@@ -10,7 +10,9 @@ from lab.train import gidd
 from lab.train.corpus import generator, pack, windows
 from lab.train.objectives import hybrid
 from samplers.schedules import Hybrid
-from tests.kit.chain import MASK, P, X
+from tests.kit.chain import DATA as P
+from tests.kit.chain import MASK
+from tests.kit.chain import SEQUENCES as X
 from tests.kit.stories import STORIES
 
 

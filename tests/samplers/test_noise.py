@@ -1,4 +1,4 @@
-"""The ground: noise by counters, draws by inverse CDF, filters, ranks, shares."""
+"""Noise by counters: uniform, independent streams, draws by inverse CDF that lose no tail."""
 
 import math
 
@@ -7,10 +7,7 @@ import torch
 from scipy.stats import chisquare, kstest
 
 from samplers import noise as noises
-from samplers.canvas import write
-from samplers.draw import draw, probability, token_weights
-from samplers.kernels import share, top_k
-from samplers.noise import Noise, _below, choose, inverse_cdf
+from samplers.noise import Noise, _below, choose, coin, inverse_cdf
 
 torch.set_num_threads(1)
 EVERY = torch.ones(1, 50_000, dtype=torch.bool)
@@ -30,7 +27,7 @@ def test_noise_is_uniform_in_the_open_interval():
 
 
 @pytest.mark.parametrize("bits", [0, -1])
-def test_noise_reaches_neither_end_whatever_its_bits(bits, monkeypatch):
+def test_no_bits_reach_either_end_of_the_interval(bits, monkeypatch):
     noise = Noise(0, [0])
     noise.uniform(EVERY[:, :1])
     monkeypatch.setattr(noises, "_mix", lambda z: torch.full_like(z, bits))
@@ -38,7 +35,7 @@ def test_noise_reaches_neither_end_whatever_its_bits(bits, monkeypatch):
     assert 0 < u < 1 and min(u, 1 - u) < 1e-15
 
 
-def test_a_row_s_noise_depends_on_no_neighbour():
+def test_noise_of_a_row_does_not_depend_on_its_neighbours():
     where = random(100, 7) > 0
     batch = Noise(3, range(100))
     together = torch.stack([batch.uniform(where) for _ in range(4)])
@@ -48,7 +45,7 @@ def test_a_row_s_noise_depends_on_no_neighbour():
             assert torch.equal(alone.uniform(where[row : row + 1])[0], together[turn, row])
 
 
-def test_a_row_that_waits_goes_on_where_it_stopped():
+def test_waiting_row_resumes_its_stream():
     noise, steady = Noise(0, [0, 1]), Noise(0, [0, 1])
     first = noise.uniform(torch.tensor([True, False]))
     second = noise.uniform(torch.tensor([True, True]))
@@ -57,7 +54,7 @@ def test_a_row_that_waits_goes_on_where_it_stopped():
     assert first[1] == 0.5
 
 
-def test_seeds_rows_and_purposes_are_streams_apart():
+def test_seed_row_and_purpose_give_independent_streams():
     streams = [
         Noise(seed, [row]).uniform(EVERY[:, :500], purpose)[0]
         for seed in (0, 1, 2) for row in (0, 1, 2) for purpose in ("draw", "time", "position")
@@ -67,13 +64,13 @@ def test_seeds_rows_and_purposes_are_streams_apart():
     assert correlation.abs().max() < 0.25
 
 
-def test_drawing_for_one_purpose_moves_no_other():
+def test_purposes_do_not_advance_each_other():
     busy, calm = Noise(4, [0]), Noise(4, [0])
     busy.uniform(EVERY[:, :9], "position")
     assert torch.equal(busy.uniform(EVERY[:, :5]), calm.uniform(EVERY[:, :5]))
 
 
-def test_noise_of_no_cells_moves_nothing():
+def test_empty_draw_does_not_advance_the_stream():
     noise = Noise(0, [0, 1])
     assert noise.uniform(torch.zeros(2, 0, dtype=torch.bool)).shape == (2, 0)
     noise.uniform(torch.zeros(2, 5, dtype=torch.bool))
@@ -98,7 +95,7 @@ def test_draws_follow_the_softmax(size, count):
     assert chisquare(seen[used], expected).pvalue > 1e-4
 
 
-def test_tokens_of_weight_zero_are_never_drawn():
+def test_zero_weight_is_never_drawn():
     weights = torch.zeros(1, 1000)
     weights[0, ::7] = 1.0
     for u in (1e-16, 0.5, 1 - 1e-16, *torch.linspace(0, 1, 300).tolist()[1:-1]):
@@ -109,7 +106,7 @@ def test_tokens_of_weight_zero_are_never_drawn():
 
 
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 1000])
-def test_the_ends_of_u_give_the_first_and_the_last_token(size):
+def test_ends_of_u_give_first_and_last_token(size):
     weights = torch.full((3, size), 1 / size)
     ends = torch.tensor([0.0, math.ulp(0.0), math.nextafter(1.0, 0.0)], dtype=torch.float64)
     assert inverse_cdf(weights, ends).tolist() == [0, 0, size - 1]
@@ -118,7 +115,7 @@ def test_the_ends_of_u_give_the_first_and_the_last_token(size):
         assert inverse_cdf(weights, ends).tolist() == [1, 1, size - 2]
 
 
-def test_every_cell_of_an_all_equal_row_gets_its_share_of_u():
+def test_equal_weights_share_u_equally():
     middle = (torch.arange(1000).double() + 0.5) / 1000
     assert inverse_cdf(torch.ones(1000, 1000), middle).tolist() == list(range(1000))
 
@@ -130,20 +127,20 @@ def test_one_hot_weights_are_certain():
         assert drawn.tolist() == list(range(300))
 
 
-def test_the_scale_of_the_weights_does_not_matter():
+def test_scale_of_weights_does_not_matter():
     weights, u = random(40, 700).exp(), Noise(0, [0]).uniform(EVERY[:, :40])[0]
     for scale in (1e-20, 3.0, 1e20):
         assert torch.equal(inverse_cdf(weights, u), inverse_cdf(weights * scale, u))
 
 
-def test_a_tail_beyond_float32_is_drawn():
+def test_tail_beyond_float32_is_drawn():
     # 1 + 1e-9 is 1 in float32: its sums would give the last token no room at all.
     weights = torch.tensor([[1.0, 1e-9]])
     assert inverse_cdf(weights, torch.tensor([1 - 1e-10], dtype=torch.float64)) == 1
 
 
 @pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
-def test_weights_that_are_all_zero_or_not_finite_are_an_error(bad):
+def test_zero_or_infinite_weights_are_an_error(bad):
     weights = torch.ones(3, 20)
     weights[1] = bad
     with pytest.raises(ValueError, match="all zero or not finite"):
@@ -156,114 +153,29 @@ def test_below_is_the_next_smaller_number():
 
 
 @pytest.mark.parametrize("stay", [0.0, 0.3, 0.999])
-def test_what_opens_opens_by_chance_and_is_drawn_by_its_weights(stay):
+def test_reveal_opens_by_chance_and_draws_by_weight(stay):
     weights, rows = torch.tensor([0.0, 0.5, 0.2, 0.3]), 200_000
-    where, asked = torch.ones(rows, 2, dtype=torch.bool), []
+    where, sizes = torch.ones(rows, 2, dtype=torch.bool), []
     where[:, 1] = False
 
     def weigh(logits):
-        asked.append(len(logits))
+        sizes.append(len(logits))
         return logits.exp() * 7  # any scale
 
     logits = weights.log().expand(rows, 2, -1)
     ids = Noise(3, range(rows)).reveal(logits, where, weigh, stay)
-    assert (ids[:, 1] == -1).all() and asked == [int((ids >= 0).sum())]
-    found = torch.bincount(ids[:, 0] + 1, minlength=5) / rows
-    wanted = torch.tensor([stay, *((1 - stay) * weights).tolist()])
-    assert found[1] == 0 and (found - wanted).abs().max() < 4 * 0.5 / rows**0.5
+    assert (ids[:, 1] == -1).all() and sizes == [int((ids >= 0).sum())]
+    share = torch.bincount(ids[:, 0] + 1, minlength=5) / rows
+    target = torch.tensor([stay, *((1 - stay) * weights).tolist()])
+    assert share[1] == 0 and (share - target).abs().max() < 4 * 0.5 / rows**0.5
 
 
-def test_all_that_stays_draws_nothing():
+def test_reveal_with_stay_one_opens_nothing():
     where = torch.ones(2, 3, dtype=torch.bool)
     assert (Noise(3, range(2)).reveal(torch.zeros(2, 3, 5), where, torch.exp, 1.0) == -1).all()
 
 
-def test_temperature_zero_and_one_in_a_million_are_greedy():
-    logits = random(30, 500)
-    for temperature in (0.0, 1e-6):
-        weights = token_weights(logits, temperature)
-        assert torch.equal(weights.argmax(-1), logits.argmax(-1))
-        assert (weights.amax(-1) == 1).all() and torch.isfinite(weights).all()
-
-
-def test_temperature_tempers():
-    logits = random(4, 9)
-    for temperature in (0.3, 1.0, 2.0):
-        torch.testing.assert_close(
-            token_weights(logits, temperature), (logits / temperature).softmax(-1)
-        )
-
-
-def test_top_k_keeps_k_and_more_than_the_vocabulary_keeps_all():
-    logits = random(5, 40)
-    assert ((token_weights(logits, top_k=3) > 0).sum(-1) == 3).all()
-    for k in (40, 41, 200_000):
-        assert torch.equal(token_weights(logits, top_k=k), token_weights(logits))
-
-
-@pytest.mark.parametrize("rule", ["keep_crossing", "drop_crossing"])
-def test_top_p_of_zero_keeps_one_token_and_of_one_keeps_all(rule):
-    logits = random(5, 400)
-    for top_p in (0.0, 1e-9):
-        weights = token_weights(logits, top_p=top_p, nucleus_rule=rule)
-        assert ((weights > 0).sum(-1) == 1).all()
-        assert torch.equal(weights.argmax(-1), logits.argmax(-1))
-    assert torch.equal(token_weights(logits, top_p=1.0, nucleus_rule=rule), token_weights(logits))
-
-
-def test_the_two_nucleus_rules_differ_in_the_token_that_crosses():
-    logits = torch.tensor([[0.1, 0.5, 0.4]]).log()
-    keep = token_weights(logits, top_p=0.8, nucleus_rule="keep_crossing")
-    drop = token_weights(logits, top_p=0.8, nucleus_rule="drop_crossing")
-    torch.testing.assert_close(keep, torch.tensor([[0, 5 / 9, 4 / 9]]))
-    torch.testing.assert_close(drop, torch.tensor([[0.0, 1.0, 0.0]]))
-
-
-def test_a_nucleus_wider_than_256_tokens_is_found_too():
-    logits = torch.zeros(2, 5000)
-    kept = (token_weights(logits, top_p=0.5) > 0).sum(-1)
-    assert ((kept >= 2500) & (kept <= 2501)).all()
-
-
-def test_banned_tokens_stay_banned_through_every_filter():
-    logits = random(3, 60)
-    logits[:, ::2] = -torch.inf
-    for filters in ({}, {"top_k": 50}, {"top_p": 0.999}, {"temperature": 2.0}, {"temperature": 0}):
-        assert (token_weights(logits, **filters)[:, ::2] == 0).all()
-
-
-def test_a_draw_is_judged_at_temperature_1_unfiltered():
-    logits, where = random(2, 6, 30), random(2, 6, seed=1) > 0
-    for filters in ({"temperature": 0.0}, {"temperature": 0.3, "top_k": 1}, {"top_p": 0.1}):
-        ids, p = draw(logits, where, Noise(0, [0, 1]), **filters)
-        assert (ids[~where] == -1).all() and (p[~where] == 0).all()
-        wanted = logits.double().softmax(-1).gather(-1, ids.clamp(min=0)[..., None])[..., 0]
-        torch.testing.assert_close(p[where], wanted[where], atol=1e-6, rtol=1e-5)
-    assert torch.equal(probability(logits, ids, where), p)
-
-
-def test_top_k_marks_the_best_and_never_minus_infinity():
-    score = torch.tensor([[0.1, -torch.inf, 0.9, 0.5], [-torch.inf] * 4, [1.0, 1.0, 1.0, 1.0]])
-    assert top_k(score, 2).int().tolist() == [[0, 0, 1, 1], [0] * 4, [1, 1, 0, 0]]
-    assert top_k(score, torch.tensor([9, 9, 0])).sum(-1).tolist() == [3, 0, 0]
-
-
-def test_shares_add_up_and_no_step_takes_nothing_while_some_are_left():
-    for count in range(0, 40):
-        for steps in (1, 2, 3, 8, 32, 50):
-            taken = [int(share(torch.tensor([count]), steps, i)) for i in range(steps)]
-            assert sum(taken) == count and taken == sorted(taken, reverse=True)
-            assert all(n > 0 for n in taken[: min(count, steps)])
-            assert max(taken) - min(taken[: max(1, min(count, steps))]) <= 1
-
-
-def test_write_leaves_the_old_canvas_alone():
-    x = torch.zeros(2, 5, dtype=torch.int64)
-    new = write(x, slice(1, 3), torch.tensor([[True, False]] * 2), torch.full((2, 2), 7))
-    assert not x.any() and new.tolist() == [[0, 7, 0, 0, 0]] * 2
-
-
-def test_choose_takes_every_set_of_places_equally_often():
+def test_choose_draws_every_set_equally_often():
     where = torch.tensor([[True, True, False, True, True]]).expand(6000, -1)
     marked = choose(where, torch.full((6000,), 2), Noise(0, range(6000)))
     assert (marked.sum(-1) == 2).all() and not (marked & ~where).any()
@@ -272,3 +184,10 @@ def test_choose_takes_every_set_of_places_equally_often():
     assert len(seen) == 6 and chisquare(seen).pvalue > 1e-4
     more = choose(where[:3], torch.tensor([0, 4, 99]), Noise(0, range(3)))
     assert more.sum(-1).tolist() == [0, 4, 4]
+
+
+def test_coin_falls_by_its_chance_where_it_is_thrown():
+    chance = torch.tensor([[0.0, 1.0, 0.3, 0.3]]).double().expand(20_000, -1)
+    where = torch.tensor([[True, True, True, False]]).expand(20_000, -1)
+    heads = coin(chance, where, Noise(0, range(20_000)), "remask").double().mean(0)
+    assert heads[[0, 1, 3]].tolist() == [0, 1, 0] and abs(heads[2] - 0.3) < 4 * 0.0033
