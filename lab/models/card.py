@@ -43,18 +43,18 @@ def read_card(folder: Path) -> ModelCard:
     """
     facts = read_facts(folder)
     known = {field.name for field in fields(ModelCard)}
-    given = {
+    stated: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in facts.items()
         if key in known and value is not None
     }
     config = read_json(folder / "config.json")
     if target := target_folder(folder):
-        own = {"name": folder.name, "draft_length": config.get("block_size")}
-        return check_card(replace(read_card(target), **{**own, **given}), folder.name)
+        own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
+        return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
     ids = special_ids(tokenizer_folder(folder))
     eos = ids["eos_token"]
-    read = {
+    read: dict[str, Any] = {
         "name": folder.name,
         "vocab_size": config.get("vocab_size"),
         "mask_id": ids["mask_token"],
@@ -63,7 +63,7 @@ def read_card(folder: Path) -> ModelCard:
         "eos_ids": () if eos is None else (eos,),
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
-    return check_card(ModelCard(**{**read, **given}), folder.name)
+    return check_card(ModelCard(**{**read, **stated}), folder.name)
 
 
 def expected_card(family: "Family", name: str) -> ModelCard:
@@ -87,11 +87,11 @@ def special_ids(folder: Path) -> dict[str, int | None]:
     names = read_json(folder / "tokenizer_config.json")
     entries = [token for token in tokens or () if isinstance(token, dict)]
     ids = {str(token.get("content")): token.get("id") for token in entries}
-    found = {}
+    specials: dict[str, int | None] = {}
     for name in ("mask_token", "pad_token", "bos_token", "eos_token"):
         token = names.get(name)
-        found[name] = ids.get(str(token.get("content") if isinstance(token, dict) else token))
-    return found
+        specials[name] = ids.get(str(token.get("content") if isinstance(token, dict) else token))
+    return specials
 
 
 def check_card(card: ModelCard, folder: str) -> ModelCard:

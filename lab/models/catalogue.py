@@ -41,10 +41,11 @@ def models() -> list[str]:
 
 def shipped(name: str) -> Model:
     """The model of that name that ships with the lab, opened once a process."""
-    if weights_folder(name) is None:
+    folder = weights_folder(name)
+    if folder is None:
         return _exact(name)
     with LOADING:
-        return _trained(name)
+        return _trained(folder)
 
 
 @cache
@@ -55,10 +56,10 @@ def _exact(name: str) -> Model:
 
 
 @cache
-def _trained(name: str) -> Model:
+def _trained(folder: Path) -> Model:
     from lab.models.transformers.checkpoint import load_checkpoint
 
-    return load_checkpoint(weights_folder(name))
+    return load_checkpoint(folder)
 
 
 def present(task: str) -> list[str]:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import samplers
 from lab.models import catalogue
@@ -60,7 +60,11 @@ def load(
     with LOADING:
         if key in _OPEN:
             return _keep(key, _OPEN[key])
-    how = {"trust_remote_code": trust_remote_code, "dtype": dtype, "eight_bit": eight_bit}
+    how: dict[str, Any] = {
+        "trust_remote_code": trust_remote_code,
+        "dtype": dtype,
+        "eight_bit": eight_bit,
+    }
     offer = with_room(download.look_up(name, revision, **how))
     folder = download.fetch(offer, progress)
     with LOADING:

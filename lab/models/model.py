@@ -25,8 +25,8 @@ class ModelCard:
     attention: full, block_causal, causal or any (an oracle fits every need). corruption:
     absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
-    draft_length: tokens of its draft model's block, the one given token counted; None: no draft
-    model. revision: the commit of a hub's checkpoint.
+    draft_length: tokens of its draft model's block, its first, verified one counted; None: no
+    draft model. revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Model(ABC):
     tokenizer: Any = None
     banned_ids: tuple[int, ...] = ()
     note: str = ""  # what could not be tested when it was opened, as one sentence
-    skips_rows = True  # False: `forward` gets every row at every call, wanted or not
+    skips_rows = True  # False: `forward` gets every row at every call, active or not
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> "Opened":
         """Open the model for one run on this canvas; the run's caches live and end with it."""
@@ -91,7 +91,7 @@ class Model(ABC):
     ) -> Tensor:
         """Raw logits [B, W, V] of the tokens AT the window's columns.
 
-        tokens, visible [B, T] and t [B] hold just the rows that want an answer, `rows` [B] their
+        tokens, visible [B, T] and t [B] hold just the active rows, `rows` [B] their
         numbers in the run. What `new_cache` made comes back as `cache`; None: compute afresh.
         """
 
@@ -139,21 +139,25 @@ class Opened:
     ) -> Tensor:
         if self.card.time_conditioned and t is None:
             raise ValueError(f"{self.card.name} is time-conditioned: denoise needs t [B]")
-        wanted = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
+        active = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
         width = len(range(*window.indices(tokens.shape[1])))
-        if not len(wanted) or not width:
+        if not len(active) or not width:
             return torch.zeros(len(tokens), width, self.card.vocab_size)
-        every = torch.arange(len(tokens))
-        asked, wanted = wanted, wanted if self.model.skips_rows else every
-        logits = self._forward(tokens, window, t, wanted, self._cache)
+        fed = active if self.model.skips_rows else torch.arange(len(tokens))
+        logits = self._forward(tokens, window, t, fed, self._cache)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
             prompt = self.canvas.visible & ~self.canvas.writable
+            if self.card.mask_id is None:
+                raise ValueError(
+                    f"guidance masks the prompt, and {self.card.name} has no mask token; leave "
+                    "guidance at 0"
+                )
             blind = tokens.masked_fill(prompt, self.card.mask_id)
-            free = self._forward(blind, window, t, wanted, self._unconditional)
+            free = self._forward(blind, window, t, fed, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
         logits = logits.index_fill(-1, self._banned, -torch.inf)  # a copy: the model keeps its own
-        return _spread(logits if self.model.skips_rows else logits[asked], asked, len(tokens))
+        return _spread(logits if self.model.skips_rows else logits[active], active, len(tokens))
 
     @torch.no_grad()
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
@@ -162,29 +166,29 @@ class Opened:
 
         ValueError: no draft model, or a window that is wider than its block has free columns.
         """
-        wanted = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
+        active = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
         width = window.stop - window.start
         if self.card.draft_length and width >= self.card.draft_length:
             raise ValueError(
                 f"{self.card.name} drafts at most {self.card.draft_length - 1} columns at a time, "
                 f"got {width}; ask for fewer"
             )
-        if not len(wanted) or not width:
+        if not len(active) or not width:
             return torch.zeros(len(tokens), width, self.card.vocab_size)
-        seen = self.canvas.visible[wanted]
-        logits = self.model.draft(tokens[wanted], seen, window, self._cache, wanted).float()
-        return _spread(logits.index_fill(-1, self._banned, -torch.inf), wanted, len(tokens))
+        seen = self.canvas.visible[active]
+        logits = self.model.draft(tokens[active], seen, window, self._cache, active).float()
+        return _spread(logits.index_fill(-1, self._banned, -torch.inf), active, len(tokens))
 
     def _forward(
-        self, tokens: Tensor, window: slice, t: Tensor | None, wanted: Tensor, cache: Any
+        self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any
     ) -> Tensor:
-        seen = self.canvas.visible[wanted]
-        self.columns_fed[wanted] += self.model.columns_computed(
-            seen, window, self.block_length, cache, wanted
+        seen = self.canvas.visible[active]
+        self.columns_fed[active] += self.model.columns_computed(
+            seen, window, self.block_length, cache, active
         )
         return self.model.forward(
-            tokens[wanted], seen, window,
-            None if t is None else t[wanted], self.block_length, cache, wanted,
+            tokens[active], seen, window,
+            None if t is None else t[active], self.block_length, cache, active,
         ).float()  # fmt: skip
 
 

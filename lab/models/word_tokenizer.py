@@ -11,7 +11,7 @@ MASK, EOS = "<mask>", "<eos>"
 
 
 class WordTokenizer(PreTrainedTokenizerFast):
-    """A word-level tokenizer that names the word it does not know (ValueError), never predictions.
+    """A word-level tokenizer that refuses a word it does not have (ValueError) by its name.
 
     Text is never read as a special token: a typed "<mask>" is one more unknown word. Where there
     is no EOS, the mask stands in as pad: pads are known by position, never by their id.
@@ -33,13 +33,13 @@ class WordTokenizer(PreTrainedTokenizerFast):
                 raise ValueError(self._unknown(word, known))
 
     def _unknown(self, word: str, known: dict[str, int]) -> str:
-        shown = word if len(word) < 40 else word[:37] + "..."
+        short = word if len(word) < 40 else word[:37] + "..."
         lower = {name.lower(): name for name in known if name not in self.all_special_tokens}
         near = difflib.get_close_matches(word.lower()[:40], lower, n=1)
         hint = f"did you mean {lower[near[0]]!r}?" if near else "use words of its sentences"
         if len(known) <= 12:
             hint = "it has " + " ".join(sorted(set(lower.values())))
-        return f"text must be made of words this model knows, got {shown!r}; {hint}"
+        return f"text must be made of words this model knows, got {short!r}; {hint}"
 
 
 def word_tokenizer(
@@ -73,7 +73,7 @@ def word_tokenizer(
     quotes = [decoders.Replace("“ ", "“"), decoders.Replace(" ”", "”")]
     backend.decoder = decoders.Sequence([*joined, *quotes]) if spaced else decoders.Fuse()
     backend.add_special_tokens([AddedToken(MASK, special=True)])
-    made = WordTokenizer(
+    tokenizer = WordTokenizer(
         tokenizer_object=backend,
         mask_token=MASK,
         eos_token=None if eos_id is None else names[eos_id],
@@ -81,6 +81,6 @@ def word_tokenizer(
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
-    if made.mask_token_id != mask_id:
+    if tokenizer.mask_token_id != mask_id:
         raise ValueError(f"mask_id must be the vocabulary's size {len(names)}, got {mask_id}")
-    return made
+    return tokenizer

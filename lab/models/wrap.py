@@ -80,12 +80,12 @@ class Wrapped(Model):
         else:
             out = self.function(tokens, t) if self._timed else self.function(tokens)
         logits = getattr(out, "logits", out)
-        wanted = (*tokens.shape, self.card.vocab_size)
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        expected = (*tokens.shape, self.card.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
-                f"{self.card.name} must answer with logits of shape {wanted} (rows, columns, "
-                f"card.vocab_size), got {found}"
+                f"{self.card.name} must answer with logits of shape {expected} (rows, columns, "
+                f"card.vocab_size), got {shape}"
             )
         return logits
 
@@ -102,9 +102,9 @@ def wrap(
     card with a draft_length. It sees the verified text and masks after it, and its answer counts at
     the masks; any draft model leaves the distribution as it is. ValueError for what does not fit.
     """
-    for name, given in (("function", function), ("draft_model", draft_model)):
-        if not callable(given) and (given is not None or name == "function"):
-            raise ValueError(f"wrap needs a callable as {name}, got {type(given).__name__}")
+    for name, value in (("function", function), ("draft_model", draft_model)):
+        if not callable(value) and (value is not None or name == "function"):
+            raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
     if card is None:
         raise ValueError(
             "wrap needs a card, which says what the callable is: lab.wrap(f, lab.ModelCard(name, "

@@ -18,7 +18,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Repositories {id: {file: bytes}} at one commit; `asked` lists every request made.
+    """Repositories {id: {file: bytes}} at one commit; `requests` lists every request.
 
     The id of a data set begins with `datasets/`, as its address does.
     """
@@ -27,7 +27,7 @@ class Hub:
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.facts: dict[str, dict[str, Any]] = {}
         self.gated: set[str] = set()
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.address = ""
 
     def add(self, name: str, folder: Path, **facts: Any) -> None:
@@ -37,7 +37,7 @@ class Hub:
 
     def fetched(self, suffix: str) -> list[str]:
         """The files ending so whose content was asked for."""
-        return [a for a in self.asked if a.startswith("GET") and "/resolve/" in a
+        return [a for a in self.requests if a.startswith("GET") and "/resolve/" in a
                 and a.endswith(suffix)]  # fmt: skip
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -62,10 +62,10 @@ class Hub:
                       for file, data in files.items()]  # fmt: skip
             return 200, {"Content-Type": "application/json"}, json.dumps(within).encode()
         if api:
-            told = {"id": name, "sha": COMMIT, **self.facts[name]}
-            told["siblings"] = [{"rfilename": file, "size": len(data)}
+            facts = {"id": name, "sha": COMMIT, **self.facts[name]}
+            facts["siblings"] = [{"rfilename": file, "size": len(data)}
                                 for file, data in files.items()]  # fmt: skip
-            return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
+            return 200, {"Content-Type": "application/json"}, json.dumps(facts).encode()
         data = files.get("/".join(parts[4:]))
         if data is None:
             return 404, {"X-Error-Code": "EntryNotFound"}, b""
@@ -95,7 +95,7 @@ def serve() -> Iterator[Hub]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = unquote(self.path.split("?")[0])
-            hub.asked.append(f"{self.command} {path}")
+            hub.requests.append(f"{self.command} {path}")
             status, headers, body = hub.answer(path)
             self.send_response(status)
             for key, value in headers.items():

@@ -280,7 +280,7 @@ def test_a_draft_model_without_its_target_or_for_another_is_refused(tmp_path):
     (other / "config.json").write_text(json.dumps({**config, "target_layer_ids": [0, 7]}))
     (other / "lab.json").write_text(json.dumps(facts))
     read_card.cache_clear()
-    with pytest.raises(ValueError, match=r"was made for another target than target: it listens to"):
+    with pytest.raises(ValueError, match=r"was made for another target than target: it reads"):
         lab.load(str(other))
     (other / "model.safetensors").rename(other / "model.bin")
     with pytest.raises(ValueError, match=r"no safetensors weights in other"):

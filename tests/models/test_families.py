@@ -267,5 +267,5 @@ def test_what_a_family_says_fits_the_registry_and_itself(family):
 
 @pytest.mark.parametrize("config", [{}, {"model_type": "t5"}, {"architectures": []}])
 def test_an_unknown_network_names_the_known_families(config):
-    with pytest.raises(ValueError, match=r"knows no architecture .*SDAR.*lab\.wrap with a Model"):
+    with pytest.raises(ValueError, match=r"does not support .*SDAR.*lab\.wrap with a Model"):
         families.recognise(config, "some/model")

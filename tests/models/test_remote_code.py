@@ -100,7 +100,7 @@ def test_untrusted_code_never_runs(kind, where, unknown, tmp_path, marker):
     folder = folder_with_code(tmp_path, marker, kind, where, unknown)
     refused = unknown and where == "config"
     if refused:
-        reason = r"(takes the code beside its weights that|knows no architecture)"
+        reason = r"(takes the code beside its weights that|does not support the architecture)"
         with pytest.raises(ValueError, match=reason):
             lab.load(str(folder))
     else:

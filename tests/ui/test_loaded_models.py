@@ -154,7 +154,7 @@ def test_a_public_page_opens_listed_ids_alone(hub, tmp_path, monkeypatch):
         with pytest.raises(ValueError) as caught:
             loaded_models.look_up(text)
         assert "folder" not in str(caught.value)
-    assert not hub.asked
+    assert not hub.requests
     assert loaded_models.look_up(f"{BERT}@{COMMIT}").family == "Masked language models"
 
 
@@ -195,7 +195,7 @@ def test_a_loaded_model_runs_as_a_task_does(hub, tmp_path):
 def test_a_name_that_was_not_loaded_is_no_task(hub):
     _, last = press(RunInputs(f"{BERT}@{COMMIT[:12]}", "Once upon"), [PanelSettings("max_prob")])
     assert "task must be one of" in last.values[0]["message"]
-    assert not hub.asked
+    assert not hub.requests
 
 
 def test_a_load_that_is_stopped_leaves_nothing_known(hub):

@@ -1,7 +1,7 @@
 """Models whose posterior is known exactly: the noise kernels, pins and floor they share.
 
 A visible token z is evidence q(z | x) = keep 1[z = x] + spread about the clean token x (Markov
-chain or list of sequences: whoever inherits); a mask says nothing (keep 0, spread 1). So absorbing
+chain or list of sequences: the subclass); a mask is no evidence (keep 0, spread 1). So absorbing
 noise, hybrid noise (GIDD) and uniform noise are one formula, and so are the two posteriors:
 full(v) is in proportion to loo(v) q(z | v).
 """
@@ -30,11 +30,13 @@ class Exact(Model):
 
     Tokens occupy positions 0, 1, ... of each row's visible columns; positions beyond the canvas
     are marginalised. Under hybrid and uniform noise what the canvas pins (prompt, infill) is
-    taken at its word, and only writable tokens may be noise.
+    trusted, and only writable tokens may be noise.
     """
 
     def __init__(self, card: ModelCard, tokenizer: Any):
         self.card, self.tokenizer = card, tokenizer
+        # Ids below `size` are tokens, `size` is the mask; at most `length` of them in a row.
+        self.size, self.length = int(card.mask_id or 0), int(card.length or 0)
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> Opened:
         """Open the model for one run; it remembers which tokens are pinned."""
@@ -80,7 +82,7 @@ class Exact(Model):
     def _up_to(self, column: int, tokens: Tensor) -> Tensor:
         """The tokens left of a column, masks from there on."""
         left = torch.arange(tokens.shape[1]) < column
-        return tokens.where(left, self.card.mask_id)
+        return tokens.where(left, self.size)
 
     def _answer(
         self,
@@ -113,22 +115,22 @@ class Exact(Model):
     def _check(self, tokens: Tensor, visible: Tensor) -> None:
         card = self.card
         longest = int(visible.sum(-1).max()) if len(visible) else 0
-        if longest > card.length:
+        if longest > self.length:
             raise ValueError(
-                f"{card.name} holds at most {card.length} tokens, got {longest}; "
+                f"{card.name} holds at most {self.length} tokens, got {longest}; "
                 "shorten the prompt or gen_length"
             )
         seen = tokens[visible]
-        if len(seen) and not 0 <= int(seen.min()) <= int(seen.max()) <= card.mask_id:
+        if len(seen) and not 0 <= int(seen.min()) <= int(seen.max()) <= self.size:
             raise ValueError(
-                f"{card.name} has token ids 0 to {card.mask_id}, got {int(seen.min())} to "
+                f"{card.name} has token ids 0 to {self.size}, got {int(seen.min())} to "
                 f"{int(seen.max())}; tokenize with its own tokenizer"
             )
 
     def _evidence(
         self, tokens: Tensor, visible: Tensor, pinned: Tensor, t: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        size, p = self.card.mask_id, self.card.p_uniform
+        size, p = self.size, self.card.p_uniform
         one = torch.ones(len(tokens), dtype=torch.float64)
         if self.card.corruption == "absorbing":
             keep, spread = one, one * 0
@@ -154,8 +156,8 @@ class Exact(Model):
         rows = stuck.any(1).flatten()
         if rows.any():
             tokens, visible, keep, spread = tokens[rows], visible[rows], keep[rows], spread[rows]
-            said = visible & (tokens != self.card.mask_id)
-            spread = torch.where(said, (1 - FLOOR) * spread + FLOOR / self.card.mask_id, spread)
+            said = visible & (tokens != self.size)
+            spread = torch.where(said, (1 - FLOOR) * spread + FLOOR / self.size, spread)
             keep = torch.where(said, (1 - FLOOR) * keep, keep)
             floor = self._scores(tokens, visible, keep, spread, window)
             scores[rows] = torch.where(stuck[rows], floor, scores[rows])
@@ -245,8 +247,8 @@ def distribution(name: str, values: Any, shape: tuple[int | None, ...]) -> Tenso
         raise ValueError(f"{name} must be an array of numbers; {error}") from None
     shown = ", ".join("any" if size is None else str(size) for size in shape)
     fits = array.dim() == len(shape) and array.numel()
-    wanted = zip(array.shape, shape, strict=False)
-    if not fits or any(size not in (None, found) for found, size in wanted):
+    sizes = zip(array.shape, shape, strict=False)
+    if not fits or any(size not in (None, real) for real, size in sizes):
         raise ValueError(f"{name} must have shape [{shown}], got {list(array.shape)}")
     if not bool((torch.isfinite(array) & (array >= 0)).all()):
         raise ValueError(f"{name} must be finite and not negative, got {_worst(array)}")

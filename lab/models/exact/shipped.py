@@ -7,6 +7,7 @@ noise, and read from left to right.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from lab.models.exact.oracle import oracle
 from lab.models.exact.table import table
@@ -25,7 +26,7 @@ def build(task: Task, name: str) -> Model:
     assert task.exact is not None and task.words is not None
     truth, number = task.exact(), {word: i for i, word in enumerate(task.words)}
     causal = kind == "causal"
-    shared = {
+    shared: dict[str, Any] = {
         "corruption": "absorbing" if causal else kind,
         "p_uniform": HYBRID_NOISE,
         "vocabulary": task.words,
@@ -33,9 +34,8 @@ def build(task: Task, name: str) -> Model:
         "draft_length": DRAFT_LENGTH if causal else None,
     }
     if isinstance(truth, Chain):
-        model = oracle(
-            truth.initial, truth.transition, emission=truth.emission, length=task.length, **shared
-        )
+        shared["length"] = task.length
+        model = oracle(truth.initial, truth.transition, emission=truth.emission, **shared)
     else:
         lines = [[number[word] for word in line] for line in truth.sequences]
         model = table(lines, truth.weights, **shared)

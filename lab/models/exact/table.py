@@ -82,7 +82,7 @@ class Table(Exact):
         without = total[:, None] - own[:, window]
         others_never = never.sum(1)[:, None] - never[:, window].long()
         without = torch.where(others_never > 0, -torch.inf, without)
-        return _log_scatter(without, listed[:, window], self.card.mask_id)
+        return _log_scatter(without, listed[:, window], self.size)
 
 
 def _log_scatter(logs: Tensor, ids: Tensor, size: int) -> Tensor:

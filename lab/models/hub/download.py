@@ -24,7 +24,7 @@ from lab.models.errors import ModelError, explain_errors
 from lab.models.hub.connection import TIMEOUT, endpoint, hub_errors, on_space, refuse_code, silent
 from lab.models.model import Model, ModelCard
 from lab.models.transformers.build import DTYPES, build, openable
-from lab.models.transformers.checkpoint import load_checkpoint
+from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.models.transformers.draft_model import paired
 from lab.models.transformers.families import ALLOWED, Family, recognise
 from samplers.registry import shown
@@ -95,16 +95,14 @@ def look_up(
             name, revision=revision, timeout=TIMEOUT, files_metadata=True
         )
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    weights = {file: size for file, size in sizes.items()
-               if file.endswith(".safetensors") and "/" not in file}  # fmt: skip
-    if any(file.startswith("model") for file in weights):  # beside it may lie copies of its parts
-        weights = {file: size for file, size in weights.items() if file.startswith("model")}
-    if not weights:
-        raise ModelError(no_safetensors(name))
+    weights = _weights(sizes, name)
     texts = {file: size for file, size in sizes.items() if TEXTS.fullmatch(file)}
     if "config.json" not in texts:
         raise ModelError(f"{name} has no config.json, which says what model it is")
-    config, family, target = _config(name, info.sha), None, None
+    commit = str(info.sha)
+    config = _config(name, commit)
+    family: Family | None = None
+    target: Offer | None = None
     if "lab.json" not in texts:
         family = recognise(config, name)
         if known := family.targets.get(name):
@@ -127,7 +125,7 @@ def look_up(
     memory += target.memory if target else 0
     card = expected_card(family, name) if family else None
     files = {**texts, **weights}
-    return Offer(name, info.sha, files, family, memory, free_memory(), target, card, dtype)
+    return Offer(name, commit, files, family, memory, free_memory(), target, card, dtype)
 
 
 def open_offer(
@@ -150,9 +148,12 @@ def open_offer(
             model = load_checkpoint(folder)
             model.card = replace(model.card, name=name, revision=offer.revision)
             return model
-        how = {"dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit}
+        how: dict[str, Any] = {
+            "dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit,
+        }  # fmt: skip
         if target := offer.target:
             verifier = build(fetch(target), target.name, revision=target.revision, **how)
+            assert isinstance(verifier, Checkpoint)  # every target's family is a causal one
             return paired(verifier, folder, name=name, revision=offer.revision)
         return build(folder, name, revision=offer.revision, words=_words(offer),
                      trust_remote_code=trust_remote_code, **how)  # fmt: skip
@@ -204,10 +205,14 @@ def fetch(offer: Offer, progress: Callable[[int, int], None] | None = None) -> P
 
     done, folder = 0, Path()
     report = progress or (lambda done, total: None)
+
+    def counted(before: int) -> type:
+        return silent(lambda fresh: report(before + fresh, offer.download))
+
     report(0, offer.download)
     parts = [each for each in (offer.target, offer) if each]
     for part, file, size in ((each, *item) for each in parts for item in each.files.items()):
-        bar = silent(lambda fresh, before=done: report(before + fresh, offer.download))
+        bar = counted(done)
         with hub_errors(part.name, part.revision):
             path = hf_hub_download(part.name, file, revision=part.revision,
                                    endpoint=endpoint(), tqdm_class=bar)  # fmt: skip
@@ -271,6 +276,17 @@ def allowed(
         )
 
 
+def _weights(sizes: Mapping[str, int], name: str) -> dict[str, int]:
+    """The files that hold the model, with their bytes; ModelError where none are safetensors."""
+    weights = {file: size for file, size in sizes.items()
+               if file.endswith(".safetensors") and "/" not in file}  # fmt: skip
+    if any(file.startswith("model") for file in weights):  # beside it may lie copies of its parts
+        weights = {file: size for file, size in weights.items() if file.startswith("model")}
+    if not weights:
+        raise ModelError(no_safetensors(name))
+    return weights
+
+
 def _config(name: str, commit: str) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
@@ -282,7 +298,7 @@ def _config(name: str, commit: str) -> dict[str, Any]:
 
 def _words(offer: Offer) -> Path | None:
     """The tokenizer's folder, where the checkpoint brings none and its family names another's."""
-    if "tokenizer.json" in offer.files or not offer.family.words:
+    if "tokenizer.json" in offer.files or offer.family is None or offer.family.words is None:
         return None
     name, commit = offer.family.words
     files = {"tokenizer.json": 0, "tokenizer_config.json": 0}
@@ -291,8 +307,9 @@ def _words(offer: Offer) -> Path | None:
 
 def _memory(info: Any, stored: int, config: Mapping[str, Any], dtype: str, eight_bit: bool) -> int:
     """Bytes that a run needs: every parameter in the width asked for, and something to spare."""
-    kept = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    count = info.safetensors.total if info.safetensors else stored / (4 if "32" in kept else 2)
+    stored_dtype = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    width = 4 if "32" in stored_dtype else 2
+    count = info.safetensors.total if info.safetensors else stored / width
     return int(count * (1 if eight_bit else DTYPES[dtype].itemsize) * SPARE)
 
 

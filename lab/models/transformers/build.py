@@ -32,7 +32,7 @@ class Remote(torch.nn.Module):
 
     def __init__(self, network: torch.nn.Module):
         super().__init__()
-        self.network = network
+        self.network: Any = network
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor
@@ -127,11 +127,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 def load_words(family: Family, folder: Path, words: Path | None, trust_remote_code: bool) -> Any:
     """The tokenizer, from the folder itself or from where its family says."""
     own = any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
-    if not own and words is None:
+    place = folder if own else words
+    if place is None:
         raise ModelError(
             f"{folder.name} has no tokenizer; put its files (tokenizer.json) beside the weights"
         )
-    return read_tokenizer(folder if own else words, family.words_class, trust_remote_code)
+    return read_tokenizer(place, family.words_class, trust_remote_code)
 
 
 def load_network(
@@ -140,7 +141,7 @@ def load_network(
     config: Mapping[str, Any],
     trust_remote_code: bool,
     how: dict[str, Any],
-) -> torch.nn.Module:
+) -> Any:
     """The model under transformers' own class, or under its remote code where that is allowed.
 
     ModelError where the weights lack a tensor, one has another shape, or (where all of a family's
@@ -179,14 +180,14 @@ def stock_class(name: str) -> Any:
 def stock_config(family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
     """The config under the names of the stock class that has the family's layers."""
     if family.fields:
-        told = {theirs: config.get(theirs) for theirs in family.fields}
-        named = {family.fields[key]: value for key, value in told.items() if value is not None}
+        values = {theirs: config.get(theirs) for theirs in family.fields}
+        named = {family.fields[key]: value for key, value in values.items() if value is not None}
         return {**named, **{key: config[key] for key in SPECIAL if key in config}}
     return {key: value for key, value in config.items() if key not in META}
 
 
 def _adapted(
-    network: torch.nn.Module,
+    network: Any,
     family: Family,
     written: Mapping[str, Any],
     tokenizer: Any,
@@ -223,7 +224,7 @@ def _dit(
 ) -> Model:
     from safetensors.torch import load_file
 
-    state = {}
+    state: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         state |= load_file(file)
     network = from_state(state)

@@ -27,11 +27,13 @@ class CanvasModel(Model):
         tokenizer: Any = None,
         banned_ids: tuple[int, ...] = (),
     ):
-        self.network, self.card, self.tokenizer = network.eval(), card, tokenizer
-        self.most, text = network.config.canvas_length, network.config.get_text_config()
+        self.network: Any = network.eval()
+        self.card, self.tokenizer = card, tokenizer
+        config: Any = network.config
+        self.most, text = int(config.canvas_length), config.get_text_config()
         self.start_id = card.bos_id if card.bos_id is not None else 0
         names = ("boi_token_id", "eoi_token_id", "image_token_id")
-        images = [getattr(network.config, name, None) for name in names]
+        images = [getattr(config, name, None) for name in names]
         known = [i for i in images if i is not None and i < text.vocab_size]
         self.banned_ids = (*banned_ids, *known)
 

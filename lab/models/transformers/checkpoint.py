@@ -35,10 +35,11 @@ class Checkpoint(Model):
         banned_ids: tuple[int, ...] = (),
         start_id: int | None = None,
     ):
-        self.network, self.card, self.tokenizer = network.eval(), card, tokenizer
+        self.network: Any = network.eval()
+        self.card, self.tokenizer = card, tokenizer
         self.shifted, self.banned_ids, self.start_id = shifted, banned_ids, start_id
 
-    def new_cache(self) -> PrefixCache | None:
+    def new_cache(self) -> Any:
         return PrefixCache() if self.card.attention != "full" else None
 
     def forward(
@@ -48,7 +49,7 @@ class Checkpoint(Model):
         window: slice,
         t: Tensor | None,
         block_length: int | None,
-        cache: PrefixCache | None,
+        cache: Any,
         rows: Tensor,
     ) -> Tensor:
         from transformers import DynamicCache
@@ -73,13 +74,13 @@ class Checkpoint(Model):
         held = DynamicCache()
         for layer, (keys, values) in enumerate(known):
             held.update(keys, values, layer)
-        past = cache.length if known else first
+        past = cache.length if cache and known else first
         columns = torch.arange(past, stop)
         keys = torch.arange(first, stop)
         mask = allowed(visible[:, first:stop], self.card.attention, block_length, columns, keys)
-        wanted = torch.arange(window.start, window.stop) - past - shift
+        outputs = torch.arange(window.start, window.stop) - past - shift
         if self.shifted:
-            wanted = torch.arange(max(0, window.start - 1), window.stop)
+            outputs = torch.arange(max(0, window.start - 1), window.stop)
         device = self.network.device
         # A model without a mask token has no vector for its masked positions; being causal, it sees
         # none.
@@ -89,14 +90,15 @@ class Checkpoint(Model):
             attention_mask=additive(mask).to(device, self.network.dtype),
             position_ids=positions(visible[:, first:stop])[:, past - first :].to(device),
             use_cache=cache is not None,
-            logits_to_keep=wanted.to(device),
+            logits_to_keep=outputs.to(device),
             **cache_argument(self.network, held if cache is not None else None),
         )
         if cache is not None and start - shift > past:
             cache.length, cache.rows = start - shift, rows
+            layers: list[Any] = held.layers
             cache.layers = [
                 (layer.keys[:, :, : cache.length], layer.values[:, :, : cache.length])
-                for layer in held.layers
+                for layer in layers
             ]
         logits = torch.nn.functional.pad(out.logits.cpu(), (0, self.card.vocab_size - known))
         return unshifted(logits, visible, window) if self.shifted else logits

@@ -114,6 +114,7 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(Block(width, head, condition) for _ in range(blocks))
         self.output_layer = Output(width, vocabulary, condition)
         # GIDD adds one number to the logit of the token that stands there; the others have none.
+        self.logit_bias: Tensor
         self.register_buffer("logit_bias", torch.zeros(1, 1, 1))
         self.head = head
 
@@ -155,10 +156,10 @@ def from_state(state: Mapping[str, Tensor]) -> DiT:
     # What follows from the sizes, and the noise range that BD3LM was trained over, is no weight.
     known = {name: tensor for name, tensor in state.items()
              if not re.match(r"rotary_emb\.|sampling_eps_", name)}  # fmt: skip
-    wanted = network.state_dict()
+    expected = network.state_dict()
     known.setdefault("logit_bias", torch.zeros(1, 1, 1))
-    bad = sorted(set(known) ^ set(wanted)) or sorted(
-        name for name, tensor in known.items() if tensor.shape != wanted[name].shape
+    bad = sorted(set(known) ^ set(expected)) or sorted(
+        name for name, tensor in known.items() if tensor.shape != expected[name].shape
     )
     if bad:
         raise ModelError(
@@ -191,7 +192,7 @@ class DiTModel(Model):
         columns = torch.arange(first, stop)
         mask = allowed(visible, self.card.attention, block_length, columns, columns)
         level = torch.zeros(len(tokens))
-        if self.card.time_conditioned:
+        if self.card.time_conditioned and t is not None:
             noisy = t.float()
             level = -torch.log1p(-(1 - NOISE_FLOOR) * noisy) if self.sigma else noisy
         here = slice(window.start - first, window.stop - first)

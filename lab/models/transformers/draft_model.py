@@ -42,8 +42,8 @@ def target_layers(layers: int, draft_layers: int) -> list[int]:
     if draft_layers == 1:
         return [layers // 2]
     last = layers - 4
-    chosen = [round(1 + i * last / (draft_layers - 1)) for i in range(draft_layers)]
-    return chosen if len(set(chosen)) == draft_layers else list(range(layers))
+    spread = [round(1 + i * last / (draft_layers - 1)) for i in range(draft_layers)]
+    return spread if len(set(spread)) == draft_layers else list(range(layers))
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Reading:
     """What the target has read of one row: ids [n], keys and values, and its features [n, F]."""
 
     ids: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
-    features: Tensor | None = None
+    features: Tensor = field(default_factory=lambda: torch.zeros(0))
     cache: Any = None
 
     def common(self, ids: Tensor) -> int:
@@ -83,7 +83,7 @@ class Drafted(Checkpoint):
         banned_ids: tuple[int, ...] = (),
     ):
         super().__init__(network, card, tokenizer, banned_ids=banned_ids)
-        self.draft_model = draft_model.eval()
+        self.draft_model: Any = draft_model.eval()
 
     def new_cache(self) -> dict[int, Reading]:
         return {}
@@ -100,15 +100,15 @@ class Drafted(Checkpoint):
     ) -> Tensor:
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
         lines = self._lines(tokens, visible, window, cache, rows)
-        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
-            if not wanted.any():  # nothing but pads
+        for out, (ids, inside, reading) in zip(answer, lines, strict=True):
+            if not inside.any():  # nothing but pads
                 continue
             # Output j - 1 speaks of column j, so the last column itself is not read.
-            first = len(ids) - int(wanted.sum()) - 1
+            first = len(ids) - int(inside.sum()) - 1
             if first < 0:
                 raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
             reading.forget(min(reading.common(ids[:-1]), first))
-            out[wanted] = self._padded(self._read(ids[:-1], reading, int(wanted.sum())))
+            out[inside] = self._padded(self._read(ids[:-1], reading, int(inside.sum())))
         return answer
 
     def draft(
@@ -126,14 +126,14 @@ class Drafted(Checkpoint):
         """
         answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
         lines = self._lines(tokens, visible, window, cache, rows)
-        for out, (ids, wanted, reading) in zip(answer, lines, strict=True):
-            anchor = len(ids) - int(wanted.sum()) - 1
+        for out, (ids, inside, reading) in zip(answer, lines, strict=True):
+            anchor = len(ids) - int(inside.sum()) - 1
             if anchor < 1:
                 raise ValueError(f"{self.card.name} drafts after at least two tokens, got less")
             if (known := reading.common(ids[:anchor])) < anchor:
                 reading.forget(known)
                 self._read(ids[:anchor], reading)
-            out[wanted] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
+            out[inside] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
         return answer
 
     def _lines(
@@ -149,7 +149,7 @@ class Drafted(Checkpoint):
             reading = Reading() if cache is None else cache.setdefault(row, Reading())
             yield line[: window.stop][seen[: window.stop]], seen[window], reading
 
-    def _read(self, ids: Tensor, reading: Reading, wanted: int = 1) -> Tensor:
+    def _read(self, ids: Tensor, reading: Reading, width: int = 1) -> Tensor:
         """Let the target read those of ids [n] that it has not read; the last logits [W, V]."""
         from transformers import DynamicCache
 
@@ -166,12 +166,12 @@ class Drafted(Checkpoint):
             position_ids=columns[None].to(device),
             use_cache=True,
             output_hidden_states=True,
-            logits_to_keep=wanted,
+            logits_to_keep=width,
             **cache_argument(self.network, reading.cache),
         )
         fresh = features(out.hidden_states, self.draft_model.config.target_layer_ids)[0]
-        kept = [reading.features] if past else []
-        reading.features, reading.ids = torch.cat([*kept, fresh]), ids
+        before = [reading.features] if past else []
+        reading.features, reading.ids = torch.cat([*before, fresh]), ids
         return out.logits[0]
 
     def _propose(self, context: Tensor, block: Tensor) -> Tensor:
@@ -179,7 +179,8 @@ class Drafted(Checkpoint):
         config, device = self.draft_model.config, self.draft_model.device
         # It was trained on whole blocks: those that the window leaves out are masks to it.
         whole = torch.full((config.block_size,), config.mask_token_id)
-        whole[: len(block)] = block.masked_fill(block == self.card.mask_id, config.mask_token_id)
+        masked = block == self.card.mask_id
+        whole[: len(block)] = block.masked_fill(torch.as_tensor(masked), config.mask_token_id)
         places = torch.arange(len(context) + len(whole))
         embeds = self.network.get_input_embeddings()(whole[None].to(self.network.device))
         hidden = self.draft_model(
@@ -232,7 +233,7 @@ def draft_model_config(
     )
 
 
-def open_draft_model(folder: Path) -> torch.nn.Module:
+def open_draft_model(folder: Path) -> Any:
     """The draft model in a folder, as transformers saves it or as the hub's DFlash pairs have it.
 
     ModelError for pickled weights and for tensors that are missing or of another shape.
@@ -243,7 +244,7 @@ def open_draft_model(folder: Path) -> torch.nn.Module:
     if own := config.get("dflash_config"):
         layers = config["num_hidden_layers"]
         rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]}
-        made = MuseGlimmerAssistantConfig(
+        draft_config = MuseGlimmerAssistantConfig(
             **{key: config[key] for key in HUB_FIELDS if key in config},
             rope_parameters={"rope_type": "default", **rope},
             layer_types=["full_attention"] * layers,
@@ -252,9 +253,9 @@ def open_draft_model(folder: Path) -> torch.nn.Module:
             or target_layers(config["num_target_layers"], layers),
         )
     else:
-        made = MuseGlimmerAssistantConfig.from_pretrained(folder, trust_remote_code=False)
+        draft_config = MuseGlimmerAssistantConfig.from_pretrained(folder, trust_remote_code=False)
     names = HUB_NAMES if own else None
-    return read_network(MuseGlimmerAssistantModel, folder, config=made, key_mapping=names)
+    return read_network(MuseGlimmerAssistantModel, folder, config=draft_config, key_mapping=names)
 
 
 def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
@@ -266,12 +267,12 @@ def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
     network = target.network
     draft_model = open_draft_model(folder).to(network.device, network.dtype)
     config = draft_model.config
-    heard = len(config.target_layer_ids) * network.config.hidden_size
+    width = len(config.target_layer_ids) * network.config.hidden_size
     deepest = max(config.target_layer_ids)
-    if draft_model.encoder.fc.in_features != heard or deepest >= network.config.num_hidden_layers:
+    if draft_model.encoder.fc.in_features != width or deepest >= network.config.num_hidden_layers:
         raise ModelError(
             f"the draft model in {folder.name} was made for another target than "
-            f"{target.card.name}: it listens to layers {config.target_layer_ids} with "
+            f"{target.card.name}: it reads layers {config.target_layer_ids} with "
             f"{draft_model.encoder.fc.in_features} numbers in all"
         )
     card = replace(target.card, **{"draft_length": config.block_size, **facts})

@@ -232,17 +232,18 @@ ALLOWED = frozenset(name for family in FAMILIES if family.space for name in fami
 
 
 def recognise(config: Mapping[str, Any], name: str) -> Family:
-    """The family of a config.json under the id or folder `name`. ModelError names the known."""
+    """The family of a config.json under the id or folder `name`. ModelError names them all."""
     kind = str(config.get("model_type", ""))
     architecture = str((config.get("architectures") or [""])[0])
     for family in FAMILIES:
         by_type = kind in family.model_types
         by_class = bool(family.architecture and re.search(family.architecture, architecture))
-        told = (by_type or not family.model_types) and (by_class or not family.architecture)
-        if told and re.search(family.part_of_id, name):
+        recognised = (by_type or not family.model_types) and (by_class or not family.architecture)
+        if recognised and re.search(family.part_of_id, name):
             return family
     known = ", ".join(family.name for family in FAMILIES)
     raise ModelError(
-        f"the lab knows no architecture {(architecture or kind or 'without a name')[:60]!r} "
-        f"({name[:96]}); it knows {known}. Any other model comes in by lab.wrap with a ModelCard"
+        "the lab does not support the architecture "
+        f"{(architecture or kind or 'without a name')[:60]!r} ({name[:96]}); it supports {known}. "
+        "Any other model comes in by lab.wrap with a ModelCard"
     )

@@ -45,7 +45,7 @@ def card_of(
         name=name,
         vocab_size=size if mask is not None or maskless else size + 1,
         mask_id=size if mask is None and not maskless else mask,
-        # A pad that also ends texts (Qwen, LLaDA) must stay sayable: pads are known by `visible`.
+        # A pad that also ends texts (Qwen, LLaDA) may be predicted: pads are known by `visible`.
         pad_id=None if pad in eos or pad == mask else pad,
         bos_id=None if family.framed else bos,
         eos_ids=eos,
@@ -69,9 +69,9 @@ def mask_of(family: Family, config: Mapping[str, Any], tokenizer: Any, size: int
     named = next((known[token] for token in MASKS if token in known), None)
     if family.attention == "causal":
         return tokenizer.mask_token_id
-    for found in (config.get("mask_token_id"), tokenizer.mask_token_id, named, family.mask_id):
-        if found is not None and 0 <= found < size:
-            return int(found)
+    for mask in (config.get("mask_token_id"), tokenizer.mask_token_id, named, family.mask_id):
+        if mask is not None and 0 <= mask < size:
+            return int(mask)
     return None
 
 
@@ -81,17 +81,17 @@ def eos_of(
     """Every id that ends a text, the tokenizer's own first."""
     known = tokenizer.get_vocab()
     listed = config.get("eos_token_id")
-    found = [
+    ends = [
         tokenizer.eos_token_id,
         *(listed if isinstance(listed, list) else [listed]),
         *family.eos_ids,
         *(known.get(token) for token in family.eos_tokens),
     ]
     if family.adapter == "masked":
-        found.append(tokenizer.sep_token_id)
+        ends.append(tokenizer.sep_token_id)
     if family.framed:  # trained on padded texts, such a model fills with pads what follows the end
-        found.append(tokenizer.pad_token_id)
-    fit = [int(i) for i in found if i is not None and 0 <= i < size and i != mask]
+        ends.append(tokenizer.pad_token_id)
+    fit = [int(i) for i in ends if i is not None and 0 <= i < size and i != mask]
     return tuple(dict.fromkeys(fit))
 
 
@@ -99,8 +99,8 @@ def blocks_of(family: Family, config: Mapping[str, Any], name: str) -> tuple[int
     """Block lengths it was trained with: in the name (SDAR -b8), in config, or the family's."""
     if family.attention != "block_causal":
         return None
-    told = re.search(r"-b(\d+)$", name)
-    size = int(told[1]) if told else config.get("block_size")
+    in_name = re.search(r"-b(\d+)$", name)
+    size = int(in_name[1]) if in_name else config.get("block_size")
     return (int(size),) if size else family.block_lengths
 
 

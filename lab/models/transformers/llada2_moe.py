@@ -9,7 +9,6 @@ queries, keys and values lie in one matrix: that is said here.
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 from transformers.conversion_mapping import (
     get_checkpoint_conversion_mapping,
@@ -33,7 +32,7 @@ class SplitHeads(ConversionOps):
         source_patterns: list[str],
         target_patterns: list[str],
         **context: Any,
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Any]:
         """Split the one tensor of input_dict by the sizes that the model's config names."""
         (found,) = input_dict.values()
         fused = found[0] if isinstance(found, list) else found

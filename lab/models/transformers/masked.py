@@ -38,7 +38,8 @@ class MaskedLM(Model):
         frame: tuple[int, int] | None = None,
         banned_ids: tuple[int, ...] = (),
     ):
-        self.network, self.card, self.tokenizer, self.frame = network.eval(), card, tokenizer, frame
+        self.network: Any = network.eval()
+        self.card, self.tokenizer, self.frame = card, tokenizer, frame
         self.banned_ids = (*banned_ids, *(frame or ())[:1])
         self._reach = sliding(network.config)
         self._first = first_position(network)
@@ -59,12 +60,12 @@ class MaskedLM(Model):
             window = slice(window.start + 1, window.stop + 1)
         device, place = self.network.device, positions(visible)
         mask = self._mask(visible, place)
-        given = {"position_ids": (place + self._first).to(device)}
+        extra = {"position_ids": (place + self._first).to(device)}
         kind = self.network.config.model_type
         if kind not in HEADS:
-            out = self.network(tokens.to(device), attention_mask=mask, **given)
+            out = self.network(tokens.to(device), attention_mask=mask, **extra)
             return out.logits[:, window].cpu()
-        hidden = self.network.base_model(tokens.to(device), attention_mask=mask, **given)
+        hidden = self.network.base_model(tokens.to(device), attention_mask=mask, **extra)
         return HEADS[kind](self.network, hidden.last_hidden_state[:, window]).cpu()
 
     def _mask(self, visible: Tensor, place: Tensor) -> Tensor | dict[str, Tensor]:

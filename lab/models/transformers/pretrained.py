@@ -66,7 +66,7 @@ def read_network(
     trusted: bool = False,
     all_known: bool = False,
     **options: Any,
-) -> torch.nn.Module:
+) -> Any:
     """The network in a folder, by a class of transformers that has from_pretrained.
 
     config: its config, where that is not the folder's. all_known: the weights hold no tensor that
