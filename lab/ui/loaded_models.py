@@ -1,28 +1,21 @@
 """A model that does not ship with the lab: looked up, loaded, and then known by its name."""
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import lab
-from lab.models.card import read_card
 from lab.models.hub import download
-from lab.models.hub.connection import on_space
-from lab.models.load import release
+from lab.models.load import look_up as look_up_model
+from lab.models.load import split_id
 from lab.models.model import Model, ModelCard
-from lab.models.transformers import build
-from lab.models.transformers.families import Family
 from lab.run import limits
 from lab.ui import slot
 from samplers import SAMPLERS
-from samplers.registry import shown
 
-MOST = 32  # names that are kept; the weights are kept, and let go, by lab.load
+MOST = 32  # names that are kept; lab.load keeps the weights, and releases them
 LONGEST = 300  # characters of an id, an address or a folder
-SITE = "https://huggingface.co/"
 STOPPED = "stopped; what was fetched is kept"
 
 
@@ -104,32 +97,16 @@ def look_up(text: str, dtype: str = "float32") -> ModelEntry:
     ValueError with the reason, and the numbers, for what cannot be loaded here.
     """
     place = limits.text("the model", text, LONGEST).strip()
-    if not isinstance(dtype, str) or dtype not in download.DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(download.DTYPES)}, got {shown(dtype)}")
-    query = (text, dtype)
-    if os.path.isdir(place) and not on_space():
-        entry = _folder(Path(place), query)
-    else:
-        entry = _hub(place, query)
-    try:
-        download.fits(entry.offer)
-    except download.NoRoom:  # models opened before may hold the memory
-        if not release():
-            raise
-        entry = replace(entry, offer=replace(entry.offer, free=download.free_memory()))
-        download.fits(entry.offer)
-    return entry
-
-
-def _hub(place: str, query: tuple[str, str]) -> ModelEntry:
-    name, revision = _id(place)
-    if not download.is_id(name):
-        folder = "" if on_space() else "; or a folder on this machine"
-        raise ValueError(f"a model is owner/name or owner/name@revision of the hub{folder}; "
-                         f"got {shown(place)}")  # fmt: skip
-    trusted = name in _TRUSTED
-    offer = download.look_up(name, revision, trust_remote_code=trusted, dtype=query[1])
-    return _entry(query, offer, lambda: read_card(_texts(offer)), trusted)
+    trusted = not _TRUSTED.isdisjoint({place, split_id(place)[0]})
+    offer = look_up_model(place, dtype, trusted)
+    assert offer.card is not None  # known by now, from its family or its lab.json
+    if (family := offer.family) is None:
+        return ModelEntry(
+            (text, dtype), offer, offer.card, "a checkpoint of this lab", "see its lab.json"
+        )
+    trusted = trusted and family.adapter == "remote"  # others need none of their code
+    return ModelEntry((text, dtype), offer, offer.card, family.name, family.status, offer.dtype,
+                      family.sampler, family.preset, trusted)  # fmt: skip
 
 
 def load(
@@ -162,52 +139,3 @@ def load(
     for oldest in list(_KNOWN)[:-MOST]:
         del _KNOWN[oldest]
     return entry
-
-
-def _id(text: str) -> tuple[str, str | None]:
-    """Name and revision of owner/name@revision, or of the address of its page."""
-    name, _, revision = text.removeprefix(SITE).rstrip("/").partition("@")
-    if "/tree/" in name:
-        name, _, revision = name.partition("/tree/")
-    return name, revision or None
-
-
-def _texts(offer: download.Offer) -> Path:
-    """Fetch all of an offer but its weights."""
-    small = {file: size for file, size in offer.files.items() if not file.endswith(".safetensors")}
-    return download.fetch(replace(offer, files=small))
-
-
-def _folder(folder: Path, query: tuple[str, str]) -> ModelEntry:
-    if not list(folder.glob("*.safetensors")):
-        raise ValueError(build.no_safetensors(folder.name))
-    config, family, trusted = build.read_config(folder), None, str(folder) in _TRUSTED
-    if not (folder / "lab.json").exists():
-        family = build.recognise(config, folder.name)
-        build.openable(family, folder.name, config, trusted)
-    width = download.DTYPES[_dtype(family, query)].itemsize
-    memory = int(download.parameters(folder) * width * download.SPARE)
-    offer = download.Offer(str(folder), "", {}, family, memory, download.free_memory())
-    return _entry(query, offer, lambda: read_card(folder), trusted)
-
-
-def _entry(
-    query: tuple[str, str], offer: download.Offer, own_card: Callable[[], ModelCard], trusted: bool
-) -> ModelEntry:
-    family = offer.family
-    if family is None:
-        return ModelEntry(query, offer, own_card(), "a checkpoint of this lab", "see its lab.json")
-    lengths, drafts = family.block_lengths, family.adapter == "draft_model"
-    card = ModelCard(
-        offer.name, vocab_size=0, attention=family.attention, corruption=family.corruption,
-        posterior=family.posterior, time_conditioned=family.time_conditioned,
-        block_lengths=None if drafts else lengths, draft_length=lengths[-1] if drafts else None,
-    )  # fmt: skip
-    trusted = trusted and family.adapter == "remote"  # others need none of their code
-    return ModelEntry(query, offer, card, family.name, family.status, _dtype(family, query),
-                      family.sampler, family.preset, trusted)  # fmt: skip
-
-
-def _dtype(family: Family | None, query: tuple[str, str]) -> str:
-    """The dtype it is opened in: models of our own classes are small and always float32."""
-    return "float32" if family is None or family.adapter == "dit" else query[1]

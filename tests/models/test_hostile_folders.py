@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 import lab
 from lab.models.errors import ModelError
+from lab.models.hub.download import SPARE
+from lab.models.load import look_up
 from tests.kit import published, tiny
 
 SECONDS, BYTES = 1.0, 100e6
@@ -255,14 +257,12 @@ def test_adapter_is_refused_before_its_base_is_looked_for(folder_of):
 
 def test_estimate_of_memory_agrees_with_the_config(folder_of):
     """What is promised before loading comes from the weights; a config beyond them is refused."""
-    from lab.models.hub import download
-
     folder = folder_of("bert")
     size = (folder / "model.safetensors").stat().st_size
-    assert download.parameters(folder) * 4 == pytest.approx(size, rel=0.1)
+    assert look_up(str(folder)).memory == pytest.approx(size * SPARE, rel=0.1)
     rewrite(folder / "config.json", num_hidden_layers=20_000)
     with pytest.raises(ModelError, match=r"num_hidden_layers 20000, but its weights have 3"):
-        download.parameters(folder)
+        look_up(str(folder))
 
 
 VALUES = st.recursive(

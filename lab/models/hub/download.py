@@ -15,10 +15,8 @@ import torch
 from lab.models.card import expected_card
 from lab.models.checkpoint_files import (
     check_files,
-    check_weights,
     no_safetensors,
     read_json,
-    stored_numbers,
 )
 from lab.models.errors import ModelError, explain_errors
 from lab.models.hub.connection import TIMEOUT, endpoint, hub_errors, on_space, refuse_code, silent
@@ -235,16 +233,6 @@ def free_memory() -> int:
     except (OSError, ValueError):
         pass
     return sum(free.values())
-
-
-def parameters(folder: Path) -> int:
-    """How many numbers a folder's weights hold, read from the files' headers.
-
-    ModelError for files that are not whole, and for a config that describes another model.
-    """
-    check_files(folder)
-    _, shapes = check_weights(folder)
-    return stored_numbers(shapes)
 
 
 def allowed(

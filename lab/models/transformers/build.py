@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from lab.models.checkpoint_files import check_files, check_weights, read_json
-from lab.models.checkpoint_files import no_safetensors as no_safetensors  # for lab.ui
+from lab.models.checkpoint_files import check_weights, read_json
 from lab.models.errors import ModelError
 from lab.models.hub.connection import refuse_code
 from lab.models.model import Model
@@ -116,12 +115,6 @@ def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_
                 f"{name} takes its code from another repository ({place}), which no revision "
                 "pins; choose a checkpoint that brings its own"
             )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a folder whose files have been checked. ModelError where there is none."""
-    check_files(folder)
-    return read_json(folder / "config.json")
 
 
 def load_words(family: Family, folder: Path, words: Path | None, trust_remote_code: bool) -> Any:
