@@ -15,10 +15,9 @@ CELLS = 4_000_000  # (steps + 1) x columns, all runs of a file together
 RUNS = 20_000
 LINE = 8 * 2**20  # bytes of one CSV line: the header of the largest run is shorter
 
-_CHUNK = 2**20
+_CHUNK = 2**18
 _LONG = 2**16  # a CSV line beyond this is looked at before it is parsed
-# The list with a value a column, and the one with a value a step, in the JSON of any writer.
-_SIZES = re.compile(rb'"(writable|start)"\s*:\s*\[')
+_LIST = re.compile(rb"\s{0,99}:\s{0,99}\[")  # what stands between a name and its list
 # The most that JSON holds, a cell, a step and a run: arrays, pieces, settings, card.
 _VALUES, _LISTS, _OBJECTS = (20, 20, 2000), (3, 8, 2000), (0, 0, 500)
 
@@ -63,15 +62,7 @@ def _at_most(what: str, most: int, unit: str, value: int) -> None:
 
 def check_json(data: bytes) -> None:
     """Refuse JSON with more in it than runs of its size can have, by counting alone."""
-    lengths: dict[bytes, list[int]] = {b"writable": [], b"start": []}
-    place = 0
-    while match := _SIZES.search(data, place):
-        stop = data.find(b"]", match.end(), match.end() + LINE)
-        place = stop if stop >= 0 else min(match.end() + LINE, len(data))
-        empty = not data[match.end() : place].strip()
-        lengths[match[1]].append(0 if empty else data.count(b",", match.end(), place) + 1)
-        _at_most("a trajectory file", RUNS, "runs", len(lengths[match[1]]))
-    columns, steps = lengths[b"writable"], lengths[b"start"]
+    columns, steps = _lengths(data, b'"writable"'), _lengths(data, b'"start"')
     total = Total()
     for number, count in enumerate(steps):
         paired = len(steps) == len(columns)
@@ -79,11 +70,12 @@ def check_json(data: bytes) -> None:
     for count in columns:
         _at_most("a run", COLUMNS, "columns", count)
 
-    values = lists = objects = 0
+    values = lists = objects = inside = 0
     for text, quotes in _unquoted(data, 0, len(data), escapes=True):
         values += text.count(b",") + quotes // 2
         lists += text.count(b"[")
         objects += text.count(b"{")
+        inside = 0 if quotes or text else inside + _CHUNK
         for count, most, unit in (
             (values, _VALUES, "values"),
             (lists, _LISTS, "lists"),
@@ -94,6 +86,26 @@ def check_json(data: bytes) -> None:
                     f"its {total.runs:,} runs can have up to {total.most(most):,} {unit}, and it "
                     f"has {count:,} or more, so it is no trajectory file"
                 )
+        if inside > LINE or len(text) > _LONG * (1 + text.count(b",")):
+            raise ValueError("it holds a text or a number that no run has")
+
+
+def _lengths(data: bytes, name: bytes) -> list[int]:
+    """How many numbers the list of this name has, run by run. ValueError beyond RUNS of them."""
+    lengths: list[int] = []
+    place = data.find(name)
+    while place >= 0:
+        start = place + len(name)
+        if match := _LIST.match(data, start):
+            start = match.end()
+            stop = data.find(b"]", start, start + LINE)
+            stop = stop if stop >= 0 else min(start + LINE, len(data))
+            empty = not data[start:stop].strip()
+            lengths.append(0 if empty else data.count(b",", start, stop) + 1)
+            _at_most("a trajectory file", RUNS, "runs", len(lengths))
+            start = stop
+        place = data.find(name, start)
+    return lengths
 
 
 def check_csv(data: bytes) -> None:
