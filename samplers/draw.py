@@ -14,6 +14,7 @@ from torch import Tensor
 from .noise import Noise
 
 GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
+LOWEST = -1e300  # ranks below every log-probability, and is still ranked
 TIE = 1e-5  # log-odds nearer than this are tied: float32 logits carry no more digits
 
 
@@ -121,12 +122,12 @@ def log_top(logits: Tensor) -> Tensor:
 def log_margin(logits: Tensor) -> Tensor:
     """Log of how far the two most likely tokens are apart in probability, [B, W] float64.
 
-    A tie is the lowest finite number, so that it can still be ranked.
+    Two equal tokens give LOWEST, so that the position can still be ranked.
     """
     best, second, odds = _lead(logits.clone())
     gap = second - best  # log(1 - e^gap), by the form that keeps its digits
     apart = torch.where(gap > -0.7, (-torch.expm1(gap)).log(), torch.log1p(-gap.exp()))
-    return (apart - torch.nn.functional.softplus(odds)).clamp(min=torch.finfo(torch.float64).min)
+    return (apart - torch.nn.functional.softplus(odds)).clamp(min=LOWEST)
 
 
 def _lead(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw, log_probability, ranking
+from .draw import LOWEST, draw, log_probability, ranking
 from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
@@ -26,8 +26,6 @@ Guidance = Annotated[
 ]
 ForbidEos = Annotated[bool, Flag("Never predict EOS: always gen_length tokens.")]
 EosLast = Annotated[bool, Flag("Rank without EOS: one is committed when nothing else is left.")]
-
-LOWEST = -1e300  # ranks below every log-probability, and is still ranked
 
 
 def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:
