@@ -65,14 +65,14 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, "8", "", [8], {}, 1j, 2.5, True, De
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda v: str(type(v).__name__))
 @pytest.mark.parametrize("field", WHOLE)
-def test_what_is_no_whole_number_is_refused(field, value):
+def test_value_that_is_not_a_whole_number_is_refused(field, value):
     low = WHOLE[field][0]
     message = refuse(rf"{field} must be a whole number from {low} to", **{field: value})
     assert "got" in message
 
 
 @pytest.mark.parametrize("field", WHOLE)
-def test_one_beyond_either_end_is_refused(field):
+def test_value_beyond_either_end_is_refused(field):
     low, high = WHOLE[field]
     for value in (low - 1, high + 1):
         refuse(
@@ -81,19 +81,19 @@ def test_one_beyond_either_end_is_refused(field):
 
 
 @pytest.mark.parametrize("value", [8.0, np.int32(8), np.float64(8), np.uint8(8)])
-def test_whole_numbers_of_any_kind_are_taken(value):
-    made = plan(RunRequest("llada2", counting(), gen_length=value, seed=value, rows=value,
+def test_whole_numbers_of_any_type_are_accepted(value):
+    result = plan(RunRequest("llada2", counting(), gen_length=value, seed=value, rows=value,
                 params={"steps": value}))  # fmt: skip
-    assert made.values["steps"] == made.seed == 8 and type(made.values["steps"]) is int
+    assert result.values["steps"] == result.seed == 8 and type(result.values["steps"]) is int
 
 
-def test_the_ends_of_seed_and_first_row_run():
+def test_ends_of_seed_and_first_row_run():
     for seed, first_row in ((0, 0), (limits.SEED, limits.FIRST_ROW)):
         record("llada2", counting(), gen_length=2, rows=2, seed=seed, first_row=first_row)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -0.01, 1.01, "0.5", True, [0.5], b"1"])
-def test_a_threshold_that_is_none_is_refused_with_the_way_out(value):
+def test_bad_threshold_is_refused_with_the_way_out(value):
     refuse(r"llada2: threshold must be a number from 0 to 1 \(or None: off\), got .*; leave it out "
            r"for the default 0.95", threshold=value)  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_unknown_names_list_the_known_ones():
                                      [[1.5]], [[True]], [None], ["a", 3], [{"role": "user"}],
                                      [[{"role": "user", "content": 3}]], b"bytes",
                                      [{"role": 1, "content": "x"}]], ids=str)  # fmt: skip
-def test_prompts_that_are_none_are_refused(prompts):
+def test_bad_prompts_are_refused(prompts):
     if prompts is None or prompts == [[1], "a"]:  # None is the empty prompt; kinds may be mixed
         assert lab.run("llada2", counting(), prompts, gen_length=1)
         return
@@ -148,7 +148,7 @@ def test_hostile_text_is_text(name, sampler):
     assert one.writable.sum() == 2
 
 
-def test_a_prompt_longer_than_the_model_reads_is_refused():
+def test_prompt_beyond_the_context_is_refused():
     rule = r"prompt \+ gen_length must be at most 256, the context of block-absorbing, got 250 \+ 7"
     message = refuse(rule, prompts=[[50] * 250], gen_length=7)
     assert "shorten the prompt or lower gen_length" in message
@@ -159,7 +159,7 @@ def test_a_prompt_longer_than_the_model_reads_is_refused():
            prompts="1 " * 16)  # fmt: skip
 
 
-def test_a_template_without_a_masked_or_with_too_many_is_refused():
+def test_template_needs_some_masks_and_not_too_many():
     for template in ("", "no masked position", "[MASK]*0", [[50, 51]], "[mask]"):
         refuse(r"a template needs a masked position: write \[MASK\]", prompts="", template=template)
     refuse(r"at most 8192 tokens, got more .*ask for fewer masked positions", prompts="",
@@ -170,7 +170,7 @@ def test_a_template_without_a_masked_or_with_too_many_is_refused():
         )
 
 
-def test_more_work_than_the_machine_has_is_refused_before_it_is_allocated():
+def test_too_expensive_run_is_refused_before_any_work():
     refuse(r"too expensive: at most .*model calls x columns x rows.*lower", rows=limits.ROWS,
            gen_length=250)  # fmt: skip
     refuse(r"too (expensive|large): at most", prompts=[[50]] * 1000, rows=limits.ROWS)
@@ -180,7 +180,7 @@ def test_more_work_than_the_machine_has_is_refused_before_it_is_allocated():
         replace(limits.WORK, most=23).check(2, 3, 4)
 
 
-def test_a_canvas_larger_than_memory_is_refused_however_few_calls_it_takes(monkeypatch):
+def test_canvas_beyond_memory_is_refused(monkeypatch):
     monkeypatch.setattr(limits, "CELLS", replace(limits.CELLS, most=1000))
     few = {"gen_length": 19, "block_length": 32, "steps": 1}
     refuse(
@@ -229,7 +229,7 @@ SHELL = [
 
 
 @pytest.mark.parametrize(("flags", "message"), SHELL, ids=lambda x: str(x)[:40])
-def test_the_shell_says_the_same_in_one_line_and_returns_2(flags, message, capsys):
+def test_shell_prints_the_same_error_and_returns_2(flags, message, capsys):
     base = ["generate", "--model", "capitals", "--sampler", "llada2"]
     assert main([*base, *flags]) == 2
     out, err = capsys.readouterr()
@@ -247,7 +247,7 @@ def test_compare_refuses_what_generate_refuses(capsys):
         assert out == "" and message in err and err.count("\n") == 1
 
 
-def test_a_call_that_would_not_fit_in_memory_is_refused_before_it(monkeypatch):
+def test_call_beyond_memory_is_refused(monkeypatch):
     model = counting()
     cells = 32 * model.card.vocab_size  # a row's logits in one block
     monkeypatch.setattr(limits, "LOGITS", replace(limits.LOGITS, most=3 * cells))

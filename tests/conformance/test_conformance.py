@@ -24,13 +24,13 @@ def alike(batch, alone):
     assert np.allclose(batch.confidence, alone.confidence, atol=1e-4, equal_nan=True)
 
 
-def test_every_sampler_has_a_tiny_network():
+def test_every_sampler_has_a_tiny_model():
     assert {name for name, _ in PAIRS} == set(SAMPLERS), "add a model to tests/kit/tiny.py KINDS"
 
 
 @pytest.mark.parametrize("eos", [False, True], ids=["no_eos", "eos_rich"])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_row_in_a_batch_equals_the_row_alone(sampler, kind, eos):
+def test_row_in_batch_equals_row_alone(sampler, kind, eos):
     model, prompts = network(kind, eos=eos), tiny.prompts(UNEVEN)
     settings = {"gen_length": 20, "seed": 5, **only(sampler, **SETTINGS, temperature=0.8)}
     batch = record(sampler, model, prompts, **settings)
@@ -43,7 +43,7 @@ def test_a_row_in_a_batch_equals_the_row_alone(sampler, kind, eos):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_greedy_row_does_not_depend_on_its_longest_neighbour(sampler, kind):
+def test_greedy_row_does_not_depend_on_the_longest_prompt(sampler, kind):
     settings = {"gen_length": 12, **only(sampler, **SETTINGS, temperature=0.0)}
     outputs = [
         record(sampler, network(kind), tiny.prompts([5, longest]), **settings).trajectories()[0]
@@ -54,7 +54,7 @@ def test_a_greedy_row_does_not_depend_on_its_longest_neighbour(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_templates_of_unequal_length_keep_their_pinned_text(sampler, kind):
+def test_unequal_templates_keep_their_pinned_text(sampler, kind):
     model = network(kind)
     mask = model.card.mask_id
     templates = [
@@ -92,7 +92,7 @@ def test_template_text_keeps_its_words(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_mask_and_eos_ids_in_the_prompt_stay_and_end_nothing(sampler, kind):
+def test_mask_and_eos_in_the_prompt_stay_and_end_nothing(sampler, kind):
     model = network(kind)
     mask, eos = model.card.mask_id, model.card.eos_ids[0]
     prompts = [[50, mask, 51, eos, 52], [eos], [eos] * 9, [mask] * 3]
@@ -106,7 +106,7 @@ def test_mask_and_eos_ids_in_the_prompt_stay_and_end_nothing(sampler, kind):
 
 @pytest.mark.parametrize("eos", [False, True], ids=["no_eos", "eos_rich"])
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "eos_early_stop"))
-def test_without_early_stop_all_is_filled_and_the_output_ends_at_the_first_eos(sampler, kind, eos):
+def test_without_early_stop_all_is_filled_up_to_the_end(sampler, kind, eos):
     model = network(kind, eos=eos)
     settings = {"gen_length": 20, "seed": 1, **only(sampler, **SETTINGS, temperature=1.0)}
     run = record(sampler, model, tiny.prompts([4, 11]), eos_early_stop=False, **settings)
@@ -119,7 +119,7 @@ def test_without_early_stop_all_is_filled_and_the_output_ends_at_the_first_eos(s
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_same_seed_same_trajectory_and_no_other_randomness(sampler, kind):
+def test_same_seed_gives_the_same_trajectory(sampler, kind):
     settings = {"gen_length": 16, **only(sampler, **SETTINGS, temperature=1.0)}
     runs = []
     for seed, outside in ((7, 0), (7, 99), (8, 0)):
@@ -133,20 +133,20 @@ def test_same_seed_same_trajectory_and_no_other_randomness(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_no_call_is_made_that_can_write_nothing(sampler, kind):
+def test_every_call_can_write_something(sampler, kind):
     run = record(sampler, network(kind), gen_length=13, rows=24, **only(sampler, **SETTINGS))
     check(run)
     for before, after in zip(run.frames, run.frames[1:], strict=False):
-        asked = after.calls > before.calls
+        called = after.calls > before.calls
         wrote = (after.tokens != before.tokens).any(-1)
-        assert wrote.any() if sampler in BY_CHANCE or revises(run) else wrote[asked].all(), (
+        assert wrote.any() if sampler in BY_CHANCE or revises(run) else wrote[called].all(), (
             f"step {after.step} made calls and wrote nothing"
         )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_time_conditioned_network_is_told_a_falling_time(sampler, kind, steps):
+def test_time_conditioned_model_gets_a_falling_time(sampler, kind, steps):
     times = []
 
     class Watched(tiny.Counting):
@@ -162,6 +162,6 @@ def test_a_time_conditioned_network_is_told_a_falling_time(sampler, kind, steps)
         assert "time-conditioned" in str(error) and not model.calls
         return
     check(run)
-    told = [float(t) for t in times]
-    assert len(told) == run.frames[-1].calls[0] >= 1
-    assert told == sorted(told, reverse=True) and 0 < told[-1] <= told[0] <= 1
+    sent = [float(t) for t in times]
+    assert len(sent) == run.frames[-1].calls[0] >= 1
+    assert sent == sorted(sent, reverse=True) and 0 < sent[-1] <= sent[0] <= 1

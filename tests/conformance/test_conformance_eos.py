@@ -24,13 +24,13 @@ def planted(sampler, places):
     be noise it is certain, so that what it wants is what stands at the end.
     """
     needs = samplers.get(sampler).needs
-    sure = 2.0 if "absorbing" in needs.corruption else 40.0
+    scale = 2.0 if "absorbing" in needs.corruption else 40.0
 
     def answer(tokens, t):
         logits = torch.zeros(*tokens.shape, V)
         for column in range(tokens.shape[1]):
             token = EOS if column in places else word(column)
-            logits[:, column, token] = sure if column in places else sure / 2
+            logits[:, column, token] = scale if column in places else scale / 2
         return logits
 
     return tiny.wrapped(sampler, answer, V, eos_ids=(EOS,), pad_id=PAD, bos_id=0, mask_id=MASK)
@@ -42,7 +42,7 @@ def settings(sampler, **values):
 
 @pytest.mark.parametrize("place", [0, 1, 3, 4, 7, LENGTH - 1])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_row_ends_at_its_first_eos_wherever_it_stands(sampler, place):
+def test_row_ends_at_its_first_eos_wherever_it_stands(sampler, place):
     prompt = [5, 6]
     model = planted(sampler, {len(prompt) + place, len(prompt) + place + 2})
     run = record(sampler, model, [prompt], gen_length=LENGTH, **settings(sampler))
@@ -54,7 +54,7 @@ def test_a_row_ends_at_its_first_eos_wherever_it_stands(sampler, place):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_eos_at_the_first_generated_position_ends_the_row_after_an_empty_prompt_too(sampler):
+def test_eos_at_the_first_position_ends_the_row(sampler):
     for prompts in ([[]], [[EOS]], [[EOS, EOS, 5]]):
         first = max(len(prompts[0]), 1)  # an empty prompt gets the start token
         run = record(sampler, planted(sampler, {first}), prompts, gen_length=5, **settings(sampler))
@@ -80,7 +80,7 @@ def test_eos_pinned_in_a_template_ends_nothing(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_finished_row_costs_its_neighbours_nothing(sampler):
+def test_finished_row_costs_its_neighbours_nothing(sampler):
     prompts = [[5] * 4, [5] * 4]
     both = record(
         sampler, planted(sampler, {5}), [prompts[0], [5]], gen_length=8, **settings(sampler)
@@ -95,13 +95,13 @@ def test_a_finished_row_costs_its_neighbours_nothing(sampler):
 
 
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if has(name, "eos_early_stop")])
-def test_early_stop_off_fills_on_and_returns_up_to_the_first_eos(sampler):
+def test_early_stop_off_returns_up_to_the_first_eos(sampler):
     values = settings(sampler, eos_early_stop=False)
     run = record(sampler, planted(sampler, {3}), [[5, 6]], gen_length=LENGTH, **values)
     check(run)
-    wanted = [word(2 + i) if i != 1 else EOS for i in range(LENGTH)]
-    assert run.frames[-1].tokens[0, 2:].tolist() == wanted
-    assert run.trajectories()[0].output == wanted[:2]
+    target = [word(2 + i) if i != 1 else EOS for i in range(LENGTH)]
+    assert run.frames[-1].tokens[0, 2:].tolist() == target
+    assert run.trajectories()[0].output == target[:2]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -116,7 +116,7 @@ def test_several_eos_ids_all_end_a_row(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_network_that_wants_the_mask_and_the_pad_gets_neither(sampler):
+def test_mask_and_pad_are_never_committed(sampler):
     def answer(tokens, t):
         logits = torch.zeros(*tokens.shape, V)
         logits[..., MASK], logits[..., PAD] = 50.0, 40.0

@@ -19,19 +19,19 @@ MANY_STEPS = 80  # what the upper end of `steps` is cut to outside the slow test
 
 def edges(sampler, slow=False):
     """(name, value) at both ends of every parameter, None where it may be off, every choice."""
-    found = []
+    result = []
     for param in samplers.get(sampler).params:
         if param.kind in ("int", "float"):
             kind = int if param.kind == "int" else float
-            found += [(param.name, kind(param.low)), (param.name, kind(param.high))]
+            result += [(param.name, kind(param.low)), (param.name, kind(param.high))]
         elif param.kind == "choice":
-            found += [(param.name, choice) for choice in param.choices]
+            result += [(param.name, choice) for choice in param.choices]
         else:
-            found += [(param.name, False), (param.name, True)]
+            result += [(param.name, False), (param.name, True)]
         if param.optional:
-            found.append((param.name, None))
-    cut = [(n, min(v, MANY_STEPS) if n == "steps" else v) for n, v in found]
-    return [pair for pair in found if pair not in cut] if slow else cut
+            result.append((param.name, None))
+    cut = [(n, min(v, MANY_STEPS) if n == "steps" else v) for n, v in result]
+    return [pair for pair in result if pair not in cut] if slow else cut
 
 
 def cases(**options):
@@ -93,7 +93,7 @@ def test_every_preset_runs_within_its_budget(sampler, kind):
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 10, 11, 12])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_every_number_of_steps_fills_every_masked(sampler, kind, steps):
+def test_every_number_of_steps_fills_every_position(sampler, kind, steps):
     values = only(sampler, block_length=8, steps=steps)
     run = record(sampler, tiny.networks()[kind], [[50]], gen_length=11, seed=steps, **values)
     check(run)
@@ -157,15 +157,15 @@ def test_any_settings_together_keep_every_law(sampler, kind, number):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_defaults_are_within_their_own_limits(sampler):
-    made = samplers.get(sampler)
-    assert made.bind() == {param.name: param.default for param in made.params}
-    assert made.help and made.paper and made.title and made.guarantee
-    for param in made.params:
+    entry = samplers.get(sampler)
+    assert entry.bind() == {param.name: param.default for param in entry.params}
+    assert entry.help and entry.paper and entry.title and entry.guarantee
+    for param in entry.params:
         assert param.help.endswith(".") and len(param.help) < 200
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_none_is_off_and_only_where_a_parameter_may_be_off(sampler):
+def test_none_is_off_only_where_a_parameter_may_be_off(sampler):
     for param in samplers.get(sampler).params:
         if param.optional:
             assert samplers.get(sampler).bind({param.name: None})[param.name] is None
@@ -175,7 +175,7 @@ def test_none_is_off_and_only_where_a_parameter_may_be_off(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_value_outside_is_an_error_with_rule_value_and_way_out(sampler):
+def test_value_outside_is_an_error_with_a_way_out(sampler):
     for param in samplers.get(sampler).params:
         wrong = [float("nan"), float("inf"), -float("inf"), "8", "", [1], object(), 10**400]
         if param.kind in ("int", "float"):
@@ -200,13 +200,13 @@ def test_whole_floats_are_whole_numbers(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_an_unknown_parameter_lists_the_known_ones(sampler):
+def test_unknown_parameter_lists_the_known_ones(sampler):
     with pytest.raises(ValueError, match=rf"{sampler} has no parameter 'treshold'; it has") as e:
         samplers.get(sampler).bind({"treshold": 1})
     assert all(param.name in str(e.value) for param in samplers.get(sampler).params)
 
 
-def test_an_unknown_sampler_lists_the_known_ones():
+def test_unknown_sampler_lists_the_known_ones():
     for name in ("treshold", "", None, 3, ["mdlm"]):
         with pytest.raises(ValueError, match=r"no sampler .*; there are ") as caught:
             samplers.get(name)
@@ -214,7 +214,7 @@ def test_an_unknown_sampler_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_the_score_is_the_softmax_at_temperature_1_unfiltered(sampler, kind):
+def test_score_is_the_softmax_at_temperature_1_unfiltered(sampler, kind):
     model = tiny.networks()[kind]
     answers = []
     opened = None
@@ -231,8 +231,8 @@ def test_the_score_is_the_softmax_at_temperature_1_unfiltered(sampler, kind):
         if step.score is not None:
             ranked = ~step.score.isnan()
             p = answers[-1].double().softmax(-1)
-            wanted = named_score(sampler, p, step.predicted)
-            assert torch.allclose(step.score[ranked].double(), wanted[ranked], atol=1e-6)
+            target = named_score(sampler, p, step.predicted)
+            assert torch.allclose(step.score[ranked].double(), target[ranked], atol=1e-6)
 
 
 def named_score(sampler, p, predicted):
@@ -257,7 +257,7 @@ def test_filtering_the_draw_does_not_change_the_schedule(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "block_length"))
-def test_block_length_is_one_value_for_grid_schedule_mask_and_cache(sampler, kind):
+def test_block_length_is_one_value_for_all_parts(sampler, kind):
     seen = []
 
     class Watched(tiny.Counting):

@@ -42,7 +42,7 @@ def test_grad_mode_is_as_it_was_between_steps(sampler, kind):
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_closing_at_any_step_releases_the_model_at_once(sampler, kind, after):
+def test_closing_at_any_step_releases_the_model(sampler, kind, after):
     canvas, denoise, values = opened(sampler, kind)
     held = weakref.ref(denoise)
     steps = samplers.get(sampler)(denoise, canvas, Noise(0, [0, 1]), **values)
@@ -60,10 +60,12 @@ def test_closing_at_any_step_releases_the_model_at_once(sampler, kind, after):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_closing_a_stream_releases_its_caches_and_keeps_what_was_recorded(sampler, kind):
+def test_closing_a_stream_keeps_what_was_recorded(sampler, kind):
     model, held = tiny.Counting(tiny.networks()[kind]), []
     plain = model.open
-    model.open = lambda *given: held.append(weakref.ref(made := plain(*given))) or made
+    model.open = lambda *arguments: (
+        held.append(weakref.ref(denoise := plain(*arguments))) or denoise
+    )
     run = start(sampler, model, "Once upon", gen_length=9, **only(sampler, **SETTINGS))
     for frame in run:
         if frame.step == 2:
@@ -79,32 +81,32 @@ def test_closing_a_stream_releases_its_caches_and_keeps_what_was_recorded(sample
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_yielded_tensor_never_changes_and_the_canvas_neither(sampler, kind):
+def test_yielded_tensors_and_the_canvas_never_change(sampler, kind):
     canvas, denoise, values = opened(sampler, kind)
     before = [t.clone() for t in (canvas.tokens, canvas.writable, canvas.visible)]
-    kept = []
+    copies = []
     for step in samplers.get(sampler)(denoise, canvas, Noise(1, [0, 1]), **values):
         for tensor in (step.tokens, step.predicted, step.score, step.finished):
             if tensor is not None:
-                kept.append((tensor, tensor.clone()))
-    assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in kept)
+                copies.append((tensor, tensor.clone()))
+    assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in copies)
     after = (canvas.tokens, canvas.writable, canvas.visible)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_frame_never_changes(sampler, kind):
-    kept = []
+def test_frame_never_changes(sampler, kind):
+    copies = []
     settings = {"gen_length": 9, "rows": 2, **only(sampler, **SETTINGS)}
     for frame in lab.stream(sampler, tiny.networks()[kind], "Once", **settings):
         for value in vars(frame).values():
             if isinstance(value, np.ndarray):
-                kept.append((value, value.copy()))
-    assert all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in kept)
+                copies.append((value, value.copy()))
+    assert all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in copies)
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_parameters_are_checked_when_the_run_is_made(sampler, kind):
+def test_parameters_are_checked_when_a_run_is_planned(sampler, kind):
     canvas, denoise, values = opened(sampler, kind)
     model = tiny.Counting(tiny.networks()[kind])
     for wrong in ({"steps": 0}, {"stepz": 3}, {"temperature": float("nan")}):
@@ -116,7 +118,7 @@ def test_parameters_are_checked_when_the_run_is_made(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_a_run_prints_nothing_and_touches_nothing_of_the_caller(sampler, kind, capfd):
+def test_run_prints_nothing_and_changes_nothing_outside(sampler, kind, capfd):
     model = tiny.networks()[kind]
     prompts = [[50, 51], [60]]
     values = only(sampler, **SETTINGS)
@@ -146,19 +148,19 @@ def test_a_run_prints_nothing_and_touches_nothing_of_the_caller(sampler, kind, c
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_caller_s_logits_are_never_changed(sampler):
+def test_logits_of_the_model_are_never_changed(sampler):
     table = torch.randn(16, 12, generator=torch.Generator().manual_seed(1))
-    kept, copy = [], table.clone()
+    copies, copy = [], table.clone()
 
     def answer(tokens, t):
-        kept.append(table[: tokens.shape[1]].expand(len(tokens), -1, -1))
-        return kept[-1]
+        copies.append(table[: tokens.shape[1]].expand(len(tokens), -1, -1))
+        return copies[-1]
 
     attention = min(samplers.get(sampler).needs.attention)
     model = tiny.wrapped(sampler, answer, 12, bos_id=0, eos_ids=(3,), pad_id=1,
                          attention=attention)  # fmt: skip
     run = record(sampler, model, [[5], [6, 7]], gen_length=7, **only(sampler, steps=4))
-    assert kept and torch.equal(table, copy)
+    assert copies and torch.equal(table, copy)
     assert all(one.output for one in run.trajectories())
 
 
@@ -167,13 +169,13 @@ def test_every_field_of_a_frame_is_what_the_model_answered(sampler, kind):
     answers = []
 
     class Watched(tiny.Counting):
-        def open(self, *given):
-            plain = super().open(*given)
+        def open(self, *arguments):
+            plain = super().open(*arguments)
 
             def denoise(tokens, *, window, t=None, rows=None, guidance=None):
                 logits = plain(tokens, window=window, t=t, rows=rows, guidance=guidance)
-                asked = np.ones(len(tokens), bool) if rows is None else rows.numpy()
-                answers.append((window, asked, logits))
+                called = np.ones(len(tokens), bool) if rows is None else rows.numpy()
+                answers.append((window, called, logits))
                 return logits
 
             denoise.card, denoise.draft = self.card, plain.draft
@@ -187,16 +189,16 @@ def test_every_field_of_a_frame_is_what_the_model_answered(sampler, kind):
     queue = iter(answers)
     again = model.card.corruption != "absorbing"  # then each call judges standing tokens too
     for before, after in zip(run.frames, run.frames[1:], strict=False):
-        asked = after.calls > before.calls
+        called = after.calls > before.calls
         assert (after.calls - before.calls <= 1).all()
         for name in ("seconds", "model_seconds"):
             assert (getattr(after, name) >= getattr(before, name)).all()
         assert (after.model_seconds <= after.seconds + 1e-9).all()
-        assert (after.active == asked | (after.tokens != before.tokens).any(-1)).all()
-        if not asked.any():
+        assert (after.active == called | (after.tokens != before.tokens).any(-1)).all()
+        if not called.any():
             continue
         window, rows, logits = next(queue)
-        assert window == after.window and (rows == asked).all()
+        assert window == after.window and (rows == called).all()
         p = logits.softmax(-1)
         top = p.topk(5)
         entropy = torch.special.entr(p).sum(-1)
@@ -205,12 +207,12 @@ def test_every_field_of_a_frame_is_what_the_model_answered(sampler, kind):
         best, own = top.values[..., 0].numpy(), p.gather(-1, now[..., None])[..., 0].numpy()
         wrote = after.tokens[:, window] != before.tokens[:, window]
         free = run.plan.canvas.writable[:, window].numpy()
-        for row in np.flatnonzero(asked):
+        for row in np.flatnonzero(called):
             assert np.allclose(after.top_probabilities[row], top.values[row], atol=1e-5)
             assert np.allclose(after.entropy[row], entropy[row], atol=1e-4)
             here = free[row] & (masked[row] | wrote[row] | again)
-            wanted = np.where(masked[row], best[row], own[row])[here]
-            assert np.allclose(after.confidence[row][here], wanted, atol=1e-5)
+            target = np.where(masked[row], best[row], own[row])[here]
+            assert np.allclose(after.confidence[row][here], target, atol=1e-5)
             assert np.isnan(after.confidence[row][~free[row]]).all()
             if not revises(run):  # a noise process may write what nobody chose
                 written = wrote[row] & ~masked[row]

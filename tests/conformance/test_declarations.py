@@ -98,9 +98,9 @@ def model(**facts):
 
 
 def run(**values):
-    made = record("second_look", model(), [[0]], gen_length=4, **values)
-    check(made)
-    return made
+    result = record("second_look", model(), [[0]], gen_length=4, **values)
+    check(result)
+    return result
 
 
 def standing_probability(ahead=0.0):
@@ -125,34 +125,34 @@ def test_budget_beyond_the_limit_is_refused(monkeypatch):
 
 
 def test_edits_settle_the_eos_at_the_end():
-    made = run()
-    (one,) = made.trajectories()
+    result = run()
+    (one,) = result.trajectories()
     assert one.tokens[1].tolist() == [0, FIRST, EOS, MASK, MASK]
     assert one.output == [SECOND] * 4 and one.edits.sum() == 4 and one.commits.sum() == 4
-    assert not any(frame.finished.any() for frame in made.frames), "an EOS that may go again"
+    assert not any(frame.finished.any() for frame in result.frames), "an EOS that may go again"
 
 
 def test_final_eos_ends_the_row_at_once():
-    made = run(revise_below=None)
-    (one,) = made.trajectories()
+    result = run(revise_below=None)
+    (one,) = result.trajectories()
     assert one.output == [FIRST, EOS] and not one.edits.any()
-    assert [bool(frame.finished[0]) for frame in made.frames] == [False, True]
+    assert [bool(frame.finished[0]) for frame in result.frames] == [False, True]
 
 
 def test_eos_is_passed_by_where_rows_do_not_stop():
-    made = run(revise_below=None, halt=False)
-    assert made.frames[-1].tokens.tolist() == [[0, FIRST, EOS, FIRST, FIRST]]
-    assert not any(frame.finished.any() for frame in made.frames)
-    assert made.trajectories()[0].output == [FIRST, EOS]
+    result = run(revise_below=None, halt=False)
+    assert result.frames[-1].tokens.tolist() == [[0, FIRST, EOS, FIRST, FIRST]]
+    assert not any(frame.finished.any() for frame in result.frames)
+    assert result.trajectories()[0].output == [FIRST, EOS]
 
 
 def test_standing_tokens_are_judged_again_where_edits_may_come():
     judged = run(revise_below=0.01).trajectories()[0].confidence
-    kept = run(revise_below=None, halt=False).trajectories()[0].confidence
+    cached = run(revise_below=None, halt=False).trajectories()[0].confidence
     first, again = standing_probability(3), standing_probability()
-    assert judged[0, 1] == kept[0, 1] == pytest.approx(first)
+    assert judged[0, 1] == cached[0, 1] == pytest.approx(first)
     assert judged[1, 1] == pytest.approx(again), "the second call doubts what the first wrote"
-    assert kept[1, 1] == pytest.approx(first)
+    assert cached[1, 1] == pytest.approx(first)
 
 
 def test_figures_show_edits_and_new_confidence():
@@ -219,13 +219,13 @@ def test_budget_of_every_sampler_is_in_the_table():
     assert {name for name, *_ in CALLS} == set(SAMPLERS) - {"second_look"}
 
 
-@pytest.mark.parametrize(("name", "values", "kept", "asked"), CALLS, ids=str)
-def test_budget_of_a_shipped_sampler_in_plain_numbers(name, values, kept, asked):
+@pytest.mark.parametrize(("name", "values", "cached", "fresh"), CALLS, ids=str)
+def test_budget_of_a_shipped_sampler_in_plain_numbers(name, values, cached, fresh):
     entry = samplers.get(name)
     bound = entry.bind(values)
     columns = sum(MASKED) + 1  # one pinned position between
-    assert entry.most_calls(bound, MASKED, True, columns) == kept
-    assert entry.most_calls(bound, MASKED, False, columns) == asked
+    assert entry.most_calls(bound, MASKED, True, columns) == cached
+    assert entry.most_calls(bound, MASKED, False, columns) == fresh
 
 
 REVISIONS = [

@@ -20,22 +20,22 @@ def run(answer, vocabulary, prompts, *, eos_ids=(), pad_id=None, **settings):
     """A recorded run of llada2 on a fake model, and the module that it called."""
     module = tiny.Fake(answer)
     model = lab.wrap(module, tiny.card(vocabulary, eos_ids=eos_ids, pad_id=pad_id))
-    made = record("llada2", model, prompts, **settings)
-    check(made)
-    return made, module
+    result = record("llada2", model, prompts, **settings)
+    check(result)
+    return result, module
 
 
 # Issue 1: the tokenizer's padding mask was dropped, pads and tail were read as context.
 
 
-def test_issue_1_a_network_never_sees_a_pad_nor_a_tail():
-    made, module = run(
+def test_issue_1_model_sees_neither_pad_nor_tail():
+    result, module = run(
         tiny.constant(1, 128), 128, [[11, 12], [21]], gen_length=1, block_length=4, steps=1
     )
     seen = sorted(ids.tolist() for ids in module.ids)
     assert seen == [[[11, 12, 127]], [[21, 127]]]
     assert all((mask == 0).all() for mask in module.masks), "one block: every column is visible"
-    assert [one.output for one in made.trajectories()] == [[1], [1]]
+    assert [one.output for one in result.trajectories()] == [[1], [1]]
 
 
 def test_issue_1_positions_count_from_each_row_s_first_token():
@@ -47,7 +47,7 @@ def test_issue_1_positions_count_from_each_row_s_first_token():
         assert (positions == torch.arange(ids.shape[1])).all()
 
 
-def test_issue_1_a_real_network_gives_a_padded_row_what_it_gives_alone():
+def test_issue_1_padded_row_equals_the_row_alone():
     model = tiny.networks()["block-absorbing"]
     settings = {"gen_length": 9, "block_length": 4, "steps": 4}
     for prompts in (["a girl", "What is the capital of Peru?"], tiny.prompts([1, 33])):
@@ -58,17 +58,17 @@ def test_issue_1_a_real_network_gives_a_padded_row_what_it_gives_alone():
 
 
 def test_issue_1_nothing_is_generated_beyond_the_requested_length():
-    made, module = run(
+    result, module = run(
         tiny.constant(1, 128), 128, [[11, 12, 13]], gen_length=2, block_length=8, steps=8
     )
-    assert made.frames[-1].tokens.shape == (1, 5) and max(i.shape[1] for i in module.ids) == 5
+    assert result.frames[-1].tokens.shape == (1, 5) and max(i.shape[1] for i in module.ids) == 5
 
 
 # Issue 2: block_length did not reach the schedule (8 steps on a block of 8 committed 4, 4, 0).
 
 
 @pytest.mark.parametrize(
-    ("gen_length", "block_length", "steps", "wanted"),
+    ("gen_length", "block_length", "steps", "target"),
     [
         (8, 8, 8, [1] * 8),
         (8, 8, 3, [3, 3, 2]),
@@ -77,14 +77,14 @@ def test_issue_1_nothing_is_generated_beyond_the_requested_length():
         (5, 4, 3, [2, 1, 1, 1]),
     ],
 )
-def test_issue_2_block_length_decides_the_schedule(gen_length, block_length, steps, wanted):
-    made, _ = run(
+def test_issue_2_block_length_decides_the_schedule(gen_length, block_length, steps, target):
+    result, _ = run(
         tiny.constant(1, 128), 128, [[]], gen_length=gen_length, block_length=block_length,
         steps=steps, threshold=None, eos_early_stop=False,
     )  # fmt: skip
-    (one,) = made.trajectories()
-    assert one.commits.sum(-1).tolist() == wanted and one.calls.tolist() == list(
-        range(1, len(wanted) + 1)
+    (one,) = result.trajectories()
+    assert one.commits.sum(-1).tolist() == target and one.calls.tolist() == list(
+        range(1, len(target) + 1)
     )
 
 
@@ -92,8 +92,8 @@ def test_issue_2_block_length_decides_the_schedule(gen_length, block_length, ste
 
 
 def test_issue_3_every_advertised_field_is_there_on_every_step():
-    made, _ = run(tiny.constant(1, 16), 16, [[]], gen_length=1, block_length=1, steps=1)
-    (one,) = made.trajectories()
+    result, _ = run(tiny.constant(1, 16), 16, [[]], gen_length=1, block_length=1, steps=1)
+    (one,) = result.trajectories()
     for name in ("tokens", "predicted", "confidence", "entropy", "score", "commits", "edits",
                  "remasks", "calls", "seconds", "model_seconds", "block"):  # fmt: skip
         assert len(getattr(one, name)) >= 1, name
@@ -104,7 +104,7 @@ def test_issue_3_every_advertised_field_is_there_on_every_step():
     assert one.entropy[0, 0] == pytest.approx(
         -p * np.log(p) - (1 - p) * np.log((1 - p) / 14), abs=1e-5
     )
-    for frame in made.frames[1:]:
+    for frame in result.frames[1:]:
         assert all(value is not None for value in vars(frame).values())
 
 
@@ -121,12 +121,12 @@ def test_issue_4_eos_right_after_the_prompt_finishes_the_row():
     assert canvas.finished(torch.tensor([[2, 5, 99]])).tolist() == [False]
 
 
-def test_issue_4_a_network_that_says_nothing_stops_at_once():
-    made, module = run(
+def test_issue_4_eos_alone_ends_the_row_at_once():
+    result, module = run(
         tiny.constant(2, 128), 128, [[10]], gen_length=8, block_length=4, steps=4, eos_ids=(2,),
         threshold=None,
     )  # fmt: skip
-    (one,) = made.trajectories()
+    (one,) = result.trajectories()
     assert one.output == [2] and len(module.ids) == 1
 
 
@@ -145,17 +145,17 @@ def test_issue_5_the_snippet_returns_no_token_after_eos():
                 logits[row, :, 6] = 10
         return logits
 
-    made, _ = run(
+    result, _ = run(
         answer, 128, [[10], [20]], gen_length=5, block_length=3, steps=3, threshold=None,
         eos_ids=(2,), eos_early_stop=True,
     )  # fmt: skip
-    first, second = made.trajectories()
+    first, second = result.trajectories()
     assert first.output == [5, 2] and second.output == [6] * 5
     assert first.tokens[-1].tolist() == [10, 5, 2, 127, 127, 127], "the row is frozen"
     assert first.calls[-1] == 2 and second.calls[-1] == 5, "and no longer charged"
 
 
-def test_issue_5_an_eos_filled_before_the_gap_on_its_left_is_found():
+def test_issue_5_eos_before_a_gap_counts_once_it_is_filled():
     def answer(ids):
         logits = torch.zeros(*ids.shape, 128)
         logits[..., 5] = 4
@@ -163,10 +163,10 @@ def test_issue_5_an_eos_filled_before_the_gap_on_its_left_is_found():
             logits[:, 3, 2] = 20  # the most confident position of all
         return logits
 
-    made, _ = run(
+    result, _ = run(
         answer, 128, [[10]], gen_length=8, block_length=8, steps=8, threshold=None, eos_ids=(2,)
     )
-    (one,) = made.trajectories()
+    (one,) = result.trajectories()
     assert one.tokens[1].tolist()[3] == 2 and one.output == [5, 5, 2]
     assert one.calls[-1] == 3 and (one.tokens[-1, 4:] == 127).all()
 
@@ -174,7 +174,7 @@ def test_issue_5_an_eos_filled_before_the_gap_on_its_left_is_found():
 # Issue 6: an inner progress bar ignored disable=True and left the config changed.
 
 
-def test_issue_6_nothing_is_printed_and_the_module_is_left_as_it_was(capfd):
+def test_issue_6_run_prints_and_changes_nothing(capfd):
     _, module = run(tiny.constant(1, 16), 16, [[]], gen_length=1, block_length=1, steps=1)
     assert module.training and capfd.readouterr() == ("", "")
 
@@ -191,12 +191,12 @@ def test_issue_7_chats_of_unequal_length_in_one_batch(kind, early):
     model = tiny.eos_rich(tiny.networks()[kind])
     settings = {"gen_length": 24, "block_length": 8, "steps": 8, "eos_early_stop": early}
     chats = [CHAT, LONG]
-    made = record("llada2", model, chats, **settings)
-    check(made)
+    result = record("llada2", model, chats, **settings)
+    check(result)
     words = model.tokenizer
     for row, chat in enumerate(chats):
         ids = words.apply_chat_template(chat, add_generation_prompt=True).input_ids
-        one = made.trajectories()[row]
+        one = result.trajectories()[row]
         assert one.tokens[0, : len(ids)].tolist() == ids and one.writable.sum() == 24
         assert words.eos_token_id in ids and one.output, "an EOS in the template ends nothing"
         assert one.text == words.decode(one.output, skip_special_tokens=True)
@@ -215,17 +215,17 @@ def test_issue_7_text_that_spells_a_special_token_stays_text():
     assert "a<|eos|>b<|mask|>" in model.tokenizer.decode(line)
 
 
-def test_issue_7_ids_given_directly_are_taken_as_they_are():
-    made = record("llada2", tiny.networks()["block-absorbing"], [[1, 0, 3, 70]], gen_length=3)
-    assert made.plan.canvas.tokens[0, :4].tolist() == [1, 0, 3, 70]
+def test_issue_7_ids_stay_as_they_are():
+    result = record("llada2", tiny.networks()["block-absorbing"], [[1, 0, 3, 70]], gen_length=3)
+    assert result.plan.canvas.tokens[0, :4].tolist() == [1, 0, 3, 70]
 
 
 def test_issue_7_without_a_prompt_the_start_token_opens_the_row():
-    made = record("llada2", tiny.networks()["block-absorbing"], gen_length=3)
-    assert made.plan.canvas.tokens[0, 0] == 2 and not made.plan.canvas.writable[0, 0]
+    result = record("llada2", tiny.networks()["block-absorbing"], gen_length=3)
+    assert result.plan.canvas.tokens[0, 0] == 2 and not result.plan.canvas.writable[0, 0]
 
 
-def test_issue_7_without_a_tokenizer_text_is_a_clear_error_and_ids_run():
+def test_issue_7_text_without_a_tokenizer_is_an_error():
     model = lab.wrap(tiny.constant(1, 16), tiny.card(16))
     with pytest.raises(ValueError, match="fake has no tokenizer: give prompts as lists of token"):
         start("llada2", model, "hello")
