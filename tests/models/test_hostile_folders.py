@@ -25,8 +25,8 @@ from lab.models.hub.download import SPARE
 from lab.models.load import look_up
 from tests.kit import published, tiny
 
-SECONDS, BYTES = 1.0, 100e6
-SLOWER = float(os.environ.get("SLOWER", "4"))  # how far a shared machine may be behind
+SECONDS, BYTES = 1.0, 100e6  # of the processor: a shared machine's clock says little
+SLOWER = 2  # what neighbours on the same core may cost
 KINDS = ("full-absorbing", "causal-drafted", "bert", "modernbert", "qwen3", "qwen3-mdlm", "llada",
          "dream", "mdlm", "LLaDA2.1-mini")  # fmt: skip
 NAMES = ("config.json", "lab.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
@@ -58,13 +58,13 @@ def peak():
 
 def refusal(folder, must=True):
     """Why it is not opened (None: it is), once that is one sentence that cost little."""
-    began, before = time.monotonic(), peak()
+    began, before = time.process_time(), peak()
     try:
         lab.load(str(folder))
         words = None
     except ModelError as error:
         words = str(error)
-    assert time.monotonic() - began < SECONDS * SLOWER
+    assert time.process_time() - began < SECONDS * SLOWER
     assert peak() - before < BYTES
     if words is None:
         assert not must, "it was opened"

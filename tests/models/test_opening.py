@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 import lab
 from lab.models import attention
@@ -173,3 +175,15 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
     close(model.denoise(torch.tensor([ids])), wanted)
     (run,) = lab.run("llada", model, "One day", gen_length=6, steps=4)
     assert run.output
+
+
+def test_published_word_tokenizer_reads_as_its_own_class_does(tmp_path):
+    """One word a token and no normalizer, as protein models have it: nothing of ours is needed."""
+    folder = published.write(tmp_path / "proteins", "bert")
+    words = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3, "A": 4, "B": 5}
+    backend = Tokenizer(models.WordLevel(words, unk_token="[MASK]"))
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    special = {name: token for name, token in published.SPECIAL.items() if token}
+    PreTrainedTokenizerFast(tokenizer_object=backend, **special).save_pretrained(folder)
+    model = lab.load(str(folder))
+    assert encode(model, "ABBA") == [4, 5, 5, 4]

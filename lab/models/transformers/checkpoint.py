@@ -12,7 +12,7 @@ from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
 from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
-from lab.models.transformers.pretrained import read_network, read_tokenizer
+from lab.models.transformers.pretrained import read_network, read_own_tokenizer
 from samplers.registry import shown
 
 
@@ -130,7 +130,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         from lab.models.transformers.draft_model import paired
 
         return paired(load_checkpoint(target), folder, **vars(card))
-    tokenizer = read_tokenizer(tokenizer_folder(folder))
+    tokenizer = read_own_tokenizer(tokenizer_folder(folder))
     network = read_network(AutoModelForCausalLM, folder)
     size, start_id = network.config.vocab_size, read_facts(folder).get("start_id")
     if card.vocab_size - size not in (0, 1):  # a mask may be one past what the network knows

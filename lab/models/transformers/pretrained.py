@@ -52,10 +52,22 @@ def read_tokenizer(folder: Path, loader: str = "AutoTokenizer", trusted: bool = 
     with quiet():
         reader = getattr(transformers, loader)
         tokenizer = reader.from_pretrained(folder, trust_remote_code=trusted)
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is not None and type(backend.model).__name__ == "WordLevel":
-            tokenizer = WordTokenizer.from_pretrained(folder, trust_remote_code=False)
     return tokenizer
+
+
+def read_own_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint of the lab's own, whose words are a list where it has one."""
+    tokenizer = read_tokenizer(folder)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or type(backend.model).__name__ != "WordLevel":
+        return tokenizer
+    if backend.normalizer is None or backend.pre_tokenizer is None:
+        raise ModelError(
+            f"the word tokenizer in {folder.name} lacks a normalizer or a pre_tokenizer, with "
+            "which the lab writes one; leave lab.json out to open it as transformers does"
+        )
+    with quiet():
+        return WordTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def read_network(
