@@ -14,6 +14,7 @@ test:
 check:
 	ruff check .
 	ruff format --check .
+	find lab -name '*.pyi' -delete  # gradio writes them; mypy would read them instead of the code
 	mypy
 	$(PYTHON) -m docs.generate --check
 

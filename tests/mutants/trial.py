@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTEST = 32  # added to pytest's exit codes: Python's own for a crash is 1, as a failed test's is
 PARTS = ("samplers", "lab", "tests", "assets", "docs", "examples", "pyproject.toml", "app.py")
 
 
@@ -21,12 +22,15 @@ def copy_tree(folder: Path) -> None:
 
 
 def run(folder: Path, tests: list[str], start: str, keep_bytecode: bool = False) -> int:
-    """Pytest's exit code there, in a process of its own; its output goes to the file `output`."""
+    """Pytest's exit code there, in a process of its own; its output goes to the file `output`.
+
+    Negative where the process ended before pytest did.
+    """
     arguments = (folder, tests, keep_bytecode)
     process = multiprocessing.get_context(start).Process(target=_child, args=arguments)
     process.start()
     process.join()
-    return process.exitcode
+    return (process.exitcode or 0) - PYTEST
 
 
 def _child(folder: Path, tests: list[str], keep_bytecode: bool) -> None:
@@ -43,4 +47,4 @@ def _child(folder: Path, tests: list[str], keep_bytecode: bool) -> None:
     import pytest
 
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
-    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *quiet, *tests])))
+    os._exit(PYTEST + int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *quiet, *tests])))
