@@ -48,7 +48,7 @@ const makeFilm = () => {
       }
       if (this.count() !== part.count) return;
       const end = frames[frames.length - 1];
-      end.state = set(end.state, part.settled);
+      if (part.settled.length) frames[frames.length - 1] = { ...end, state: set(end.state, part.settled) };
     },
     count: () => Math.max(frames.length - 1, 0),
     last() { return this.count(); },

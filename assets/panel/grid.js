@@ -54,7 +54,21 @@ const setAttribute = (span, name, text) => {
   if (span.getAttribute(name) !== text) span.setAttribute(name, text);
 };
 
+// Whether a position looks as it did when frame `before` was drawn as step `j`.
+const sameCell = (before, j, frame, k, position) =>
+  before.tokens[position] === frame.tokens[position]
+  && before.state[position] === frame.state[position]
+  && before.predicted[position] === frame.predicted[position]
+  && Object.is(before.confidence[position], frame.confidence[position])
+  && (before.written[position] === j) === (frame.written[position] === k);
+
+// What was drawn last, a grid: most of its cells are the same a step later.
+const drawn = new WeakMap();
 const drawGrid = (grid, value, film, k, options, selected) => {
+  const frame = film.frames[k], before = drawn.get(grid);
+  const look = JSON.stringify([film.run, options, selected, film.edges, k === film.last() && value.verdict]);
+  drawn.set(grid, { frame, k, look });
+  if (before?.look === look && before.frame === frame && before.k === k) return;
   const side = film.canvas.board[0];
   grid.classList.toggle('lines', Boolean(side));
   grid.style.gridTemplateColumns = side ? `repeat(${side}, auto)` : '';
@@ -67,6 +81,7 @@ const drawGrid = (grid, value, film, k, options, selected) => {
   }
   for (let position = 0; position < film.canvas.columns; position++) {
     const span = grid.children[position];
+    if (before?.look === look && sameCell(before.frame, before.k, frame, k, position)) continue;
     const cell = cellOf(value, film, k, position, options);
     const classes = cell.classes.join(' ');
     if (span.textContent !== cell.text) span.textContent = cell.text;

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,17 @@ def _wire_settings(inputs: Inputs) -> None:
     inputs.task.change(_load_models, inputs.task, None, **QUICK)
 
 
-def _load_models(task: str) -> None:
-    """Load a task's models and the plotting library while the visitor still reads the page."""
-    for model in lab.tasks().get(task, {}).values():
-        lab.load(model)
+def _load_models(task: Any) -> None:
+    """Load a task's models and the plotting library while the visitor still reads the page.
+
+    Never beside a run, which would share the cores and, while weights are read, torch's default
+    dtype; the run then loads what it needs.
+    """
     result_tabs.warm()
+    with suppress(slot.NoPlace), slot.LINE.ticket() as ticket:
+        if ticket.wait(0) == 0:
+            for model in lab.tasks().get(_checked_task(task), {}).values():
+                lab.load(model)
 
 
 def _change_task(task: Any, settings: Any) -> list[Any]:

@@ -1,0 +1,63 @@
+"""What a page may still ask about, and who loses it first."""
+
+import pytest
+
+from lab.ui import page_runs
+from lab.ui.film import whole_film
+from lab.ui.page_runs import PageRuns, PanelRecord, keep, of_session
+from lab.ui.panel import alternatives, film
+from tests.kit.trajectories import make
+
+LINES = ["_____", "a____", "ab___", "abc__"]
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch):
+    monkeypatch.setattr(page_runs, "_PAGES", type(page_runs._PAGES)())
+
+
+def page(name: str, visitor: str) -> PageRuns:
+    run = make(LINES)
+    return PageRuns([PanelRecord(name * 32, whole_film(run), run)], "", visitor)
+
+
+def test_one_comparison_is_held_a_session():
+    keep("s", page("a", "v"))
+    keep("s", page("b", "v"))
+    assert of_session("s").panels[0].name == "b" * 32
+    assert page_runs.film("a" * 32, 0) is None and page_runs.film("b" * 32, 1)["start"] == 1
+
+
+def test_whoever_holds_most_loses_the_oldest(monkeypatch):
+    keep("quiet", page("a", "quiet"))
+    monkeypatch.setattr(page_runs, "CELLS", 3 * of_session("quiet").cells)
+    for number in range(9):
+        keep(f"loud{number}", page(str(number), "loud"))
+    assert of_session("quiet") and of_session("loud8") and not of_session("loud0")
+
+
+def test_old_pages_are_forgotten(monkeypatch):
+    keep("s", page("a", "v"))
+    monkeypatch.setattr(page_runs, "SECONDS", -1)
+    page_runs.trim()
+    assert of_session("s") is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [None, 3, [], {}, {"run": 3, "start": 0}, {"run": "a" * 32}, {"run": "a" * 32, "start": -1},
+     {"run": "a" * 32, "start": True}, {"run": "a" * 32, "start": 1.5},
+     {"run": "a" * 32, "start": 2**40}, {"run": "../etc", "start": 0}],
+)  # fmt: skip
+def test_questions_that_no_page_asks_have_no_answer(query):
+    keep("s", page("a", "v"))
+    assert film(query) == {"missing": True}
+    assert alternatives(query) == {"missing": True}
+
+
+def test_a_panel_may_ask_for_steps_and_alternatives():
+    keep("s", page("a", "v"))
+    part = film({"run": "a" * 32, "start": 1})
+    assert part["start"] == 1 and part["count"] == 3 and part["film"] is None
+    assert alternatives({"run": "a" * 32, "step": 3, "position": 1})["step"] == 3
+    assert alternatives({"run": "a" * 32, "step": 3, "position": 99}) == {"missing": True}
