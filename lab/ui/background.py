@@ -12,8 +12,10 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-PATIENCE = 2.0  # seconds without a look for an item, after which nobody is there
-LOOK = 0.25  # seconds between two looks, at most
+LOOK = 0.25  # seconds between two looks for an item, at most
+# Answers of the loop, one every 2 x LOOK, without a look, after which nobody is there. Counted in
+# answers, not seconds: while weights are read, the loop itself may stand still for seconds.
+ANSWERS = 5
 BACKLOG = 4  # messages that may wait for the browser before it is given time
 UNHEARD = 1.5  # seconds that a browser may take no message at all, if it has never taken one
 STALLED = 15.0  # seconds that it may take none, if it has taken some
@@ -32,32 +34,47 @@ class _Handover(Generic[T]):
         self.item: T | None = None
         self.error: Exception | None = None
         self.over = False
-        self.looked = monotonic()
+        self._answers, self._question = 0, 0.0
+
+    def look(self) -> None:
+        """The consumer is there."""
+        self._answers = 0
 
     def ready(self) -> bool:
         """Whether an item may be made now; sets `stop` where nobody looks for one any more."""
-        if monotonic() - self.looked > PATIENCE:
+        if self._abandoned():
             self.stop.set()
         return self.empty.is_set()
+
+    def _abandoned(self) -> bool:
+        """Whether the loop runs and nobody looks."""
+        now = monotonic()
+        if now - self._question > 2 * LOOK:
+            self._question = now
+            self._call(self._answer)
+        return self._answers >= ANSWERS
+
+    def _answer(self) -> None:
+        self._answers += 1
 
     def put(self, item: T) -> bool:
         """Hand an item over, once the one before it is taken; False where nobody takes it."""
         while not self.empty.wait(LOOK):
-            if monotonic() - self.looked > PATIENCE:
+            if self._abandoned():
                 self.stop.set()
                 return False
         self.item = item
         self.empty.clear()
-        self._wake()
+        self._call(self.filled.set)
         return True
 
     def end(self, error: Exception | None = None) -> None:
         self.error, self.over = error, True
-        self._wake()
+        self._call(self.filled.set)
 
-    def _wake(self) -> None:
+    def _call(self, act: Callable[[], None]) -> None:
         try:
-            self.loop.call_soon_threadsafe(self.filled.set)
+            self.loop.call_soon_threadsafe(act)
         except RuntimeError:  # the loop is closed: the server is going down
             self.stop.set()
 
@@ -95,7 +112,7 @@ async def in_background(
     thread.start()
     try:
         while True:
-            handover.looked = monotonic()
+            handover.look()
             if not listener.there():
                 return
             if not listener.behind and not handover.empty.is_set():
@@ -129,7 +146,7 @@ class _Listener:
 
     def __init__(self, backlog: Callable[[], int | None]):
         self._backlog, self._count = backlog, 0
-        self._since, self._heard = monotonic(), False
+        self._looked, self._silence, self._heard = monotonic(), 0.0, False
         self.behind = self.sent = False
 
     def there(self) -> bool:
@@ -137,12 +154,15 @@ class _Listener:
         if count is None:
             return False
         now = monotonic()
+        # A loop that stood still gave the browser no time either.
+        self._silence += min(now - self._looked, 2 * LOOK)
+        self._looked = now
         if count == 0 or count < self._count:
             self._heard = self._heard or self.sent
-            self._since = now
+            self._silence = 0.0
         self._count = count
         self.behind = count > BACKLOG
-        return count == 0 or now - self._since < (STALLED if self._heard else UNHEARD)
+        return self._silence < (STALLED if self._heard else UNHEARD)
 
 
 def backlog_of(queue: Any, session: str) -> Callable[[], int | None]:

@@ -64,7 +64,7 @@ def test_work_ends_at_once_when_its_task_is_cancelled():
 
 
 def test_work_ends_though_its_generator_is_never_closed(monkeypatch):
-    monkeypatch.setattr(background, "PATIENCE", 0.3)
+    monkeypatch.setattr(background, "ANSWERS", 1)
     ended, stop = threading.Event(), threading.Event()
     held = []
 
@@ -76,6 +76,24 @@ def test_work_ends_though_its_generator_is_never_closed(monkeypatch):
         await items.aclose()
 
     asyncio.run(main())
+
+
+def test_a_loop_that_stands_still_ends_no_run():
+    ended, stop, waiting, items = threading.Event(), threading.Event(), [0], []
+
+    async def main():
+        async for item in in_background(endless(ended, stop), stop, lambda: waiting[0]):
+            items.append(item)
+            waiting[0] = 1
+            if len(items) == 2:
+                sleep(4)  # as a library that holds the interpreter
+                assert not stop.is_set()
+                waiting[0] = 0
+            if len(items) > 4:
+                break
+
+    asyncio.run(main())
+    assert len(items) == 5
 
 
 def test_a_run_without_a_listener_ends_within_two_seconds():

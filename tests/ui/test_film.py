@@ -43,7 +43,8 @@ def test_a_draft_is_the_latest_prediction_of_its_position():
     run = lab.run("bd3lm", "capitals", "The capital of", seed=1)[0]
     film, length = whole_film(run), run.tokens.shape[1]
     drafts = rebuild(film.steps, "predicted", [-1] * length)[1:]
-    latest = np.full(length, -1)
+    latest, sent = np.full(length, -1), [json.loads(step)[6] for step in film.steps]
+    assert sum(map(len, sent)) < run.predicted.size / 2, "a prediction is sent once"
     for line, predicted, first, stop in zip(
         drafts, run.predicted, run.start, run.stop, strict=True
     ):
@@ -82,6 +83,20 @@ def test_a_film_that_grew_equals_the_film_of_the_whole(sampler):
         lines[-1][position] = state
     assert lines == whole_run.state.tolist()
     assert grown.pieces.keys() >= whole.pieces.keys() and grown.edges == whole.edges
+
+
+def test_the_last_step_is_read_as_the_last():
+    run = make(["___", "a_b", "a$b"], corruption="uniform", mask_id=None)
+    film, steps = Film(), run.steps_since(0)
+    unsettled = steps._replace(state=steps.state.copy())
+    unsettled.state[-1] = 3
+    film.begin(unsettled, "", run.card)
+    film.extend(unsettled, lambda ids: {i: run.piece(i) for i in ids})
+    film.settle(run.state[-1])
+    assert film.settled == [
+        x for i in np.flatnonzero(run.state[-1] != 3) for x in (i, run.state[-1, i])
+    ]
+    assert film.settled and film.part(2)["settled"] == film.settled
 
 
 def test_block_edges_are_where_windows_begin():
