@@ -79,16 +79,22 @@ def test_work_ends_though_its_generator_is_never_closed(monkeypatch):
 
 
 def test_a_loop_that_stands_still_ends_no_run():
-    ended, stop, waiting, items = threading.Event(), threading.Event(), [0], []
+    ended, stop, items = threading.Event(), threading.Event(), []
+    waiting = [0, 0]  # messages, and looks until the browser has taken them
+
+    def backlog():
+        waiting[1] -= 1
+        if waiting[1] <= 0:
+            waiting[0] = 0
+        return waiting[0]
 
     async def main():
-        async for item in in_background(endless(ended, stop), stop, lambda: waiting[0]):
+        async for item in in_background(endless(ended, stop), stop, backlog):
             items.append(item)
-            waiting[0] = 1
-            if len(items) == 2:
+            waiting[:] = [len(items), 3]
+            if len(items) == 1:
                 sleep(4)  # as a library that holds the interpreter
                 assert not stop.is_set()
-                waiting[0] = 0
             if len(items) > 4:
                 break
 
