@@ -40,7 +40,7 @@ def test_the_film_holds_every_step_of_the_trajectory(sampler):
 
 
 def test_a_draft_is_the_latest_prediction_of_its_position():
-    run = lab.run("bd3lm", "capitals", "The capital of", seed=1)[0]
+    run = lab.run("hybrid", "capitals", "The capital of", seed=1, steps=40)[0]
     film, length = whole_film(run), run.tokens.shape[1]
     drafts = rebuild(film.steps, "predicted", [-1] * length)[1:]
     latest = np.full(length, -1)
