@@ -40,7 +40,7 @@ def test_stop_works_at_any_time_of_a_long_run(visit):
     began = time.monotonic()
     site.page.get_by_role("button", name="Stop", exact=True).click()
     expect(site.panel(1)).to_have_attribute("data-kind", "stopped", timeout=10_000)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert 300 < int(scrub.get_attribute("max")) < 4000
 
 

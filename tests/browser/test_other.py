@@ -32,18 +32,18 @@ def hub(tmp_path, monkeypatch):
 
 def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     site = visit()
-    answer = site.page.locator("#other-answer")
+    reply = site.page.locator("#other-answer")
     load = site.page.get_by_role("button", name="Load", exact=True)
     site.page.get_by_role("button", name="Load another model").click()
     field = site.page.get_by_label("Hub id or folder")
     field.fill(LARGE)
     field.press("Enter")
-    expect(answer).to_contain_text("GB are free", timeout=30_000)
+    expect(reply).to_contain_text("GB are free", timeout=30_000)
     expect(load).to_be_disabled()
     field.fill(BERT)
     site.page.get_by_role("button", name="Look up").click()
-    expect(answer).to_contain_text("Masked language models", timeout=30_000)
-    expect(answer).to_contain_text("max_prob")
+    expect(reply).to_contain_text("Masked language models", timeout=30_000)
+    expect(reply).to_contain_text("max_prob")
     assert not hub.fetched(".safetensors")
     field.fill(BERT + "x")
     expect(load).to_be_disabled()
@@ -51,7 +51,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     field.press("Enter")
     load.click()
     expect(site.page.locator("#other")).to_contain_text(" of 0.", timeout=30_000)
-    expect(answer).to_contain_text("loaded, and chosen as the task", timeout=30_000)
+    expect(reply).to_contain_text("loaded, and chosen as the task", timeout=30_000)
     expect(site.page.locator("#task input")).to_have_value(f"{BERT}@{fake_hub.COMMIT[:12]}")
     expect(site.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
     site.run()
@@ -60,7 +60,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
         expect(site.panel(number).locator(".subtitle")).to_contain_text(BERT)
     field.fill("nobody/none")
     field.press("Enter")
-    expect(answer.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
+    expect(reply.get_by_role("alert")).to_contain_text("there is no nobody/none", timeout=30_000)
     expect(site.panel(1)).to_have_attribute("data-kind", "done")
     assert site.page.locator("#task input").input_value().startswith(BERT)
     site.task("capitals")
@@ -78,7 +78,7 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
         return answer(path)
 
     site.page.get_by_role("button", name="Load another model").click()
-    field, answer = site.page.get_by_label("Hub id or folder"), site.page.locator("#other-answer")
+    field, reply = site.page.get_by_label("Hub id or folder"), site.page.locator("#other-answer")
     load = site.page.get_by_role("button", name="Load", exact=True)
     field.fill(BERT)
     field.press("Enter")
@@ -86,11 +86,11 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     hub.answer = slower
     load.click()
     site.page.get_by_role("button", name="Stop loading").click()
-    expect(answer).to_contain_text("stopped", timeout=30_000)
+    expect(reply).to_contain_text("stopped", timeout=30_000)
     assert not hub.fetched(".safetensors") and not loaded_models.known()
     hub.answer = answer
     load.click()
-    expect(answer).to_contain_text("loaded", timeout=30_000)
+    expect(reply).to_contain_text("loaded", timeout=30_000)
 
 
 def test_run_pressed_before_the_task_came_back_runs_the_new_task(visit):
