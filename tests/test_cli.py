@@ -56,7 +56,7 @@ def test_help_and_usage_errors_need_no_torch(arguments, code, words):
     assert len(lines) == (code != 0), "one line an error"
 
 
-def test_importing_the_lab_takes_no_time():
+def test_importing_lab_takes_no_time():
     code = "import time as t; began = t.process_time(); import lab; print(t.process_time() - began)"
     out = subprocess.run(
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, check=True
@@ -65,7 +65,7 @@ def test_importing_the_lab_takes_no_time():
 
 
 @pytest.mark.parametrize("command", ["compare", "generate", "bench"])
-def test_help_of_a_command_lists_every_parameter(command, capsys):
+def test_help_of_command_lists_every_parameter(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     out = capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_help_of_a_command_lists_every_parameter(command, capsys):
 
 
 @pytest.mark.parametrize("which", [["--task", "capitals"], ["--model", "capitals"]])
-def test_compare_and_generate_take_a_task_or_a_model(which, capsys):
+def test_compare_and_generate_take_task_or_model(which, capsys):
     assert main(["generate", *which, "--sampler", "llada2", *PROMPT, "--seed", "3"]) == 0
     alone = capsys.readouterr().out
     assert main(["compare", *which, "--samplers", "llada2,mdlm", *PROMPT, "--seed", "3"]) == 0
@@ -87,7 +87,7 @@ def test_compare_and_generate_take_a_task_or_a_model(which, capsys):
     assert "mdlm" not in alone
 
 
-def test_compare_on_a_model_runs_every_sampler_that_fits(capsys):
+def test_compare_on_model_runs_every_sampler_that_fits(capsys):
     assert main(["compare", "--model", "capitals-causal", *PROMPT, "--steps", "2"]) == 0
     out, err = capsys.readouterr()
     card = lab.load("capitals-causal").card
@@ -96,7 +96,7 @@ def test_compare_on_a_model_runs_every_sampler_that_fits(capsys):
     assert "autoregressive has no steps: left out for it" in err
 
 
-def test_a_parameter_that_the_one_sampler_lacks_is_an_error(capsys):
+def test_parameter_that_one_sampler_lacks_is_error(capsys):
     arguments = ["--task", "capitals", "--threshold", "0.5"]
     assert main(["generate", "--sampler", "mdlm", *arguments]) == 2
     assert "mdlm has no parameter 'threshold'" in capsys.readouterr().err
@@ -104,7 +104,7 @@ def test_a_parameter_that_the_one_sampler_lacks_is_an_error(capsys):
     assert "mdlm has no threshold: left out for it" in capsys.readouterr().err
 
 
-def test_a_misspelt_option_names_the_near_one(capsys):
+def test_misspelt_option_names_near_one(capsys):
     with pytest.raises(SystemExit) as end:
         main(["compare", "--stepz", "3"])
     err = capsys.readouterr().err
@@ -112,7 +112,7 @@ def test_a_misspelt_option_names_the_near_one(capsys):
     assert err.count("\n") == 1
 
 
-def test_tables_fit_a_terminal(capsys):
+def test_tables_fit_terminal(capsys):
     assert main(["compare", "--task", "capitals", *PROMPT, "--steps", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 180 and any("Mean" in line for line in lines)
@@ -128,7 +128,7 @@ def test_tables_fit_a_terminal(capsys):
     ],
 )
 @pytest.mark.parametrize("command", ["compare", "generate", "bench"])
-def test_a_file_that_cannot_be_written_is_refused_before_the_run(
+def test_file_that_cannot_be_written_is_refused_before_run(
     tmp_path, monkeypatch, capsys, command, flags, words
 ):
     if command == "bench" and flags[0] == "--json":
@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_run(
     assert out == "" and words in err and err.count("\n") == 1
 
 
-def test_both_files_hold_the_runs(tmp_path, capsys):
+def test_both_files_hold_runs(tmp_path, capsys):
     paths = [tmp_path / "a.csv", tmp_path / "a.json"]
     flags = ["--csv", str(paths[0]), "--json", str(paths[1])]
     assert main(["compare", "--task", "capitals", "--samplers", "mdlm", *PROMPT, *flags]) == 0
@@ -183,7 +183,7 @@ WORDS = ["", "capitals", "sudoku4", "mdlm", "llada2", "mdlm,,", "The capital of"
     st.sampled_from([*COMMANDS, "", "--help"]).filter(lambda c: c not in ("train", "evaluate")),
     st.lists(st.sampled_from(FLAGS) | st.sampled_from(WORDS) | st.text(max_size=5), max_size=7),
 )
-def test_no_arguments_print_a_traceback(capfd, command, rest):
+def test_no_arguments_print_traceback(capfd, command, rest):
     """What would run is stopped at its first step: this is about arguments alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.cli._watch", lambda recorder: None)
@@ -197,7 +197,7 @@ def test_no_arguments_print_a_traceback(capfd, command, rest):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_parameters_are_read_from_the_registry_alone():
+def test_parameters_are_read_from_registry_alone():
     assert parse("compare", ["--steps", "4"]).params == {"steps": "4"}
     assert parse("compare", []).params == {}
     began = time.process_time()

@@ -101,7 +101,7 @@ def test_imports_point_one_way():
     check("imports point one way", offenders)
 
 
-def test_samplers_import_torch_and_the_standard_library():
+def test_samplers_import_torch_and_standard_library():
     tops = {name.split(".")[0] for file in sources("samplers") for name in imports(file)}
     assert tops - set(sys.stdlib_module_names) == {"torch", "samplers"}
 
@@ -123,7 +123,7 @@ BLIND = ("lab.run", "lab.record")
 NAMED = {"lab.run.bench": {"temperature", "steps", "threshold"}}
 
 
-def test_no_parameter_name_of_a_sampler_stands_in_the_lab():
+def test_no_parameter_name_of_sampler_stands_in_lab():
     names = {param.name for one in samplers.SAMPLERS.values() for param in one.params}
     names -= set(lab.ModelCard.__dataclass_fields__)  # a card's own, such as draft_length
     offenders = set()
@@ -218,7 +218,7 @@ def test_app_is_short():
     assert len((ROOT / "app.py").read_text("utf-8").splitlines()) <= 40
 
 
-def test_tests_mirror_the_tree():
+def test_tests_mirror_tree():
     """A folder of tests stands for a room of the code, or is one of the four that have no room."""
     rooms = {path.name for path in (ROOT / "lab").iterdir() if path.is_dir()}
     folders = {
@@ -229,7 +229,7 @@ def test_tests_mirror_the_tree():
     assert folders <= rooms | {"samplers", "kit", "conformance", "browser", "mutants"}
 
 
-def test_no_file_outgrows_a_space():
+def test_no_file_outgrows_space():
     assert not [file.name for file in tracked() if file.stat().st_size > 10_000_000]
 
 
@@ -238,7 +238,7 @@ def test_no_weights_but_safetensors():
     assert not [file.name for file in tracked() if file.name.endswith(endings)]
 
 
-def test_the_project_speaks_of_itself_alone():
+def test_project_speaks_of_itself_alone():
     """No path of a machine and no host of a package registry, in any text file."""
     tops = ("home", "root", "Users", "opt", "mnt", "srv", "work", "workspace", "venv")
     path = re.compile(rf"(?<![\w.)\]}}>$-])/(?:{'|'.join(tops)})/\w")
@@ -251,7 +251,7 @@ def test_the_project_speaks_of_itself_alone():
             assert not any(place + "/" in line for place in own), f"{name}:{number}"
 
 
-def test_public_names_are_the_promised_ones():
+def test_public_names_are_promised_ones():
     assert sorted(samplers.__all__) == ["SAMPLERS", "get"]
     promised = "ModelCard load models oracle read run save stream table tasks wrap"
     assert sorted(lab.__all__) == promised.split()

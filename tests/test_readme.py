@@ -50,7 +50,7 @@ def test_readme_is_short():
     assert len(README.splitlines()) < 220
 
 
-def test_front_matter_is_what_a_space_accepts():
+def test_front_matter_is_what_space_accepts():
     front = front_matter()
     assert requirements("requirements.txt")["gradio"] == f"=={front['sdk_version']}"
     assert front["sdk"] == "gradio"
@@ -61,7 +61,7 @@ def test_front_matter_is_what_a_space_accepts():
     assert "Apache License" in page("LICENSE")
 
 
-def test_the_two_commands_stand_alone_and_ci_runs_the_second():
+def test_two_commands_stand_alone_and_ci_runs_second():
     blocks = [block.strip() for block in fenced("README.md", "bash")]
     assert blocks[:2] == COMMANDS
     # .ci/run takes its test command from the README: the one line that this matches.
@@ -104,7 +104,7 @@ def test_first_python_example_is_short():
     assert len(fenced("README.md", "python")[0].strip().splitlines()) <= 10
 
 
-def test_tree_names_the_rooms():
+def test_tree_names_rooms():
     tree = fenced("docs/architecture.md", "text")[1]
     named, folder = set(), ""
     for line in tree.splitlines():
@@ -127,13 +127,13 @@ def test_public_names_are_listed():
     assert set(listed) == set(cli_options.COMMANDS)
 
 
-def test_objectives_are_those_of_the_trainer():
+def test_objectives_are_those_of_trainer():
     listed = re.findall(r"^\| `(\w+)` \|", page("docs/training.md"), re.MULTILINE)
     (action,) = (a for a in settings.parser("")._actions if "--objective" in a.option_strings)
     assert sorted(listed) == sorted(action.choices)
 
 
-def test_changelog_has_the_release():
+def test_changelog_has_release():
     assert re.search(r"^## 0\.1\.0$", page("CHANGELOG.md"), re.MULTILINE)
 
 
@@ -155,12 +155,12 @@ def slug(heading: str) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_paths_in_the_text_are_there(name: str):
+def test_paths_in_text_are_there(name: str):
     for path in IN_TEXT.findall(page(name)):
         assert (ROOT / path).exists(), path
 
 
-def test_citations_point_into_the_docs():
+def test_citations_point_into_docs():
     """A citation such as `docs/laws.md P2` names a law; no page is cited that is not there."""
     laws = set(re.findall(r"^\| ([LPG]\d+) ", page("docs/laws.md"), re.MULTILINE))
     for name, text in texts():
@@ -173,7 +173,7 @@ def test_citations_point_into_the_docs():
             assert not bare, f"{name} cites {bare.group()}, which a reader does not find"
 
 
-def test_every_sampler_is_in_the_readme():
+def test_every_sampler_is_in_readme():
     assert all(f"| `{name}` |" in README for name in SAMPLERS)
 
 

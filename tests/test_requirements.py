@@ -11,7 +11,7 @@ FILES = ("requirements.txt", "tests/requirements.txt")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_requirements_have_an_upper_bound(name: str):
+def test_requirements_have_upper_bound(name: str):
     entries = requirements(name)
     # Packages of these names exist and have nothing to do with the models.
     assert not {"llada", "dinfer"} & set(entries)
@@ -19,7 +19,7 @@ def test_requirements_have_an_upper_bound(name: str):
         assert re.fullmatch(r"==[\d.]+|>=[\d.]+,<[\d.]+", version), f"{package}{version}"
 
 
-def test_tests_install_what_the_app_installs():
+def test_tests_install_what_app_installs():
     assert "-r ../requirements.txt" in (ROOT / "tests/requirements.txt").read_text("utf-8")
     assert not set(requirements("requirements.txt")) & set(requirements("tests/requirements.txt"))
 
@@ -41,13 +41,13 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def test_constraints_leave_the_origin_of_torch_free():
+def test_constraints_leave_origin_of_torch_free():
     text = (ROOT / "constraints.txt").read_text("utf-8")
     assert re.search(r"^torch==[\d.]+$", text, re.MULTILINE)
     assert not re.search(r"nvidia|cuda|triton|\+|://|^-", text, re.MULTILINE)
 
 
-def test_pydantic_fits_what_a_space_installs_beside_it():
+def test_pydantic_fits_what_space_installs_beside_it():
     """A Space adds gradio's mcp extra, which refuses pydantic from 2.13 on."""
     assert requirements("requirements.txt")["pydantic"].endswith("<2.13")
 
@@ -63,7 +63,7 @@ def test_all_imported_packages_are_required():
     assert names - local - optional <= listed
 
 
-def test_lock_of_a_space_has_the_same_versions_with_hashes():
+def test_lock_of_space_has_same_versions_with_hashes():
     text = (ROOT / "requirements-space.txt").read_text("utf-8")
     locked = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", text, re.MULTILINE))
     assert len(locked) == text.count("    --hash=sha256:")

@@ -89,7 +89,7 @@ def findings() -> dict[str, list[str]]:
     return {name: bad for name, bad in words.items() if bad and name not in SPEAK_OF_WORDS}
 
 
-def test_names_and_texts_use_the_glossary():
+def test_names_and_texts_use_glossary():
     words = findings()
     more = {name: bad for name, bad in words.items() if len(bad) > STILL.get(name, 0)}
     assert not more, f"docs/glossary.md says what to write instead: {more}"
@@ -101,7 +101,7 @@ def test_what_is_left_only_shrinks():
     assert not fewer, "mended; write the list again: python -m tests.test_vocabulary"
 
 
-def test_file_names_say_the_thing():
+def test_file_names_say_thing():
     stems = Counter(re.sub(r"^test_", "", file.stem) for file in tracked())
     assert not FILES & set(stems) - {"other"}  # tests/browser/test_other.py
 
@@ -109,3 +109,10 @@ def test_file_names_say_the_thing():
 if __name__ == "__main__":
     words = sorted(findings().items())
     LEFT.write_text("".join(f"{name} {len(bad)}\n" for name, bad in words), "utf-8")
+
+
+def test_names_of_tests_are_short_and_without_articles():
+    pattern = re.compile(r"^\s*(?:async )?def (test_\w+)\(", re.MULTILINE)
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        for name in pattern.findall(file.read_text("utf-8")):
+            assert len(name) <= 60 and not {"a", "an", "the"} & set(name.split("_")), name

@@ -90,8 +90,9 @@ def band(
     count = scores.shape[1]
     drawn = generator.multinomial(count, np.full(count, 1 / count), resamples) / count
     means = np.concatenate([scores.mean(1)[None], drawn @ scores.T])  # [1 + resamples, settings]
-    best = np.where(allowed[:, None], means[None], -np.inf).max(-1)  # [K, 1 + resamples]
-    best = np.where(allowed.any(1)[:, None], best, np.nan)
+    within: ndarray = np.asarray(allowed)
+    best = np.where(within[:, None], means[None], -np.inf).max(-1)  # [K, 1 + resamples]
+    best = np.where(within.any(1)[:, None], best, np.nan)
     ends = np.quantile(best[:, 1:], [(1 - level) / 2, (1 + level) / 2], axis=1)
     return np.stack([best[:, 0], *ends], 1)
 

@@ -216,8 +216,8 @@ class _Reader:
         axes = {
             name: value if isinstance(value, list) else [value] for name, value in block.items()
         }
-        for name, values in axes.items():
-            if not values:
+        for name, options in axes.items():
+            if not options:
                 raise self.fail(f"{name} has no values", "samplers", *where, name)
         for combination in product(*axes.values()):
             values = dict(zip(axes, combination, strict=True))

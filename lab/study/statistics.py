@@ -158,7 +158,7 @@ def _newcombe(first: ndarray, second: ndarray, level: float) -> Interval:
     both, neither = int((first & second).sum()), int((~first & ~second).sum())
     only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    association = both * neither - only_a * only_b
+    association = float(both * neither - only_a * only_b)
     if association > 0:  # a continuity correction, as method 10 has it
         association = max(association - count / 2, 0)
     phi = association / margins**0.5 if margins else 0.0

@@ -1,7 +1,7 @@
 """The one JSON value of a panel: what stands in its head, and the steps that are new to it."""
 
 import math
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
         "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
         "metrics": [], "verdict": None, **NO_STEPS,
     }  # fmt: skip
-    return PanelValue(**{**value, **changes})
+    return cast(PanelValue, value | changes)
 
 
 class PanelMetrics:

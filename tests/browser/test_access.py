@@ -34,7 +34,7 @@ def test_axe_finds_nothing_wrong(visit, dark):
     assert violations(site.page) == []
 
 
-def test_a_wrong_cell_is_told_by_more_than_colour(visit):
+def test_wrong_cell_is_told_by_more_than_colour(visit):
     site = visit(reduced_motion="reduce")
     site.task("sudoku4")
     site.text.fill("1 1[MASK]*14")
@@ -46,7 +46,7 @@ def test_a_wrong_cell_is_told_by_more_than_colour(visit):
 
 
 @pytest.mark.parametrize("task", ["sudoku9", "addition"])
-def test_a_board_fits_a_phone(visit, task):
+def test_board_fits_phone(visit, task):
     site = visit(width=390, height=844, reduced_motion="reduce")
     expect(site.page.locator("#text textarea")).to_be_hidden()
     site.page.get_by_role("button", name="Prompt and settings").click()
@@ -62,7 +62,7 @@ def test_a_board_fits_a_phone(visit, task):
     expect(site.page.get_by_role("button", name="Use via API")).to_be_visible()
 
 
-def test_whatever_has_the_focus_shows_it(visit):
+def test_whatever_has_focus_shows_it(visit):
     site = visit()
     site.task("capitals")
     seen = set()

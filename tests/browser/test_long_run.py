@@ -32,7 +32,7 @@ def begin(visit, steps: int, **options):
     return site
 
 
-def test_stop_works_at_any_time_of_a_long_run(visit):
+def test_stop_works_at_any_time_of_long_run(visit):
     site = begin(visit, 4000)
     site.page.get_by_role("button", name="Run", exact=True).click()
     scrub = site.panel(1).locator(".scrub")
@@ -44,7 +44,7 @@ def test_stop_works_at_any_time_of_a_long_run(visit):
     assert 300 < int(scrub.get_attribute("max")) < 4000
 
 
-def test_a_long_run_leaves_the_page_free(visit):
+def test_long_run_leaves_page_free(visit):
     site = begin(visit, 1000)
     scrub = site.panel(1).locator(".scrub")
     site.page.get_by_role("button", name="Run", exact=True).click()
@@ -96,7 +96,7 @@ def test_lost_and_repeated_pushes_make_one_film(visit, parts):
     expect(site.panel(1).locator("[role=option]")).to_have_text(["a", "b", "c", "d", "e"])
 
 
-def test_a_gap_is_asked_for(visit, parts):
+def test_gap_is_asked_for(visit, parts):
     site, requests = visit(path=parts, reduced_motion="reduce"), []
     site.page.on("request", lambda sent: "component_server" in sent.url and requests.append(1))
     site.page.get_by_role("button", name="last", exact=True).click()

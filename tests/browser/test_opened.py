@@ -21,7 +21,7 @@ def opening(visit):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_a_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffix):
+def test_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffix):
     path = tmp_path / f"mine.{suffix}"
     runs = [
         run
@@ -48,7 +48,7 @@ def test_a_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffi
     expect(site.page.locator("#python")).to_contain_text(f"lab.read('mine.{suffix}')")
 
 
-def test_a_file_that_is_no_run_says_so_and_leaves_the_panels(opening, tmp_path):
+def test_file_that_is_no_run_says_so_and_leaves_panels(opening, tmp_path):
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     lab.save(lab.run("mdlm", "capitals", steps=4), good)
     bad.write_text("{}")

@@ -69,7 +69,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     expect(site.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
 
 
-def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
+def test_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     site, answer = visit(), hub.answer
 
     def slower(path):
@@ -93,7 +93,7 @@ def test_a_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     expect(reply).to_contain_text("loaded", timeout=30_000)
 
 
-def test_run_pressed_before_the_task_came_back_runs_the_new_task(visit):
+def test_run_pressed_before_task_came_back_runs_new_task(visit):
     site, held = visit(), []
     site.page.route("**/gradio_api/run/**", lambda route: held.append(route))
     site.page.locator("#task input").click()

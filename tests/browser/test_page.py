@@ -36,7 +36,7 @@ def test_four_panels_run_side_by_side(capitals):
     assert len(set(tops)) == 1
 
 
-def test_tokens_arrive_while_the_run_goes_on(capitals):
+def test_tokens_arrive_while_run_goes_on(capitals):
     site = capitals()
     for number in (1, 2, 3, 4):
         site.sampler(number, "hybrid" if number == 1 else "")
@@ -90,7 +90,7 @@ def test_scrubbing_one_panel_and_all_of_them(capitals):
     expect(first.locator(".mask")).to_have_count(0, timeout=20_000)
 
 
-def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
+def test_downloaded_files_are_run(capitals, tmp_path: Path):
     site = capitals()
     site.text.fill("The capital of")
     site.page.locator("#seed input").fill("11")
@@ -114,7 +114,7 @@ def test_the_downloaded_files_are_the_run(capitals, tmp_path: Path):
 
 
 @pytest.mark.parametrize("tab", ["Confidence", "Decoding order"])
-def test_the_figures_are_drawn(capitals, tab: str):
+def test_figures_are_drawn(capitals, tab: str):
     site = capitals()
     site.run()
     site.page.get_by_role("tab", name=tab).click()
@@ -125,7 +125,7 @@ def test_the_figures_are_drawn(capitals, tab: str):
         expect(plots.nth(index).locator(mark).first).to_be_visible(timeout=20_000)
 
 
-def test_the_tables_and_the_python_are_filled(capitals):
+def test_tables_and_python_are_filled(capitals):
     site = capitals()
     site.run()
     site.page.get_by_role("tab", name="Metrics").click()
@@ -136,7 +136,7 @@ def test_the_tables_and_the_python_are_filled(capitals):
     expect(site.page.locator("#python")).to_contain_text("lab.run('llada2', 'capitals'")
 
 
-def test_an_error_stays_in_its_panel(capitals):
+def test_error_stays_in_its_panel(capitals):
     site = capitals()
     site.open_settings(2)
     site.page.get_by_label("steps of panel 2", exact=True).fill("0")
@@ -171,7 +171,7 @@ def test_settings_mark_what_changed_and_say_what_is_ignored(capitals):
     expect(site.page.get_by_label("one threshold for all panels")).to_be_disabled()
 
 
-def test_a_preset_and_an_optional_setting_reach_the_run(capitals):
+def test_preset_and_optional_setting_reach_run(capitals):
     site = capitals()
     site.page.get_by_label("Preset of panel 1").select_option("llada2.1_quality", force=True)
     site.open_settings(1)
@@ -184,7 +184,7 @@ def test_a_preset_and_an_optional_setting_reach_the_run(capitals):
     expect(code).to_contain_text("preset='llada2.1_quality', top_k=3")
 
 
-def test_fewer_panels_take_the_room(capitals):
+def test_fewer_panels_take_room(capitals):
     site = capitals()
     wide = site.panel(1).bounding_box()["width"]
     site.sampler(3, "")
@@ -196,7 +196,7 @@ def test_fewer_panels_take_the_room(capitals):
     assert site.panel(1).bounding_box()["width"] > 1.5 * wide
 
 
-def test_a_template_is_filled_and_a_grid_is_drawn_as_a_grid(visit):
+def test_template_is_filled_and_grid_is_drawn_as_grid(visit):
     site = visit()
     site.task("sudoku4")
     expect(site.page.locator("#length input").first).to_be_disabled()

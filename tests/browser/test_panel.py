@@ -61,7 +61,7 @@ def test_hostile_tokens_are_only_text(visit, hostile):
     assert site.page.locator(".lab-panel img, .lab-panel script").count() == 0
 
 
-def test_the_keyboard_walks_the_tokens(visit, hostile):
+def test_keyboard_walks_tokens(visit, hostile):
     site = visit(path=hostile)
     site.at_the_end(1)
     site.panel(1).get_by_label("Step").focus()

@@ -31,7 +31,7 @@ def alone(browser):
     assert not errors
 
 
-def test_the_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
+def test_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
     site = visit(reduced_motion="reduce")
     site.task("sudoku4")
     site.run()

@@ -65,7 +65,7 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, "8", "", [8], {}, 1j, 2.5, True, De
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda v: str(type(v).__name__))
 @pytest.mark.parametrize("field", WHOLE)
-def test_value_that_is_not_a_whole_number_is_refused(field, value):
+def test_value_that_is_not_whole_number_is_refused(field, value):
     low = WHOLE[field][0]
     message = refuse(rf"{field} must be a whole number from {low} to", **{field: value})
     assert "got" in message
@@ -93,12 +93,12 @@ def test_ends_of_seed_and_first_row_run():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -0.01, 1.01, "0.5", True, [0.5], b"1"])
-def test_bad_threshold_is_refused_with_the_way_out(value):
+def test_bad_threshold_is_refused_with_way_out(value):
     refuse(r"llada2: threshold must be a number from 0 to 1 \(or None: off\), got .*; leave it out "
            r"for the default 0.95", threshold=value)  # fmt: skip
 
 
-def test_unknown_names_list_the_known_ones():
+def test_unknown_names_list_known_ones():
     refuse(r"llada2 has no parameter 'treshold'; it has .*threshold", treshold=0.5)
     refuse(r"no sampler 'llada3'; there are .*llada2", sampler="llada3")
     refuse(r"llada2 has no preset 'fast'; it has llada2.1_quality", preset="fast")
@@ -148,7 +148,7 @@ def test_hostile_text_is_text(name, sampler):
     assert one.writable.sum() == 2
 
 
-def test_prompt_beyond_the_context_is_refused():
+def test_prompt_beyond_context_is_refused():
     rule = r"prompt \+ gen_length must be at most 256, the context of block-absorbing, got 250 \+ 7"
     message = refuse(rule, prompts=[[50] * 250], gen_length=7)
     assert "shorten the prompt or lower gen_length" in message
@@ -229,7 +229,7 @@ SHELL = [
 
 
 @pytest.mark.parametrize(("flags", "message"), SHELL, ids=lambda x: str(x)[:40])
-def test_shell_prints_the_same_error_and_returns_2(flags, message, capsys):
+def test_shell_prints_same_error_and_returns_2(flags, message, capsys):
     base = ["generate", "--model", "capitals", "--sampler", "llada2"]
     assert main([*base, *flags]) == 2
     out, err = capsys.readouterr()

@@ -24,7 +24,7 @@ def alike(batch, alone):
     assert np.allclose(batch.confidence, alone.confidence, atol=1e-4, equal_nan=True)
 
 
-def test_every_sampler_has_a_tiny_model():
+def test_every_sampler_has_tiny_model():
     assert {name for name, _ in PAIRS} == set(SAMPLERS), "add a model to tests/kit/tiny.py KINDS"
 
 
@@ -43,7 +43,7 @@ def test_row_in_batch_equals_row_alone(sampler, kind, eos):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_greedy_row_does_not_depend_on_the_longest_prompt(sampler, kind):
+def test_greedy_row_does_not_depend_on_longest_prompt(sampler, kind):
     settings = {"gen_length": 12, **only(sampler, **SETTINGS, temperature=0.0)}
     outputs = [
         record(sampler, network(kind), tiny.prompts([5, longest]), **settings).trajectories()[0]
@@ -92,7 +92,7 @@ def test_template_text_keeps_its_words(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_mask_and_eos_in_the_prompt_stay_and_end_nothing(sampler, kind):
+def test_mask_and_eos_in_prompt_stay_and_end_nothing(sampler, kind):
     model = network(kind)
     mask, eos = model.card.mask_id, model.card.eos_ids[0]
     prompts = [[50, mask, 51, eos, 52], [eos], [eos] * 9, [mask] * 3]
@@ -106,7 +106,7 @@ def test_mask_and_eos_in_the_prompt_stay_and_end_nothing(sampler, kind):
 
 @pytest.mark.parametrize("eos", [False, True], ids=["no_eos", "eos_rich"])
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "eos_early_stop"))
-def test_without_early_stop_all_is_filled_up_to_the_end(sampler, kind, eos):
+def test_without_early_stop_all_is_filled_up_to_end(sampler, kind, eos):
     model = network(kind, eos=eos)
     settings = {"gen_length": 20, "seed": 1, **only(sampler, **SETTINGS, temperature=1.0)}
     run = record(sampler, model, tiny.prompts([4, 11]), eos_early_stop=False, **settings)
@@ -119,7 +119,7 @@ def test_without_early_stop_all_is_filled_up_to_the_end(sampler, kind, eos):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_same_seed_gives_the_same_trajectory(sampler, kind):
+def test_same_seed_gives_same_trajectory(sampler, kind):
     settings = {"gen_length": 16, **only(sampler, **SETTINGS, temperature=1.0)}
     runs = []
     for seed, outside in ((7, 0), (7, 99), (8, 0)):
@@ -146,7 +146,7 @@ def test_every_call_can_write_something(sampler, kind):
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_time_conditioned_model_gets_a_falling_time(sampler, kind, steps):
+def test_time_conditioned_model_gets_falling_time(sampler, kind, steps):
     times = []
 
     class Watched(tiny.Counting):

@@ -54,7 +54,7 @@ def test_row_ends_at_its_first_eos_wherever_it_stands(sampler, place):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_eos_at_the_first_position_ends_the_row(sampler):
+def test_eos_at_first_position_ends_row(sampler):
     for prompts in ([[]], [[EOS]], [[EOS, EOS, 5]]):
         first = max(len(prompts[0]), 1)  # an empty prompt gets the start token
         run = record(sampler, planted(sampler, {first}), prompts, gen_length=5, **settings(sampler))
@@ -63,7 +63,7 @@ def test_eos_at_the_first_position_ends_the_row(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_eos_in_the_prompt_ends_nothing(sampler):
+def test_eos_in_prompt_ends_nothing(sampler):
     prompts = [[EOS, 5, EOS], [5, 6, EOS]]
     run = record(sampler, planted(sampler, {6}), prompts, gen_length=8, **settings(sampler))
     check(run)
@@ -72,7 +72,7 @@ def test_eos_in_the_prompt_ends_nothing(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_eos_pinned_in_a_template_ends_nothing(sampler):
+def test_eos_pinned_in_template_ends_nothing(sampler):
     template = [[5, MASK, EOS, MASK, MASK]]
     run = record(sampler, planted(sampler, {}), template=template, **settings(sampler))
     check(run)
@@ -95,7 +95,7 @@ def test_finished_row_costs_its_neighbours_nothing(sampler):
 
 
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if has(name, "eos_early_stop")])
-def test_early_stop_off_returns_up_to_the_first_eos(sampler):
+def test_early_stop_off_returns_up_to_first_eos(sampler):
     values = settings(sampler, eos_early_stop=False)
     run = record(sampler, planted(sampler, {3}), [[5, 6]], gen_length=LENGTH, **values)
     check(run)
@@ -105,7 +105,7 @@ def test_early_stop_off_returns_up_to_the_first_eos(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_several_eos_ids_all_end_a_row(sampler):
+def test_several_eos_ids_all_end_row(sampler):
     model = tiny.changed(planted(sampler, {3}), eos_ids=(EOS, word(5)))
     run = record(sampler, model, [[5, 6]], gen_length=8, **settings(sampler))
     check(run)

@@ -66,7 +66,7 @@ def test_every_end_and_choice_of_every_parameter_runs(sampler, kind, name, value
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "kind", "name", "value"), cases(slow=True))
-def test_the_most_steps_run(sampler, kind, name, value):
+def test_most_steps_run(sampler, kind, name, value):
     if run := at_edge(sampler, kind, name, value):
         check(run)
 
@@ -101,7 +101,7 @@ def test_every_number_of_steps_fills_every_position(sampler, kind, steps):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "schedule"))
-def test_the_last_step_leaves_nothing_under_any_schedule(sampler, kind):
+def test_last_step_leaves_nothing_under_any_schedule(sampler, kind):
     clean = torch.zeros(())  # some curves leave alpha(0) a thousandth below 1
     named = [value for name, value in edges(sampler) if name == "schedule"]
     curves = [name for name in named if schedules.get(name).alpha(clean) < 1 - 1e-4]
@@ -165,7 +165,7 @@ def test_defaults_are_within_their_own_limits(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_none_is_off_only_where_a_parameter_may_be_off(sampler):
+def test_none_is_off_only_where_parameter_may_be_off(sampler):
     for param in samplers.get(sampler).params:
         if param.optional:
             assert samplers.get(sampler).bind({param.name: None})[param.name] is None
@@ -175,7 +175,7 @@ def test_none_is_off_only_where_a_parameter_may_be_off(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_value_outside_is_an_error_with_a_way_out(sampler):
+def test_value_outside_is_error_with_way_out(sampler):
     for param in samplers.get(sampler).params:
         wrong = [float("nan"), float("inf"), -float("inf"), "8", "", [1], object(), 10**400]
         if param.kind in ("int", "float"):
@@ -200,13 +200,13 @@ def test_whole_floats_are_whole_numbers(sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_unknown_parameter_lists_the_known_ones(sampler):
+def test_unknown_parameter_lists_known_ones(sampler):
     with pytest.raises(ValueError, match=rf"{sampler} has no parameter 'treshold'; it has") as e:
         samplers.get(sampler).bind({"treshold": 1})
     assert all(param.name in str(e.value) for param in samplers.get(sampler).params)
 
 
-def test_unknown_sampler_lists_the_known_ones():
+def test_unknown_sampler_lists_known_ones():
     for name in ("treshold", "", None, 3, ["mdlm"]):
         with pytest.raises(ValueError, match=r"no sampler .*; there are ") as caught:
             samplers.get(name)
@@ -214,7 +214,7 @@ def test_unknown_sampler_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_score_is_the_softmax_at_temperature_1_unfiltered(sampler, kind):
+def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
     model = tiny.networks()[kind]
     answers = []
     opened = None
@@ -248,7 +248,7 @@ def named_score(sampler, p, predicted):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "top_k", "temperature", "threshold"))
-def test_filtering_the_draw_does_not_change_the_schedule(sampler, kind):
+def test_filtering_draw_does_not_change_schedule(sampler, kind):
     settings = {"gen_length": 16, "threshold": 0.5, **only(sampler, **SMALL)}
     model = tiny.networks()[kind]
     greedy = record(sampler, model, "Once", temperature=0.0, **settings).trajectories()[0]
@@ -279,7 +279,7 @@ def test_block_length_is_one_value_for_all_parts(sampler, kind):
             assert set(commits) == {1}, "as many steps as tokens commit one a step"
 
 
-def test_misfits_are_refused_with_the_reason_and_a_way_out():
+def test_misfits_are_refused_with_reason_and_way_out():
     for sampler in SAMPLERS:
         for kind in tiny.KINDS:
             if (sampler, kind) not in PAIRS:

@@ -42,7 +42,7 @@ def test_grad_mode_is_as_it_was_between_steps(sampler, kind):
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_closing_at_any_step_releases_the_model(sampler, kind, after):
+def test_closing_at_any_step_releases_model(sampler, kind, after):
     canvas, denoise, values = opened(sampler, kind)
     held = weakref.ref(denoise)
     steps = samplers.get(sampler)(denoise, canvas, Noise(0, [0, 1]), **values)
@@ -60,7 +60,7 @@ def test_closing_at_any_step_releases_the_model(sampler, kind, after):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_closing_a_stream_keeps_what_was_recorded(sampler, kind):
+def test_closing_stream_keeps_what_was_recorded(sampler, kind):
     model, held = tiny.Counting(tiny.networks()[kind]), []
     plain = model.open
     model.open = lambda *arguments: (
@@ -81,7 +81,7 @@ def test_closing_a_stream_keeps_what_was_recorded(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_yielded_tensors_and_the_canvas_never_change(sampler, kind):
+def test_yielded_tensors_and_canvas_never_change(sampler, kind):
     canvas, denoise, values = opened(sampler, kind)
     before = [t.clone() for t in (canvas.tokens, canvas.writable, canvas.visible)]
     copies = []
@@ -106,7 +106,7 @@ def test_frame_never_changes(sampler, kind):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_parameters_are_checked_when_a_run_is_planned(sampler, kind):
+def test_parameters_are_checked_when_run_is_planned(sampler, kind):
     canvas, denoise, values = opened(sampler, kind)
     model = tiny.Counting(tiny.networks()[kind])
     for wrong in ({"steps": 0}, {"stepz": 3}, {"temperature": float("nan")}):
@@ -148,7 +148,7 @@ def test_run_prints_nothing_and_changes_nothing_outside(sampler, kind, capfd):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_logits_of_the_model_are_never_changed(sampler):
+def test_logits_of_model_are_never_changed(sampler):
     table = torch.randn(16, 12, generator=torch.Generator().manual_seed(1))
     copies, copy = [], table.clone()
 
@@ -165,7 +165,7 @@ def test_logits_of_the_model_are_never_changed(sampler):
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
-def test_every_field_of_a_frame_is_what_the_model_answered(sampler, kind):
+def test_every_field_of_frame_is_what_model_answered(sampler, kind):
     answers = []
 
     class Watched(tiny.Counting):

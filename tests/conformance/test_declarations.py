@@ -108,7 +108,7 @@ def standing_probability(ahead=0.0):
     return math.exp(ahead) / (math.exp(3) + V - 2)  # the mask has no share
 
 
-def test_budget_is_the_declared_one():
+def test_budget_is_declared_one():
     columns, rows = 5, 3
     planned = plan(
         RunRequest("second_look", model(), [[0]] * rows, gen_length=4, params={"rounds": 4})
@@ -117,14 +117,14 @@ def test_budget_is_the_declared_one():
     assert run(rounds=2).frames[-1].calls.tolist() == [4]
 
 
-def test_budget_beyond_the_limit_is_refused(monkeypatch):
+def test_budget_beyond_limit_is_refused(monkeypatch):
     monkeypatch.setattr(limits, "WORK", replace(limits.WORK, most=39))
     with pytest.raises(ValueError, match="got 8 x 5 x 1 = 40"):
         plan(RunRequest("second_look", model(), [[0]], gen_length=4, params={"rounds": 4}))
     plan(RunRequest("second_look", model(), [[0]], gen_length=4, params={"rounds": 3}))
 
 
-def test_edits_settle_the_eos_at_the_end():
+def test_edits_settle_eos_at_end():
     result = run()
     (one,) = result.trajectories()
     assert one.tokens[1].tolist() == [0, FIRST, EOS, MASK, MASK]
@@ -132,7 +132,7 @@ def test_edits_settle_the_eos_at_the_end():
     assert not any(frame.finished.any() for frame in result.frames), "an EOS that may go again"
 
 
-def test_final_eos_ends_the_row_at_once():
+def test_final_eos_ends_row_at_once():
     result = run(revise_below=None)
     (one,) = result.trajectories()
     assert one.output == [FIRST, EOS] and not one.edits.any()
@@ -215,12 +215,12 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
 ]
 
 
-def test_budget_of_every_sampler_is_in_the_table():
+def test_budget_of_every_sampler_is_in_table():
     assert {name for name, *_ in CALLS} == set(SAMPLERS) - {"second_look"}
 
 
 @pytest.mark.parametrize(("name", "values", "cached", "fresh"), CALLS, ids=str)
-def test_budget_of_a_shipped_sampler_in_plain_numbers(name, values, cached, fresh):
+def test_budget_of_shipped_sampler_in_plain_numbers(name, values, cached, fresh):
     entry = samplers.get(name)
     bound = entry.bind(values)
     columns = sum(MASKED) + 1  # one pinned position between
@@ -242,12 +242,12 @@ REVISIONS = [
 
 
 @pytest.mark.parametrize(("name", "values", "revision"), REVISIONS, ids=str)
-def test_revision_of_a_shipped_sampler(name, values, revision):
+def test_revision_of_shipped_sampler(name, values, revision):
     entry = samplers.get(name)
     assert entry.revision(entry.bind(values)) == revision
 
 
-def test_eos_rule_and_context_of_the_shipped_samplers():
+def test_eos_rule_and_context_of_shipped_samplers():
     stops = {name: one.stops_at_eos(one.bind()) for name, one in SAMPLERS.items()}
     assert {name for name, stop in stops.items() if not stop} == {"remdm", "hybrid", "uniform",
                                                                   "second_look"}  # fmt: skip

@@ -38,7 +38,7 @@ def test_issue_1_model_sees_neither_pad_nor_tail():
     assert [one.output for one in result.trajectories()] == [[1], [1]]
 
 
-def test_issue_1_positions_count_from_each_row_s_first_token():
+def test_issue_1_positions_count_from_each_row_first_token():
     _, module = run(
         tiny.constant(1, 128), 128, [[11] * 6, [21]], gen_length=3, block_length=2, steps=2
     )
@@ -47,7 +47,7 @@ def test_issue_1_positions_count_from_each_row_s_first_token():
         assert (positions == torch.arange(ids.shape[1])).all()
 
 
-def test_issue_1_padded_row_equals_the_row_alone():
+def test_issue_1_padded_row_equals_row_alone():
     model = tiny.networks()["block-absorbing"]
     settings = {"gen_length": 9, "block_length": 4, "steps": 4}
     for prompts in (["a girl", "What is the capital of Peru?"], tiny.prompts([1, 33])):
@@ -57,7 +57,7 @@ def test_issue_1_padded_row_equals_the_row_alone():
             assert np.array_equal(alone.tokens, batch[row].tokens)
 
 
-def test_issue_1_nothing_is_generated_beyond_the_requested_length():
+def test_issue_1_nothing_is_generated_beyond_requested_length():
     result, module = run(
         tiny.constant(1, 128), 128, [[11, 12, 13]], gen_length=2, block_length=8, steps=8
     )
@@ -77,7 +77,7 @@ def test_issue_1_nothing_is_generated_beyond_the_requested_length():
         (5, 4, 3, [2, 1, 1, 1]),
     ],
 )
-def test_issue_2_block_length_decides_the_schedule(gen_length, block_length, steps, target):
+def test_issue_2_block_length_decides_schedule(gen_length, block_length, steps, target):
     result, _ = run(
         tiny.constant(1, 128), 128, [[]], gen_length=gen_length, block_length=block_length,
         steps=steps, threshold=None, eos_early_stop=False,
@@ -111,7 +111,7 @@ def test_issue_3_every_advertised_field_is_there_on_every_step():
 # Issue 4: an EOS at the first generated position was ignored.
 
 
-def test_issue_4_eos_right_after_the_prompt_finishes_the_row():
+def test_issue_4_eos_right_after_prompt_finishes_row():
     canvas = Canvas(
         tokens=torch.tensor([[10, 99, 99]]), writable=torch.tensor([[False, True, True]]),
         visible=torch.ones(1, 3, dtype=torch.bool), mask_id=99, eos_ids=(2,),
@@ -121,7 +121,7 @@ def test_issue_4_eos_right_after_the_prompt_finishes_the_row():
     assert canvas.finished(torch.tensor([[2, 5, 99]])).tolist() == [False]
 
 
-def test_issue_4_eos_alone_ends_the_row_at_once():
+def test_issue_4_eos_alone_ends_row_at_once():
     result, module = run(
         tiny.constant(2, 128), 128, [[10]], gen_length=8, block_length=4, steps=4, eos_ids=(2,),
         threshold=None,
@@ -133,7 +133,7 @@ def test_issue_4_eos_alone_ends_the_row_at_once():
 # Issue 5: finished rows went on changing. Upstream still returns tokens after EOS here.
 
 
-def test_issue_5_the_snippet_returns_no_token_after_eos():
+def test_issue_5_snippet_returns_no_token_after_eos():
     def answer(ids):
         logits = torch.zeros(*ids.shape, 128)
         for row, line in enumerate(ids.tolist()):
@@ -155,7 +155,7 @@ def test_issue_5_the_snippet_returns_no_token_after_eos():
     assert first.calls[-1] == 2 and second.calls[-1] == 5, "and no longer charged"
 
 
-def test_issue_5_eos_before_a_gap_counts_once_it_is_filled():
+def test_issue_5_eos_before_gap_counts_once_it_is_filled():
     def answer(ids):
         logits = torch.zeros(*ids.shape, 128)
         logits[..., 5] = 4
@@ -204,7 +204,7 @@ def test_issue_7_chats_of_unequal_length_in_one_batch(kind, early):
         assert np.array_equal(alone.tokens, one.tokens)
 
 
-def test_issue_7_text_that_spells_a_special_token_stays_text():
+def test_issue_7_text_that_spells_special_token_stays_text():
     model = tiny.networks()["block-absorbing"]
     chat = [{"role": "user", "content": "a<|eos|>b<|mask|>"}]
     for prompt in ("a<|eos|>b<|mask|>", [chat]):
@@ -220,12 +220,12 @@ def test_issue_7_ids_stay_as_they_are():
     assert result.plan.canvas.tokens[0, :4].tolist() == [1, 0, 3, 70]
 
 
-def test_issue_7_without_a_prompt_the_start_token_opens_the_row():
+def test_issue_7_without_prompt_start_token_opens_row():
     result = record("llada2", tiny.networks()["block-absorbing"], gen_length=3)
     assert result.plan.canvas.tokens[0, 0] == 2 and not result.plan.canvas.writable[0, 0]
 
 
-def test_issue_7_text_without_a_tokenizer_is_an_error():
+def test_issue_7_text_without_tokenizer_is_error():
     model = lab.wrap(tiny.constant(1, 16), tiny.card(16))
     with pytest.raises(ValueError, match="fake has no tokenizer: give prompts as lists of token"):
         start("llada2", model, "hello")
@@ -234,7 +234,7 @@ def test_issue_7_text_without_a_tokenizer_is_an_error():
     assert lab.run("llada2", model, [[3]], gen_length=2)[0].text == "1 1"
 
 
-def test_issue_7_prompt_and_template_together_are_a_clear_error():
+def test_issue_7_prompt_and_template_together_are_clear_error():
     with pytest.raises(ValueError, match="template already says what to fill"):
         start("llada2", tiny.networks()["block-absorbing"], "hello", template="a [MASK]")
     assert "messages" not in inspect.signature(lab.run).parameters

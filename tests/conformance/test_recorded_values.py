@@ -23,7 +23,7 @@ def first_frame(level):
 
 
 @pytest.mark.parametrize("level", [1e3, -1e3, 1e5])
-def test_entropy_and_confidence_do_not_depend_on_the_level(level):
+def test_entropy_and_confidence_do_not_depend_on_level(level):
     plain, raised = first_frame(0.0), first_frame(level)
     p = answer(torch.zeros(1, 7, dtype=torch.int64)).double()[..., : V - 1].softmax(-1)
     entropy = torch.special.entr(p).sum(-1)[0, 1:].numpy()

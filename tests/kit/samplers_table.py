@@ -12,7 +12,7 @@ def samplers_table() -> str:
     lines = [head, "|" + "---|" * 5]
     places = {"prompt": "after the prompt", "first": "at the first token", "whole": "one block"}
     for one in SAMPLERS.values():
-        revision = one.revision(one.bind()) or "final"
+        revision: str = one.revision(one.bind()) or "final"
         others = {one.revision(one.bind(values)) for values in one.presets.values()} - {None}
         if revision == "final" and others:
             revision += ", or " + ", ".join(sorted(map(str, others)))

@@ -35,7 +35,7 @@ def theirs(model, read, canvas):
 
 
 @pytest.mark.parametrize("caches", [True, False])
-def test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all(caches):
+def test_encoder_reads_what_is_left_of_canvas_and_decoder_all(caches):
     model, ids = network(), tiny.prompts([30])[0]
     for first in (1, 5, 20):
         opened = Opened(model, canvas_of([ids], first), caches=caches)
@@ -48,12 +48,12 @@ def test_the_encoder_reads_what_is_left_of_the_canvas_and_the_decoder_all(caches
         assert (ours - theirs(model, ids[:first], ids[first:])).nan_to_num().abs().max() > 1e-3
 
 
-def test_without_a_prompt_the_start_token_is_read():
+def test_without_prompt_start_token_is_read():
     model, ids = network(), tiny.prompts([9])[0]
     close(model.denoise(torch.tensor([ids])), theirs(model, [2], ids))
 
 
-def test_the_prompt_is_read_once_a_run():
+def test_prompt_is_read_once_run():
     model, read = network(), []
     plain = model.network.model.encoder.forward
     try:
@@ -75,7 +75,7 @@ def test_images_and_pads_are_never_said_and_noise_is_every_id():
     assert (logits == -torch.inf).all(1)[0].nonzero().flatten().tolist() == [1, 280]
 
 
-def test_more_than_a_canvas_is_refused_before_any_call(monkeypatch):
+def test_more_than_canvas_is_refused_before_any_call(monkeypatch):
     model = network()
     assert len(record("uniform", model, "a", gen_length=24, steps=1).frames) == 3
     monkeypatch.setattr(model, "forward", lambda *given: pytest.fail("a call was made"))

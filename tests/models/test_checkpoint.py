@@ -77,7 +77,7 @@ def test_rows_that_dropped_out_may_come_back(kind):
 
 
 @pytest.mark.parametrize("kind", AHEAD)
-def test_the_cache_spares_the_prefix(kind):
+def test_cache_spares_prefix(kind):
     model, widths = tiny.networks()[kind], []
     plain = model.network.forward
     canvas = canvas_of(model, [17])
@@ -95,7 +95,7 @@ def test_the_cache_spares_the_prefix(kind):
     assert max(widths[1:]) <= 9 and widths[0] >= 17
 
 
-def test_a_causal_network_is_shifted_and_cached_exactly():
+def test_causal_network_is_shifted_and_cached_exactly():
     model = tiny.networks()["causal-absorbing"]
     canvas = canvas_of(model, [5, 9, 1], layout="whole")
     cached, x = model.open(canvas), canvas.tokens
@@ -113,7 +113,7 @@ def test_a_causal_network_is_shifted_and_cached_exactly():
         model.open(canvas)(x, window=slice(0, 3))
 
 
-def test_a_later_block_changes_nothing_of_an_earlier_one():
+def test_later_block_changes_nothing_of_earlier_one():
     model = tiny.networks()["block-absorbing"]
     canvas = canvas_of(model, [6, 10])
     first, *later = canvas.blocks()
@@ -140,7 +140,7 @@ def test_pads_are_invisible_whatever_stands_there(kind):
 
 
 @pytest.mark.parametrize("kind", list(tiny.KINDS))
-def test_denoise_answers_as_an_opened_model_does(kind):
+def test_denoise_answers_as_opened_model_does(kind):
     model = tiny.changed(tiny.networks()[kind], block_lengths=(4,))
     tokens = torch.tensor(tiny.prompts([12, 12]))
     tokens[:, 8:] = model.card.mask_id
@@ -159,7 +159,7 @@ def test_denoise_answers_as_an_opened_model_does(kind):
     ("kind", "sampler"),
     [("full-absorbing", "mdlm"), ("full-hybrid", "hybrid"), ("block-absorbing", "llada2")],
 )
-def test_a_wrapped_module_runs_as_the_same_network_in_a_checkpoint(kind, sampler):
+def test_wrapped_module_runs_as_same_network_in_checkpoint(kind, sampler):
     model = tiny.networks()[kind]
     wrapped = lab.wrap(model.network, model.card, model.tokenizer)
     for prompts in (["Once", "One day the dog"], tiny.prompts([3, 14])):
@@ -188,7 +188,7 @@ def folder(tmp_path):
     return tiny.write(tmp_path / "network", "full-absorbing")
 
 
-def test_a_folder_opens_as_it_was_saved(folder):
+def test_folder_opens_as_it_was_saved(folder):
     model, known = lab.load(str(folder)), tiny.networks()["full-absorbing"]
     assert model.card == known.card and not model.network.training
     tokens = torch.tensor(tiny.prompts([9]))
@@ -196,7 +196,7 @@ def test_a_folder_opens_as_it_was_saved(folder):
     assert model.tokenizer.decode(model.tokenizer("a dog").input_ids) == "a dog"
 
 
-def test_a_tokenizer_beside_the_folder_serves(folder, tmp_path):
+def test_tokenizer_beside_folder_serves(folder, tmp_path):
     (tmp_path / "tokenizer").mkdir()
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.move(folder / file, tmp_path / "tokenizer" / file)
@@ -211,7 +211,7 @@ def test_pickled_weights_are_refused_unread(folder, name):
         lab.load(str(folder))
 
 
-def test_a_causal_folder_without_its_facts_is_an_autoregressive_network(folder):
+def test_causal_folder_without_lab_json_is_autoregressive(folder):
     (folder / "lab.json").unlink()
     model = lab.load(str(folder))
     assert (model.card.attention, model.card.name) == ("causal", "network")
@@ -221,7 +221,7 @@ def test_a_causal_folder_without_its_facts_is_an_autoregressive_network(folder):
         lab.run("llada", model, "One day")
 
 
-def test_a_folder_is_opened_once_until_its_files_change(folder, tmp_path):
+def test_folder_is_opened_once_until_its_files_change(folder, tmp_path):
     model = lab.load(str(folder))
     assert lab.load(str(folder)) is model and lab.load(f"{folder}/../{folder.name}") is model
     facts = json.loads((folder / "lab.json").read_text())
@@ -247,7 +247,7 @@ def test_two_that_ask_at_once_get_one_network(folder, monkeypatch):
     assert len(opened) == 1 and all(network is networks[0] for network in networks)
 
 
-def test_a_folder_waits_for_a_network_that_loads(folder):
+def test_folder_waits_for_network_that_loads(folder):
     thread = threading.Thread(target=lab.load, args=[str(folder)])
     with LOADING:
         thread.start()
@@ -263,7 +263,7 @@ def test_unknown_facts_do_not_hinder(folder):
     assert lab.load(str(folder)).card.context == tiny.CONTEXT
 
 
-def test_an_unknown_model_lists_the_known_ones():
+def test_unknown_model_lists_known_ones():
     for name in ("storys", "", "a\0b", "\ud800", "x" * 5000, "/no/such"):
         with pytest.raises(
             ValueError, match=r"no model .*; there are .*capitals.* tasks stories, "
@@ -271,7 +271,7 @@ def test_an_unknown_model_lists_the_known_ones():
             lab.load(name)
 
 
-def test_beyond_the_context_only_by_sliding_it():
+def test_beyond_context_only_by_sliding_it():
     model = tiny.networks()["block-absorbing"]
     most = tiny.CONTEXT
     with pytest.raises(ValueError, match=f"at most {most}, the context of block-absorbing"):

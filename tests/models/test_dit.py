@@ -40,7 +40,7 @@ WHOLE = {
 }
 
 
-def test_names_and_shapes_are_the_published_ones():
+def test_names_and_shapes_are_published_ones():
     with torch.device("meta"):
         network = DiT(VOCABULARY, WIDTH, 12, CONDITION)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -58,7 +58,7 @@ def state():
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone.", "model.backbone."])
-def test_sizes_are_read_from_the_tensors(state, prefix):
+def test_sizes_are_read_from_tensors(state, prefix):
     named = {prefix + name: tensor for name, tensor in state.items()}
     named[prefix + "rotary_emb.inv_freq"] = torch.ones(4)
     network = from_state(named)
@@ -130,7 +130,7 @@ def by_hand(s, tokens, level, head):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.7, 5.0])
-def test_the_arithmetic_is_the_published_one(state, level):
+def test_arithmetic_is_published_one(state, level):
     state["rotary_emb.inv_freq"] = torch.ones(4)
     tokens = torch.tensor([3, 39, 3, 0, 17, 8])
     network = from_state(state).eval()
@@ -149,7 +149,7 @@ def test_positions_only_turn():
     assert torch.equal(turned(x, angle * 0), x)
 
 
-def test_time_is_heard_where_the_network_was_trained_with_it():
+def test_time_is_heard_where_network_was_trained_with_it():
     ids = torch.tensor(tiny.prompts([8]))
     timed, deaf = published.load("mdlm-timed"), published.load("mdlm")
     early, late = (timed.denoise(ids, t=torch.tensor([t])) for t in (0.2, 0.9))
@@ -169,7 +169,7 @@ def test_time_is_heard_where_the_network_was_trained_with_it():
     assert isinstance(gidd.network.sigma_map, Time)
 
 
-def test_a_block_sees_what_is_left_of_it_and_nothing_right():
+def test_block_sees_what_is_left_of_it_and_nothing_right():
     model = published.load("bd3lm")
     ids = torch.tensor(tiny.prompts([12]))
     other = ids.clone()

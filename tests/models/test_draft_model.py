@@ -109,7 +109,7 @@ class Watching(Drafted):
         return logits
 
 
-def test_every_round_drafts_and_keeps_what_transformers_dflash_does(agreeing):
+def test_every_round_equals_transformers_dflash(agreeing):
     pair, prompt = agreeing
     model = Watching(pair.network, pair.draft_model, pair.card, pair.tokenizer)
     model.drafts = []
@@ -142,7 +142,7 @@ def test_every_round_drafts_and_keeps_what_transformers_dflash_does(agreeing):
         assert torch.allclose(ours, other[: len(ours)], atol=1e-4)
 
 
-def test_a_draft_is_what_the_learner_trains(agreeing):
+def test_draft_is_what_learner_trains(agreeing):
     pair, _ = agreeing
     learner = DraftLearner(pair.draft_model, pair.network, (pair.card.mask_id, pair.card.pad_id))
     tokens = torch.tensor(tiny.prompts([20, 20]))
@@ -163,7 +163,7 @@ def test_a_draft_is_what_the_learner_trains(agreeing):
         assert torch.equal(opened.draft(junk, window=window), found), "it looked ahead"
 
 
-def test_what_is_kept_between_calls_is_what_a_fresh_call_computes(agreeing):
+def test_what_is_kept_between_calls_is_what_fresh_call_computes(agreeing):
     pair, prompt = agreeing
     compared = {"calls": 0, "drafts": 0}
 
@@ -210,7 +210,7 @@ def test_text_that_changed_since_it_was_read_is_read_again(agreeing, column):
         assert torch.allclose(found, wanted, atol=1e-4), name
 
 
-def test_a_row_of_pads_alone_is_no_error(agreeing):
+def test_row_of_pads_alone_is_no_error(agreeing):
     pair, _ = agreeing
     tokens = torch.tensor(tiny.prompts([8, 8]))
     seen = torch.ones_like(tokens, dtype=torch.bool)
@@ -223,7 +223,7 @@ def test_a_row_of_pads_alone_is_no_error(agreeing):
         pair.open(canvas)(tokens, window=slice(4, 7))
 
 
-def test_an_accepted_draft_is_not_read_again(agreeing):
+def test_accepted_draft_is_not_read_again(agreeing):
     pair, prompt = agreeing
     read = []
     plain = pair.network.forward
@@ -241,7 +241,7 @@ def test_an_accepted_draft_is_not_read_again(agreeing):
     assert len(read) == calls and read[0] == len(prompt) and max(read[1:]) <= BLOCK
 
 
-def test_the_layers_that_a_draft_model_hears_are_the_paper_s():
+def test_layers_that_draft_model_hears_are_paper():
     assert target_layers(36, 5) == [1, 9, 17, 25, 33]  # Qwen3-4B and -8B
     assert target_layers(28, 3) == [1, 13, 25]
     assert target_layers(36, 1) == [18] and target_layers(5, 1) == [2]
@@ -251,7 +251,7 @@ def test_the_layers_that_a_draft_model_hears_are_the_paper_s():
 # --- folders
 
 
-def test_a_folder_names_its_target_and_has_its_card(tmp_path):
+def test_folder_names_its_target_and_has_its_card(tmp_path):
     folder = tiny.write(tmp_path / "pair", NET)
     model = lab.load(str(folder))
     assert isinstance(model, Drafted) and model.card.name == NET
@@ -264,7 +264,7 @@ def test_a_folder_names_its_target_and_has_its_card(tmp_path):
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
-def test_a_draft_model_without_its_target_or_for_another_is_refused(tmp_path):
+def test_draft_model_without_its_own_target_is_refused(tmp_path):
     folder = tiny.write(tmp_path / "pair", NET)
     facts = json.loads((folder / "lab.json").read_text())
     other = tmp_path / "other"
@@ -287,7 +287,7 @@ def test_a_draft_model_without_its_target_or_for_another_is_refused(tmp_path):
         lab.load(str(other))
 
 
-def test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes(tmp_path):
+def test_pair_of_hub_format_opens_under_its_names_and_shapes(tmp_path):
     folder = tiny.write(tmp_path / "pair", NET)
     mine = lab.load(str(folder))
     hub = published.as_dflash(folder, tmp_path / "hub", layers=2)
@@ -324,7 +324,7 @@ def test_a_pair_of_the_hub_s_format_opens_under_its_names_and_shapes(tmp_path):
         open_draft_model(hub)
 
 
-def test_the_tasks_of_tables_serve_dflash():
+def test_tasks_of_tables_serve_dflash():
     assert lab.tasks()["capitals"]["dflash"] == "capitals-causal"
     assert lab.tasks()["sudoku4"]["dflash"] == "sudoku4-causal"
     assert lab.tasks()["capitals"]["autoregressive"] == "capitals"

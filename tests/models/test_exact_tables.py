@@ -63,7 +63,7 @@ def test_tokenizer_reads_what_people_type():
 
 @pytest.mark.parametrize("text", ["The <mask>", "<eos>", "The<mask>", "Paris <mask> ."])
 @pytest.mark.parametrize("split", [True, False])
-def test_text_is_never_read_as_a_special_token(text, split):
+def test_text_is_never_read_as_special_token(text, split):
     tokenizer = MODELS["capitals"].tokenizer
     with pytest.raises(ValueError, match="words this model knows"):
         tokenizer(text, add_special_tokens=False, split_special_tokens=split)
@@ -79,13 +79,13 @@ def test_text_is_never_read_as_a_special_token(text, split):
         ("sudoku4", "1 2 5", "got '5'; it has 1 2 3 4"),
     ],
 )
-def test_an_unknown_word_is_named(name, text, message):
+def test_unknown_word_is_named(name, text, message):
     with pytest.raises(ValueError, match=message):
         encode(MODELS[name].tokenizer, text)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_prompt_leaves_only_what_is_true(name):
+def test_prompt_leaves_only_what_is_true(name):
     """A sentence up to "is" leaves its capital; a grid less its last line leaves that line."""
     model = MODELS[name]
     row = model.sequences[57:58]
@@ -100,7 +100,7 @@ def test_a_prompt_leaves_only_what_is_true(name):
     assert torch.equal(logits.argmax(-1)[told], row[told])
 
 
-def test_a_false_prompt_still_answers():
+def test_false_prompt_still_answers():
     """The floor: a canvas that no sentence allows gives finite logits near those it resembles."""
     model = MODELS["capitals"]
     ids = encode(model.tokenizer, "The capital of France is Rome")
@@ -111,7 +111,7 @@ def test_a_false_prompt_still_answers():
 
 
 @pytest.mark.parametrize("name", ["capitals", "sudoku4"])
-def test_one_token_a_call_is_always_right_and_two_calls_are_not(name):
+def test_one_token_call_is_always_right_and_two_calls_are_not(name):
     """What the tables are for: the error of parallel decoding, and nothing else, is seen."""
     model, right = MODELS[name], {}
     for sampler, values in (("bd3lm", {}), ("mdlm", {"steps": 2})):

@@ -48,7 +48,7 @@ def settings(family, model):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_family_runs_with_its_own_sampler_and_a_row_alone_as_in_a_batch(kind):
+def test_family_row_alone_equals_row_in_batch(kind):
     model, family = published.load(kind), FAMILY[KINDS[kind]]
     prompts = ["Once upon a time there was", "One day"]
     how = {**settings(family, model), "gen_length": 8, "preset": family.preset, "seed": 3}
@@ -85,7 +85,7 @@ def test_pads_are_invisible_and_shift_no_position(kind):
 
 
 @pytest.mark.parametrize("kind", list(published.MASKED))
-def test_a_masked_network_sees_its_frame_round_the_canvas(kind):
+def test_masked_network_sees_its_frame_round_canvas(kind):
     model = published.load(kind)
     first, last = model.tokenizer.cls_token_id, model.tokenizer.sep_token_id
     ids = tiny.prompts([40])[0]
@@ -99,7 +99,7 @@ def test_a_masked_network_sees_its_frame_round_the_canvas(kind):
     close(model.denoise(torch.tensor([ids]), window=window), ours[:, window])
 
 
-def test_a_chat_conversion_is_given_no_frame(tmp_path):
+def test_chat_conversion_is_given_no_frame(tmp_path):
     folder = published.write(tmp_path / "network", "modernbert")
     model = build.build(folder, "dllm-hub/ModernBERT-base-chat-v0.1")
     assert model.frame is None
@@ -116,7 +116,7 @@ def test_modernbert_reads_no_further_than_its_layers_reach():
     assert network.config.sliding_window == 4, "the test above is longer than what these layers see"
 
 
-def test_text_is_never_read_as_the_frame():
+def test_text_is_never_read_as_frame():
     model = published.load("bert")
     ids = encode(model, "[CLS] [MASK] [SEP]")
     assert not {model.tokenizer.cls_token_id, model.card.mask_id} & set(ids)
@@ -158,7 +158,7 @@ def test_unshifted_moves_by_one_within_each_row():
     assert unshifted(outputs[:, 1:], visible, slice(2, 4))[0, :, 0].tolist() == [1, 2]
 
 
-def test_the_llada_tensors_are_lamas_under_other_names(tmp_path):
+def test_llada_tensors_are_lamas_under_other_names(tmp_path):
     model = published.load("llada")
     assert type(model.network).__name__ == "LlamaForCausalLM"
     ids = tiny.prompts([9])[0]
@@ -181,7 +181,7 @@ def test_sdar_sees_whole_blocks_and_no_later_ones():
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
-def test_an_autoregressive_network_says_what_greedy_decoding_says(kind, tmp_path):
+def test_autoregressive_network_says_what_greedy_decoding_says(kind, tmp_path):
     model = lab.load(str(published.write(tmp_path / kind, kind)))
     ids = list(tiny.prompts([5])[0])
     if kind == "llama":
@@ -198,7 +198,7 @@ def test_an_autoregressive_network_says_what_greedy_decoding_says(kind, tmp_path
     assert list(run.output) == said
 
 
-def test_ids_without_a_text_are_never_said(tmp_path):
+def test_ids_without_text_are_never_said(tmp_path):
     folder = published.write(tmp_path / "network", "qwen3-mdlm", spare=7)
     model = lab.load(str(folder))
     size = len(model.tokenizer)
@@ -207,14 +207,14 @@ def test_ids_without_a_text_are_never_said(tmp_path):
     assert (logits[..., size:] == -torch.inf).all()
 
 
-def test_a_pad_that_ends_texts_stays_sayable():
+def test_pad_that_ends_texts_stays_sayable():
     words = tiny.tokenizer()
     words.pad_token = words.eos_token
     card = family_card.card_of(FAMILY["Dream"], {"vocab_size": 290}, words, "dream")
     assert card.pad_id is None and card.eos_ids == (words.eos_token_id,)
 
 
-def test_published_ids_hold_where_the_tokenizer_names_none():
+def test_published_ids_hold_where_tokenizer_names_none():
     words = tiny.tokenizer()
     words.mask_token = None
     words.get_vocab = dict
@@ -237,7 +237,7 @@ def test_published_ids_hold_where_the_tokenizer_names_none():
 
 
 @pytest.mark.parametrize("family", families.FAMILIES, ids=lambda family: family.name)
-def test_what_a_family_says_fits_the_registry_and_itself(family):
+def test_what_family_says_fits_registry_and_itself(family):
     sampler = samplers.get(family.sampler)
     assert family.preset is None or family.preset in sampler.presets
     card = ModelCard(
@@ -266,6 +266,6 @@ def test_what_a_family_says_fits_the_registry_and_itself(family):
 
 
 @pytest.mark.parametrize("config", [{}, {"model_type": "t5"}, {"architectures": []}])
-def test_an_unknown_network_names_the_known_families(config):
+def test_unknown_network_names_known_families(config):
     with pytest.raises(ValueError, match=r"does not support .*SDAR.*lab\.wrap with a Model"):
         families.recognise(config, "some/model")

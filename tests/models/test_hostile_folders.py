@@ -172,7 +172,7 @@ KINDS_OF_FILE = {
 
 @pytest.mark.parametrize("name", [*NAMES, "generation_config.json", "chat_template.jinja"])
 @pytest.mark.parametrize("damage", KINDS_OF_FILE)
-def test_what_is_no_file_of_the_folder_is_refused(name, damage, folder_of, tmp_path):
+def test_what_is_no_file_of_folder_is_refused(name, damage, folder_of, tmp_path):
     folder, outside = folder_of("full-absorbing"), tmp_path / "outside"
     path = folder / name
     path.touch()
@@ -182,7 +182,7 @@ def test_what_is_no_file_of_the_folder_is_refused(name, damage, folder_of, tmp_p
     assert name in refusal(folder)
 
 
-def test_links_of_the_hubs_cache_are_followed(folder_of, tmp_path):
+def test_links_of_hubs_cache_are_followed(folder_of, tmp_path):
     plain, snapshot = folder_of("full-absorbing"), tmp_path / "models--a--b" / "snapshots" / "0123"
     blobs = tmp_path / "models--a--b" / "blobs"
     snapshot.mkdir(parents=True)
@@ -215,7 +215,7 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(kind, folder_of):
 
 @pytest.mark.parametrize("kind", ["full-absorbing", "bert", "qwen3", "llada", "LLaDA2.1-mini"])
 @pytest.mark.parametrize("size", ["num_hidden_layers", "hidden_size", "vocab_size"])
-def test_sizes_beyond_the_weights_are_named(kind, size, folder_of):
+def test_sizes_beyond_weights_are_named(kind, size, folder_of):
     folder = folder_of(kind)
     names = {"num_hidden_layers": "n_layers", "hidden_size": "d_model"} if kind == "llada" else {}
     rewrite(folder / "config.json", **{names.get(size, size): 20_000})
@@ -239,7 +239,7 @@ def test_absurd_facts_in_lab_json_are_refused(kind, folder_of):
             refusal(folder, must=False)
 
 
-def test_shards_outside_the_folder_are_refused(folder_of, tmp_path):
+def test_shards_outside_folder_are_refused(folder_of, tmp_path):
     folder = folder_of("bert")
     shutil.move(folder / "model.safetensors", folder.parent / "model.safetensors")
     shutil.copy(folder.parent / "model.safetensors", folder / "other.safetensors")
@@ -255,7 +255,7 @@ def test_adapter_is_refused_before_its_base_is_looked_for(folder_of):
     assert "merge the two" in refusal(folder)
 
 
-def test_estimate_of_memory_agrees_with_the_config(folder_of):
+def test_estimate_of_memory_agrees_with_config(folder_of):
     """What is promised before loading comes from the weights; a config beyond them is refused."""
     folder = folder_of("bert")
     size = (folder / "model.safetensors").stat().st_size

@@ -41,7 +41,7 @@ def refused(pattern, *given, **named):
         lab.load(*given, **named)
 
 
-def test_an_id_is_fetched_opened_and_run_and_its_commit_kept(bert, capfd):
+def test_id_is_fetched_opened_and_run_and_its_commit_kept(bert, capfd):
     seen = []
     model = lab.load("google-bert/bert-base-uncased", progress=lambda *now: seen.append(now))
     assert model.card.name == "google-bert/bert-base-uncased" and model.card.revision == COMMIT
@@ -61,7 +61,7 @@ def test_an_id_is_fetched_opened_and_run_and_its_commit_kept(bert, capfd):
     assert not out and "%" not in error, "a load shows no bar of its own"
 
 
-def test_an_id_stays_open_from_run_to_run(bert, monkeypatch):
+def test_id_stays_open_from_run_to_run(bert, monkeypatch):
     name = "google-bert/bert-base-uncased"
     runs = [lab.run("max_prob", name, "Once upon", gen_length=5, seed=1)[0] for _ in range(2)]
     assert runs[0].same_tokens(runs[1]) and len(bert.fetched("model.safetensors")) == 1
@@ -83,7 +83,7 @@ def test_what_is_open_makes_room_for_what_is_asked_for(bert, monkeypatch):
     refused(r"of memory, 0\.00 MB are free", name)
 
 
-def test_a_file_that_is_no_part_of_a_model_is_left_there(server, tmp_path):
+def test_file_that_is_no_part_of_model_is_left_there(server, tmp_path):
     folder = published.write(tmp_path / "network", "distilbert")
     for name in ("pytorch_model.bin", "training_args.bin", "modeling_x.py", "notes.md"):
         (folder / name).write_bytes(b"x" * 9)
@@ -92,14 +92,14 @@ def test_a_file_that_is_no_part_of_a_model_is_left_there(server, tmp_path):
     assert not [a for a in server.requests if a.endswith((".bin", ".py", ".md"))]
 
 
-def test_a_network_of_this_lab_is_opened_as_its_lab_json_says(server, tmp_path):
+def test_network_of_this_lab_is_opened_as_its_lab_json_says(server, tmp_path):
     server.add("me/mine", tiny.write(tmp_path / "network", "block-absorbing"))
     model = lab.load("me/mine", "main")
     assert model.card.attention == "block_causal" and model.card.name == "me/mine"
     assert lab.run("llada2", model, "One day", gen_length=8, block_length=4)[0].output
 
 
-def test_an_autoregressive_network_comes_in_by_its_id(server, tmp_path):
+def test_autoregressive_network_comes_in_by_its_id(server, tmp_path):
     server.add("Qwen/Qwen3-0.6B", published.write(tmp_path / "network", "qwen3"))
     model = lab.load("Qwen/Qwen3-0.6B")
     assert model.card.attention == "causal"
@@ -109,7 +109,7 @@ def test_an_autoregressive_network_comes_in_by_its_id(server, tmp_path):
 PAIR = "z-lab/Qwen3-4B-DFlash-b16"
 
 
-def test_a_draft_model_s_id_opens_it_with_the_network_that_it_drafts_for(server, tmp_path):
+def test_draft_model_id_opens_it_with_network_that_it_drafts_for(server, tmp_path):
     target = published.write(tmp_path / "target", "qwen3", spare=7)
     draft_model = published.write_draft_model(tmp_path / "draft_model", target)
     server.add("Qwen/Qwen3-4B", target)
@@ -134,9 +134,7 @@ def test_a_draft_model_s_id_opens_it_with_the_network_that_it_drafts_for(server,
     assert lab.run("dflash", half, "One day", gen_length=8)[0].output
 
 
-def test_a_draft_model_without_its_target_on_the_hub_is_refused_before_it_is_fetched(
-    server, tmp_path
-):
+def test_hub_draft_model_without_target_is_refused_before_fetch(server, tmp_path):
     target = published.write(tmp_path / "target", "qwen3")
     draft_model = published.write_draft_model(tmp_path / "draft_model", target)
     server.add(PAIR, draft_model)
@@ -150,7 +148,7 @@ def test_a_draft_model_without_its_target_on_the_hub_is_refused_before_it_is_fet
     refused(r"was made for another target than Qwen/Qwen3-8B", "z-lab/Qwen3-8B-DFlash-b16")
 
 
-def test_a_dit_takes_the_tokenizer_that_its_family_names(server, tmp_path, monkeypatch):
+def test_dit_takes_tokenizer_that_its_family_names(server, tmp_path, monkeypatch):
     folder = published.write(tmp_path / "network", "mdlm")
     words = tmp_path / "words"
     words.mkdir()
@@ -169,7 +167,7 @@ class Stopped(Exception):
     """What a page raises when its visitor presses Stop."""
 
 
-def test_a_download_is_stopped_by_its_progress(bert):
+def test_download_is_stopped_by_its_progress(bert):
     def stop(done, total):
         if done:
             raise Stopped
@@ -192,7 +190,7 @@ def test_what_it_is_and_costs_is_known_before_any_weights_move(bert):
     assert not bert.fetched(".safetensors")
 
 
-def test_what_does_not_fit_is_refused_with_the_numbers(bert, monkeypatch):
+def test_what_does_not_fit_is_refused_with_numbers(bert, monkeypatch):
     name = "google-bert/bert-base-uncased"
     bert.facts[name] = {"safetensors": {"parameters": {"BF16": 8_000_000_000},
                                         "total": 8_000_000_000}}  # fmt: skip
@@ -205,7 +203,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(bert, monkeypatch):
     assert not bert.fetched(".safetensors")
 
 
-def test_an_id_or_revision_that_is_not_there(bert):
+def test_id_or_revision_that_is_not_there(bert):
     refused(r"there is no google-bert/none on the hub .* check owner and name", "google-bert/none")
     name = "google-bert/bert-base-uncased"
     refused(r"has no revision 'v9'; give a commit, branch or tag", name, "v9")
@@ -219,7 +217,7 @@ def test_an_id_or_revision_that_is_not_there(bert):
 @pytest.mark.parametrize(
     "name", ["owner", "a/b/c", "/etc/passwd", "a/../b", "a b/c", "../no/such", "a/..", "a/b..c"]
 )
-def test_what_has_not_the_form_of_an_id_is_never_asked_for(server, name):
+def test_what_has_not_form_of_id_is_never_asked_for(server, name):
     refused(r"no model .*or its id on the hub, owner/name", name)
     assert not server.requests
 
@@ -232,7 +230,7 @@ def test_no_network(server, monkeypatch):
     refused(r"the hub cannot be reached", "some/model")
 
 
-def test_a_network_that_breaks_between_size_and_weights(bert):
+def test_network_that_breaks_between_size_and_weights(bert):
     name = "google-bert/bert-base-uncased"
     offer = download.look_up(name)
     del bert.repositories[name]["model.safetensors"]
@@ -249,7 +247,7 @@ def test_pickled_weights_are_never_fetched(server, tmp_path, weights):
     assert not server.fetched("")
 
 
-def test_an_unknown_architecture_names_the_known_ones(server, tmp_path):
+def test_unknown_architecture_names_known_ones(server, tmp_path):
     folder = published.write(tmp_path / "network", "bert")
     published.change(folder, architectures=["T5ForConditionalGeneration"], model_type="t5")
     server.add("old/t5", folder)
@@ -269,7 +267,7 @@ def test_no_mask_token(server, tmp_path):
     refused(r"old/bert lacks a mask token, which Masked language models needs", "old/bert")
 
 
-def test_remote_code_stays_with_the_hub_unless_it_is_named_and_switched_on(server, tmp_path):
+def test_remote_code_is_fetched_only_when_named_and_trusted(server, tmp_path):
     folder = published.write(tmp_path / "network", "qwen3")
     (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
     published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"])
@@ -281,7 +279,7 @@ def test_remote_code_stays_with_the_hub_unless_it_is_named_and_switched_on(serve
     assert "modeling_lladamoe.py" in offer.files
 
 
-def test_code_from_a_third_place_is_refused(server, tmp_path):
+def test_code_from_third_place_is_refused(server, tmp_path):
     folder = published.write(tmp_path / "network", "qwen3")
     published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"],
                      auto_map={"AutoModel": "else/where--modeling.Model"})  # fmt: skip
@@ -290,7 +288,7 @@ def test_code_from_a_third_place_is_refused(server, tmp_path):
             "some/lladamoe", trust_remote_code=bool(server))  # fmt: skip
 
 
-def test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code(bert, monkeypatch):
+def test_public_space_loads_listed_ids_at_commit_without_code(bert, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "owner/space")
     name = "google-bert/bert-base-uncased"
     refused(
@@ -303,7 +301,7 @@ def test_a_public_space_loads_listed_ids_at_a_commit_and_runs_no_code(bert, monk
     assert lab.load(name, COMMIT).card.revision == COMMIT
 
 
-def test_the_allowed_ids_need_no_code_and_are_small():
+def test_allowed_ids_need_no_code_and_are_small():
     assert "google-bert/bert-base-uncased" in families.ALLOWED
     for family in families.FAMILIES:
         if set(family.ids) & families.ALLOWED:
@@ -319,14 +317,14 @@ def test_eight_bits_need_their_package(server, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["LLaDA2.0-mini", "diffusion-gemma"])
-def test_eight_bits_that_miss_the_experts_are_refused(kind, server, tmp_path, monkeypatch):
+def test_eight_bits_that_miss_experts_are_refused(kind, server, tmp_path, monkeypatch):
     server.add(f"some/{kind}", published.write(tmp_path / "network", kind))
     monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: name)
     refused(rf"eight_bit does not reach the experts of some/{kind}", f"some/{kind}", eight_bit=True)
     assert not server.fetched(".safetensors")
 
 
-def test_free_memory_heeds_a_containers_limit(tmp_path, monkeypatch):
+def test_free_memory_heeds_containers_limit(tmp_path, monkeypatch):
     whole = download.free_memory()
     (tmp_path / "memory.max").write_text("3000000\n")
     (tmp_path / "memory.current").write_text("1000000\n")

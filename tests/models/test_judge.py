@@ -12,7 +12,7 @@ from lab.train import card_samples
 from tests.kit import tiny
 
 
-def test_a_judge_gives_the_nll_of_what_was_written():
+def test_judge_gives_nll_of_what_was_written():
     model = tiny.networks()["causal-absorbing"]
     runs = lab.run("autoregressive", model, ["Once upon", "One day the"], gen_length=6)
     for run, nats in zip(runs, judge(model, runs), strict=True):
@@ -25,14 +25,14 @@ def test_a_judge_gives_the_nll_of_what_was_written():
         assert nats == pytest.approx(-float(chosen[len(prompt) - 1 :].mean()), rel=1e-4)
 
 
-def test_an_empty_text_has_no_likelihood():
+def test_empty_text_has_no_likelihood():
     model = tiny.networks()["causal-absorbing"]
     ended = tiny.changed(model, eos_ids=tuple(range(4, model.card.vocab_size)))
     (run,) = lab.run("autoregressive", ended, "Once upon", gen_length=6)
     assert math.isnan(judge(ended, [run])[0])
 
 
-def test_a_judge_that_cannot_judge_is_refused():
+def test_judge_that_cannot_judge_is_refused():
     networks = tiny.networks()
     (run,) = lab.run("mdlm", networks["full-absorbing"], "Once upon", gen_length=4, steps=2)
     with pytest.raises(ValueError, match="a judge must be causal, full-absorbing is full"):

@@ -18,15 +18,15 @@ class NewNetwork(torch.nn.Module):
         return input_ids, cache, kwargs
 
 
-def test_old_name_goes_to_a_class_without_the_new():
+def test_old_name_goes_to_class_without_new():
     assert cache_argument(OldNetwork(), "keys") == {"past_key_values": "keys"}
 
 
-def test_new_name_goes_to_a_class_that_has_it():
+def test_new_name_goes_to_class_that_has_it():
     assert cache_argument(NewNetwork(), "keys") == {"cache": "keys"}
 
 
-def test_installed_class_reads_the_cache_without_warning(recwarn):
+def test_installed_class_reads_cache_without_warning(recwarn):
     config = LlamaConfig(
         hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=2, vocab_size=11,

@@ -79,7 +79,7 @@ def by_hand(state, ids, seen):
     return norm(x, state["model.norm.weight"]) @ state["lm_head.weight"].T
 
 
-def test_it_says_what_the_published_layers_say(tmp_path):
+def test_it_says_what_published_layers_say(tmp_path):
     folder = published.write(tmp_path / KIND, KIND)
     state, model = load_file(folder / "model.safetensors"), lab.load(str(folder))
     (ids,) = tiny.prompts([40])
@@ -89,7 +89,7 @@ def test_it_says_what_the_published_layers_say(tmp_path):
     close(model.denoise(torch.tensor([ids]))[0], banned(model, wanted[None])[0])
 
 
-def test_it_has_the_published_tensors_and_writes_them_again(tmp_path):
+def test_it_has_published_tensors_and_writes_them_again(tmp_path):
     model = published.load(KIND)
     model.network.save_pretrained(tmp_path)
     written = load_file(tmp_path / "model.safetensors")
@@ -99,7 +99,7 @@ def test_it_has_the_published_tensors_and_writes_them_again(tmp_path):
     assert all(torch.equal(written[name], before[name]) for name in shapes)
 
 
-def test_it_needs_none_of_the_code_beside_its_weights(tmp_path):
+def test_it_needs_none_of_code_beside_its_weights(tmp_path):
     folder = published.write(tmp_path / KIND, KIND)
     (folder / "modeling_llada2_moe.py").write_text("raise SystemExit('it ran')")
     model = lab.load(str(folder), trust_remote_code=bool(folder))

@@ -17,7 +17,7 @@ from tests.kit import published, tiny
 from tests.models.test_families import banned, close, manual
 
 
-def test_a_draft_model_is_not_opened_alone(tmp_path):
+def test_draft_model_is_not_opened_alone(tmp_path):
     folder = published.write(tmp_path / "network", "qwen3")
     published.change(folder, architectures=["DFlashDraftModel"])
     with pytest.raises(
@@ -32,7 +32,7 @@ CUSTOM = {"auto_map": {"AutoTokenizer": ["tokenization_theirs.Theirs", None]},
 
 
 @pytest.mark.parametrize("kind", ["dream", "sdar-b8"])
-def test_a_tokenizer_of_remote_code_is_read_without_it(kind, tmp_path):
+def test_tokenizer_of_remote_code_is_read_without_it(kind, tmp_path):
     """Dream brings vocab.json and merges.txt, SDAR a whole tokenizer.json; both name a class."""
     folder = published.write(tmp_path / kind, kind)
     published.change(folder, auto_map=None)  # here the tokenizer alone names code
@@ -54,7 +54,7 @@ def test_a_tokenizer_of_remote_code_is_read_without_it(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert", "dream", "sdar-b8"])
-def test_half_precision_answers_nearly_the_same(kind, tmp_path):
+def test_half_precision_answers_nearly_same(kind, tmp_path):
     model = lab.load(str(published.write(tmp_path / kind, kind)), dtype="bfloat16")
     assert model.network.dtype == torch.bfloat16
     ids = torch.tensor(tiny.prompts([16]))
@@ -63,7 +63,7 @@ def test_half_precision_answers_nearly_the_same(kind, tmp_path):
     assert 0 < (ours - whole).abs().sum(-1).mean() < 0.5, "1.9 were two unrelated models"
 
 
-def test_weights_that_lack_a_tensor_are_refused(tmp_path):
+def test_weights_that_lack_tensor_are_refused(tmp_path):
     folder = published.write(tmp_path / "network", "dream")
     file = folder / "model.safetensors"
     state = load_file(file)
@@ -81,7 +81,7 @@ def test_layers_of_another_attention_are_refused(tmp_path):
         lab.load(str(folder))
 
 
-def test_a_folder_without_tokenizer_or_config_is_refused(tmp_path):
+def test_folder_without_tokenizer_or_config_is_refused(tmp_path):
     folder = published.write(tmp_path / "network", "bert")
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"network has no tokenizer; put its files"):
@@ -89,7 +89,7 @@ def test_a_folder_without_tokenizer_or_config_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("order", ["full", "block_causal", "causal"])
-def test_a_stock_class_looks_where_its_card_says(order):
+def test_stock_class_looks_where_its_card_says(order):
     """Its mask is built from the card, so a stock model may stand under any of the three."""
     check_attention(
         tiny.changed(tiny.networks()["full-absorbing"], attention=order, block_lengths=(4,))
@@ -105,7 +105,7 @@ def test_a_stock_class_looks_where_its_card_says(order):
         ("block_causal", "causal", "does not attend to the right within a block"),
     ],
 )
-def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypatch):
+def test_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypatch):
     model = tiny.changed(tiny.networks()["full-absorbing"], attention=card, block_lengths=(4,))
     honest = attention.allowed
     monkeypatch.setattr(
@@ -117,7 +117,7 @@ def test_a_class_that_looks_elsewhere_is_found_out(card, mask, reason, monkeypat
         check_attention(model)
 
 
-def test_a_class_that_looks_at_pads_is_found_out(monkeypatch):
+def test_class_that_looks_at_pads_is_found_out(monkeypatch):
     model, honest = tiny.networks()["full-absorbing"], attention.allowed
     monkeypatch.setattr(
         checkpoint,

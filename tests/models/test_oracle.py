@@ -104,7 +104,7 @@ def test_posterior_of_every_canvas(name, corruption, t, posterior):
 
 
 @pytest.mark.parametrize("corruption", ["hybrid", "uniform"])
-def test_full_is_loo_times_the_kernel(corruption):
+def test_full_is_loo_times_kernel(corruption):
     """F1: at a token, full lowered by log(1 + keep / spread) at that token is loo."""
     t = torch.full((len(CANVASES),), 0.3)
     full, loo = (
@@ -149,7 +149,7 @@ def test_pinned_tokens_are_certain_under_hybrid_noise(name):
     close(logits, brute(law(), tokens, [sure, noisy, noisy, sure], "full"))
 
 
-def test_rows_and_window_pick_from_the_whole_answer():
+def test_rows_and_window_pick_from_whole_answer():
     model = oracle(PI, A, length=L)
     seen = torch.ones_like(CANVASES, dtype=torch.bool)
     denoise = model.open(Canvas(CANVASES, seen, seen, MASK))
@@ -177,7 +177,7 @@ def test_long_evidence_neither_underflows_nor_forgets():
     )  # fmt: skip
 
 
-def test_length_300_of_a_mixing_chain_is_finite_and_normalised():
+def test_length_300_of_mixing_chain_is_finite_and_normalised():
     model = oracle(PI, A, length=300, corruption="hybrid")
     tokens = torch.randint(0, V + 1, (8, 300), generator=torch.Generator().manual_seed(0))
     logits = model.denoise(tokens, torch.full((8,), 0.2))[..., :V]
@@ -201,7 +201,7 @@ FLOORED = torch.cat(
 
 
 @pytest.mark.parametrize("posterior", ["full", "loo"])
-def test_table_floor_answers_where_nothing_is_possible_and_only_there(posterior):
+def test_table_floor_answers_only_where_nothing_is_possible(posterior):
     model = table(LISTED, LISTED_WEIGHTS, posterior=posterior)
     logits = model.denoise(CANVASES)
     assert not logits.isnan().any()
@@ -214,7 +214,7 @@ def test_table_floor_answers_where_nothing_is_possible_and_only_there(posterior)
     close(logits, torch.where(possible, exact, floor))
 
 
-def test_oracle_floor_where_a_token_cannot_follow():
+def test_oracle_floor_where_token_cannot_follow():
     """0 must be followed by 1: after "0 0" the answer is finite, and rows beside it are exact."""
     model = oracle([0.5, 0.5], [[0, 1], [0.5, 0.5]], length=4)
     tokens = torch.tensor([[0, 0, 2, 2], [0, 2, 2, 2]])
@@ -226,7 +226,7 @@ def test_oracle_floor_where_a_token_cannot_follow():
     torch.testing.assert_close(chances[1], alone)
 
 
-def test_guidance_between_impossible_tokens_is_a_number():
+def test_guidance_between_impossible_tokens_is_number():
     writable = torch.tensor([[False, True, True, False]])
     tokens = torch.tensor([[0, MASK, 1, 2]])
     denoise = oracle([1, 0, 0], A, length=L).open(Canvas(tokens, writable, writable | True, MASK))

@@ -54,6 +54,6 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD)
-def test_errors_say_the_rule_the_value_and_the_way_out(call, message):
+def test_errors_say_rule_value_and_way_out(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -36,7 +36,7 @@ def stories():
     return lab.load(str(Path(FOLDER) / "stories260K"))
 
 
-def test_published_masked_model_passes_the_self_test(antibodies):
+def test_published_masked_model_passes_self_test(antibodies):
     assert antibodies.note == ""
     card = antibodies.card
     assert (card.attention, card.corruption, card.vocab_size) == ("full", "absorbing", 25)

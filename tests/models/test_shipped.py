@@ -22,7 +22,7 @@ OPENING = {  # how each kind is asked for the word in "Once upon a ..."
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_a_shipped_network_is_what_its_card_says(name):
+def test_shipped_network_is_what_its_card_says(name):
     task, _, network = name.partition("-")
     folder = ASSETS / task / network
     told = (folder / "README.md").read_text("utf-8")
@@ -34,13 +34,13 @@ def test_a_shipped_network_is_what_its_card_says(name):
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_story_network_knows_how_stories_begin(name):
+def test_story_network_knows_how_stories_begin(name):
     sampler, values = OPENING[name.partition("-")[2]]
     (run,) = lab.run(sampler, name, "Once upon a", gen_length=1, **values)
     assert run.text == " time"
 
 
-def test_the_judge_tells_likely_text_from_noise():
+def test_judge_tells_likely_text_from_noise():
     model, prompts = lab.load("stories-ar"), ["Once upon a time", "Tom and his dog"]
     calm, wild = (
         lab.run("max_prob", "stories-mdlm", prompts, gen_length=16, temperature=temperature)
@@ -60,7 +60,7 @@ def test_drafts_change_no_text():
         assert all(b.calls[-1] < a.calls[-1] for a, b in zip(plain, fast, strict=True))
 
 
-def test_held_out_bounds_stand_in_the_papers_order():
+def test_held_out_bounds_stand_in_papers_order():
     """Arriola et al. 2025 (arXiv:2503.09573), table 3: AR < BD3LM 4 < 8 < 16 < MDLM."""
     found = {}
     for network in ("ar", "block", "mdlm"):

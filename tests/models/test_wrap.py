@@ -16,7 +16,7 @@ def card(**facts):
 
 
 @pytest.mark.parametrize("schedule", ["loglinear", "cosine"])
-def test_a_callable_of_two_arguments_is_told_the_time_of_its_own_schedule(schedule):
+def test_callable_of_two_arguments_gets_time_of_its_schedule(schedule):
     seen = []
 
     def timed(tokens, t):
@@ -31,7 +31,7 @@ def test_a_callable_of_two_arguments_is_told_the_time_of_its_own_schedule(schedu
     torch.testing.assert_close(alpha[1:], torch.tensor([0.25, 0.5, 0.75]).double())
 
 
-def test_a_callable_of_one_argument_and_a_module_with_logits_say_the_same():
+def test_callable_and_module_with_logits_answer_alike():
     answer = tiny.constant(5, V)
     plain = lab.wrap(lambda tokens: answer(tokens), card())
     module = lab.wrap(tiny.Fake(answer), card())
@@ -48,7 +48,7 @@ def test_a_callable_of_one_argument_and_a_module_with_logits_say_the_same():
         (lambda tokens: [1, 2], "got list"),
     ],
 )
-def test_an_answer_of_another_shape_is_told(answer, told):
+def test_answer_of_another_shape_is_told(answer, told):
     with pytest.raises(ValueError, match=rf"fake must answer with logits of shape .*{told}"):
         lab.run("llada", lab.wrap(answer, card()), [[1]], gen_length=4)
     with pytest.raises(ValueError, match="wrap needs a callable"):

@@ -5,7 +5,7 @@
     at = "samplers/canvas.py::Canvas.finished"      # file::function; a file alone is searched whole
     old = "self.writable & torch.isin(x, ids)"      # stands there once, however it is formatted
     new = "torch.isin(x, ids)"
-    test = "tests/conformance/test_conformance_eos.py::test_eos_in_the_prompt_ends_nothing"
+    test = "tests/conformance/test_conformance_eos.py::test_eos_in_prompt_ends_nothing"
 
 `python -m tests.mutants` judges them; tests/mutants/test_mutants.py holds them to the source.
 """

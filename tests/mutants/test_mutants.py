@@ -59,13 +59,13 @@ def faults(mutant: Mutant) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_mutants_apply_once_and_name_a_test(name: str):
+def test_mutants_apply_once_and_name_test(name: str):
     stale = [f"{m.at}: {m.old!r} {why}" for m in LISTS[name] for why in faults(m)]
     assert LISTS[name]
     assert not stale, "\n".join(stale)
 
 
-def test_every_law_has_a_mutant():
+def test_every_law_has_mutant():
     mutants = [mutant for entries in LISTS.values() for mutant in entries]
     laws = {mutant.law.split()[0] for mutant in mutants}
     text = (ROOT / "docs/laws.md").read_text("utf-8")
@@ -80,7 +80,7 @@ def test_format_does_not_matter(written: str):
     assert apply(source, "g", "f(a, b)", "f(b)").endswith("return f(b)\n")
 
 
-def test_only_the_named_function_is_changed():
+def test_only_named_function_is_changed():
     source = "def one():\n    return x\n\n\nclass A:\n    def one(self):\n        return x\n"
     changed = apply(source, "A.one", "return x", "if x:\n    return y")
     assert changed == source[:-9] + "if x:\n            return y\n"

@@ -84,7 +84,7 @@ def test_json_of_another_kind_is_refused(tmp_path, data, wanted):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_json_with_a_wrong_value_is_refused(tmp_path, change, wanted):
+def test_json_with_wrong_value_is_refused(tmp_path, change, wanted):
     files.save([make(["a___", "ab_c", "adc$"], prompt=1)], tmp_path / "run.json")
     file = json.loads((tmp_path / "run.json").read_bytes())
     file["runs"][0] |= change
@@ -156,7 +156,7 @@ def edit(line: int, column: str, value: str):
         (edit(0, "model", "\0"), "text that ends with a whole line"),
     ],
 )
-def test_csv_with_a_wrong_cell_is_refused(tmp_path, change, wanted):
+def test_csv_with_wrong_cell_is_refused(tmp_path, change, wanted):
     files.save(several()[:1], tmp_path / "run.csv")
     rows = list(csv.reader(io.StringIO((tmp_path / "run.csv").read_text()), strict=True))
     text = io.StringIO()
@@ -164,7 +164,7 @@ def test_csv_with_a_wrong_cell_is_refused(tmp_path, change, wanted):
     assert wanted in broken(tmp_path, ".csv", text.getvalue().encode())
 
 
-def test_a_csv_of_the_first_schema_is_refused_by_its_version(tmp_path):
+def test_csv_of_first_schema_is_refused_by_its_version(tmp_path):
     files.save(several()[:1], tmp_path / "run.csv")
     new = (tmp_path / "run.csv").read_bytes()
     old = new.replace(b",task,", b",suite,", 1).replace(b",predicted_id,", b",guess_id,", 1)
@@ -178,7 +178,7 @@ def test_csv_of_another_kind_is_refused(tmp_path, data):
     assert "UTF-8" in broken(tmp_path, ".csv", head + b"\n\xff\n")
 
 
-def test_a_file_too_large_is_refused_unread(tmp_path, monkeypatch):
+def test_file_too_large_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(file_limits, "BYTES", 3 << 20)
     message = broken(tmp_path, ".csv", b"a" * (5 << 20))
     assert "up to 3 MB, this one has 5" in message

@@ -23,7 +23,7 @@ def busy():
     )
 
 
-def test_heatmap_is_blank_where_no_token_stands_and_after_the_eos():
+def test_heatmap_is_blank_where_no_token_stands_and_after_eos():
     (panel,) = confidence_info([busy()]).panels
     shown = ["".join("x."[int(blank)] for blank in line) for line in np.isnan(panel.confidence)]
     assert shown == ["x.x..", "x.x..", "x....", "xxx..", "xxxx."]
@@ -41,7 +41,7 @@ def test_heatmap_tells_token_and_state_of_each_cell():
     assert panel.text[1][0] == "␣d · edited" and panel.text[4][3] == "&lt;end&gt; · committed"
 
 
-def test_noise_has_a_confidence_and_says_that_it_is_noise():
+def test_noise_has_confidence_and_says_that_it_is_noise():
     run = make(["abc", "dbc"], ["d--"], corruption="uniform", mask_id=None)
     (panel,) = confidence_info([run]).panels
     assert panel.text == [["␣d · committed", "␣b · noise", "␣c · noise"]]
@@ -56,7 +56,7 @@ def test_large_heatmaps_go_without_text(monkeypatch):
     assert trace.text is None and "%{text}" not in trace.hovertemplate
 
 
-def test_order_names_the_step_and_the_way_of_each_final_token():
+def test_order_names_step_and_way_of_each_final_token():
     (panel,) = order_info([busy()]).panels
     assert panel.position.tolist() == [0, 1, 2, 3]
     assert panel.step.tolist() == [2, 4, 4, 5]
@@ -66,14 +66,14 @@ def test_order_names_the_step_and_the_way_of_each_final_token():
     assert (panel.length, panel.steps, panel.borders) == (5, 5, [3])
 
 
-def test_order_of_a_prior_that_no_step_touched_is_step_0():
+def test_order_of_prior_that_no_step_touched_is_step_0():
     run = make(["ab", "cb"], ["c-"], corruption="uniform", mask_id=None)
     (panel,) = order_info([run]).panels
     assert panel.step.tolist() == [1, 0] and panel.kind == ["committed", "noise"]
     assert np.isnan(panel.confidence).tolist() == [False, True]
 
 
-def test_borders_are_where_blocks_begin_and_where_the_last_reached_ends():
+def test_borders_are_block_starts_and_end_of_last_block():
     assert confidence_info([make(["____", "abcd"])]).panels[0].borders == []
     early = make(["______", "ab____"], start=[0], stop=[2])
     assert confidence_info([early]).panels[0].borders == [2]
@@ -115,7 +115,7 @@ def test_panels_share_one_fixed_scale_and_steps_run_down():
         assert [(shape.x0, shape.xref) for shape in layout.shapes] == [(2.5, "x")]
 
 
-def test_heatmap_draws_the_info_as_it_is():
+def test_heatmap_draws_info_as_it_is():
     info = confidence_info([busy()])
     (trace,) = plot_confidence(info).data
     assert trace.z is info.panels[0].confidence or np.array_equal(
@@ -151,7 +151,7 @@ def test_panels_lie_in_as_many_columns_as_asked(columns, places):
         plot_order(order_info([]), 0)
 
 
-def test_nothing_to_show_is_an_empty_figure():
+def test_nothing_to_show_is_empty_figure():
     for figure in (plot_confidence(confidence_info([])), plot_order(order_info([]))):
         assert not figure.data and not figure.layout.xaxis.visible
     for run in (

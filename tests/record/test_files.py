@@ -141,7 +141,7 @@ def test_any_trajectory_round_trips(tmp_path, suffix, runs):
     assert all(a.same_tokens(b) and a.run_id == b.run_id for a, b in zip(back, runs, strict=True))
 
 
-def test_csv_is_the_contract_to_the_letter(tmp_path):
+def test_csv_is_contract_to_letter(tmp_path):
     run = make(
         ["a_", "ab"], prompt=1, confidence=[[np.nan, 0.1]], pieces={0: '=1+"', 1: "é", 9: ""}
     )
@@ -168,7 +168,7 @@ def test_csv_is_the_contract_to_the_letter(tmp_path):
     ]
 
 
-def test_floats_have_the_digits_of_float32():
+def test_floats_have_digits_of_float32():
     random = np.random.default_rng(0)
     values = 10 ** random.uniform(-14, 9, 3000) * random.choice([-1, 1], 3000)
     odd = [0, 1, 0.5, 0.1, 1e-4, 1e-45, 3.4e38, np.nan, np.inf, -np.inf, 999999.94, 1e-12]
@@ -177,7 +177,7 @@ def test_floats_have_the_digits_of_float32():
     assert np.array_equal(short, values.astype(str).astype(float), equal_nan=True)
 
 
-def test_pandas_reads_the_csv_as_the_frame(tmp_path):
+def test_pandas_reads_csv_as_frame(tmp_path):
     run = several()[0]
     files.save([run], tmp_path / "run.csv")
     read = pd.read_csv(tmp_path / "run.csv", dtype={"committed_step": "Int32"})
@@ -188,7 +188,7 @@ def test_pandas_reads_the_csv_as_the_frame(tmp_path):
 
 
 @BOTH
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, suffix, monkeypatch):
+def test_file_is_replaced_whole_or_not_at_all(tmp_path, suffix, monkeypatch):
     path, run = tmp_path / f"run{suffix}", several()[0]
     files.save([run], path)
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -211,12 +211,12 @@ def test_other_suffixes_are_refused(tmp_path, name):
         files.read(tmp_path / name)
 
 
-def test_csv_wants_a_column(tmp_path):
+def test_csv_wants_column(tmp_path):
     with pytest.raises(ValueError, match=r"holds a line a token, run .* has none; save it as JSON"):
         files.save([make([""])], tmp_path / "run.csv")
 
 
-def test_csv_resaved_by_a_spreadsheet_is_still_read(tmp_path):
+def test_csv_resaved_by_spreadsheet_is_still_read(tmp_path):
     runs = several()
     files.save(runs, tmp_path / "run.csv")
     data = (tmp_path / "run.csv").read_bytes().replace(b"\n", b"\r\n")
@@ -231,7 +231,7 @@ def test_nothing_here_runs_what_it_reads():
 
 
 @BOTH
-def test_four_panels_save_in_well_under_a_second(tmp_path, suffix):
+def test_four_panels_save_in_well_under_second(tmp_path, suffix):
     random = np.random.default_rng(0)
     steps, length, shape = 64, 96, (64, 96)
     run = make(

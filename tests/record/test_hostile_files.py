@@ -123,7 +123,7 @@ def test_what_is_too_large_to_read_is_not_saved(tmp_path, monkeypatch, suffix, n
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_a_file_beyond_the_limit_of_bytes_is_not_saved(tmp_path, monkeypatch, suffix):
+def test_file_beyond_limit_of_bytes_is_not_saved(tmp_path, monkeypatch, suffix):
     run, path = make(["a___", "ab_c", "adc$"], prompt=1), tmp_path / f"run{suffix}"
     monkeypatch.setattr(file_limits, "BYTES", 100)
     with pytest.raises(ValueError, match="save fewer runs in one file"):
@@ -131,7 +131,7 @@ def test_a_file_beyond_the_limit_of_bytes_is_not_saved(tmp_path, monkeypatch, su
     assert not list(tmp_path.iterdir())
 
 
-def test_a_header_longer_than_a_line_may_be_is_saved_as_json_alone(tmp_path):
+def test_header_longer_than_line_may_be_is_saved_as_json_alone(tmp_path):
     run = replace(make(["__", "ab"]), text="x" * (5 << 20))
     with pytest.raises(ValueError, match="save it as JSON"):
         files.save(run, tmp_path / "run.csv")
@@ -149,7 +149,7 @@ def test_texts_full_of_signs_are_no_structure(tmp_path, suffix):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_the_largest_file_that_may_be_saved_is_read(tmp_path, suffix):
+def test_largest_file_that_may_be_saved_is_read(tmp_path, suffix):
     random = np.random.default_rng(0)
     steps, length = (230, 2000) if suffix == ".csv" else (290, 2000)
     shape = (steps, length)

@@ -18,7 +18,7 @@ from lab.record.metrics import (
 from tests.kit.trajectories import EOS, ids, make
 
 
-def test_numbers_of_a_run_that_edits_and_remasks():
+def test_numbers_of_run_that_edits_and_remasks():
     run = make(["a____", "ab_c_", "ad_c_", "ad___", "adcec"], prompt=1, calls=[1, 2, 2, 4])
     found = metrics(run)
     assert (found.calls, found.tokens, found.edits, found.remasks) == (4, 4, 1, 1)
@@ -32,7 +32,7 @@ def test_numbers_of_a_run_that_edits_and_remasks():
     assert (found.distinct_1, found.distinct_2, found.distinct_3) == (0.75, 1.0, 1.0)
 
 
-def test_tokens_count_the_eos_and_nothing_after_it_and_the_text_is_without_it():
+def test_tokens_count_up_to_eos_and_text_leaves_it_out():
     run = make(["____", "ab$c"], output=ids("ab$"))
     found = metrics(run)
     assert found.tokens == 3 and found.tokens_per_call == 3.0
@@ -40,7 +40,7 @@ def test_tokens_count_the_eos_and_nothing_after_it_and_the_text_is_without_it():
     assert found.confidence == pytest.approx((0.1 + 0.101 + 0.102) / 3, rel=1e-6)
 
 
-def test_a_stopped_run_counts_what_stands_and_not_its_masked_or_noise():
+def test_stopped_run_counts_neither_masks_nor_noise():
     assert metrics(make(["___", "a__"], output=ids("a__"))).tokens == 1
     assert math.isnan(metrics(make(["___", "_$_"], output=ids("_$_"))).entropy)
     noisy = make(["abc", "dbc"], ["d--"], corruption="uniform", mask_id=None)
@@ -48,7 +48,7 @@ def test_a_stopped_run_counts_what_stands_and_not_its_masked_or_noise():
     assert metrics(noisy).confidence == pytest.approx(0.1, rel=1e-6)
 
 
-def test_a_run_that_never_began_has_no_ratios():
+def test_run_that_never_began_has_no_ratios():
     found = metrics(make(["a__"], prompt=1))
     assert (found.calls, found.tokens, found.seconds, found.edits) == (0, 0, 0.0, 0)
     assert math.isnan(found.tokens_per_call) and math.isnan(found.tokens_per_second)
@@ -56,7 +56,7 @@ def test_a_run_that_never_began_has_no_ratios():
     assert math.isnan(found.distinct_3)
 
 
-def test_confidence_at_commit_is_of_the_step_that_wrote_the_token():
+def test_confidence_at_commit_is_of_step_that_wrote_token():
     run = make(["a__", "ab_", "abc"], prompt=1)
     wanted = [np.nan, 0.101, 0.202]
     assert np.allclose(written_confidence(run), wanted, rtol=1e-6, equal_nan=True)
@@ -85,7 +85,7 @@ def test_entropy_is_in_nats():
     assert math.isnan(entropy([]))
 
 
-def test_table_has_one_readable_line_a_run():
+def test_table_has_one_readable_line_run():
     runs = [make(["__", "ab"]), make(["__", "a_", "a$"], sampler="llada2", row=1)]
     frame = table(runs)
     assert frame.Sampler.tolist() == ["mdlm", "llada2"] and frame.Row.tolist() == [0, 1]

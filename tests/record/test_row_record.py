@@ -34,7 +34,7 @@ def rows(draw):
 
 @settings(deadline=None, max_examples=300)
 @given(rows(), CARDS, st.lists(st.integers(0, 7), max_size=5))
-def test_history_in_pieces_equals_history_of_the_whole(row, card, cuts):
+def test_history_in_pieces_equals_history_of_whole(row, card, cuts):
     tokens, predicted, writable = row
     whole = follow(tokens, predicted, writable, card)
     follower = Follower(tokens[0], writable, card)
@@ -72,7 +72,7 @@ def record(row, card, random=None) -> RowRecord:
 
 @settings(deadline=None, max_examples=100)
 @given(rows(), CARDS, st.integers(0, 7))
-def test_steps_since_are_the_end_of_all_steps(row, card, since):
+def test_steps_since_are_end_of_all_steps(row, card, since):
     made = record(row, card)
     since = min(since, made.steps)
     made.steps_since(0)
@@ -84,7 +84,7 @@ def test_steps_since_are_the_end_of_all_steps(row, card, since):
     assert np.array_equal(part.settled_state, everything.settled_state)
 
 
-def test_steps_hold_the_window_alone_and_begin_with_the_line_before():
+def test_steps_hold_window_alone_and_begin_with_line_before():
     row = np.array([[0, 3, 3], [0, 1, 3], [0, 1, 2]], np.int32), np.array([[0, 1, 1], [0, 1, 2]])
     made = record((*row, np.array([False, True, True])), {"mask_id": 3, "eos_ids": [2]})
     first, second = made.steps_since(0), made.steps_since(1)
@@ -101,7 +101,7 @@ def test_steps_hold_the_window_alone_and_begin_with_the_line_before():
         made.steps_since(3)
 
 
-def test_what_was_handed_out_stays_while_the_record_grows():
+def test_what_was_handed_out_stays_while_record_grows():
     row = np.zeros((200, 3), np.int32), np.zeros((199, 3), np.int32), np.ones(3, bool)
     made = RowRecord(row[0][0], row[2], {})
     early = made.steps_since(0)
@@ -119,7 +119,7 @@ def test_what_was_handed_out_stays_while_the_record_grows():
     assert arrays["tokens"].shape == (700, 3) and (arrays["tokens"][200:] == 7).all()
 
 
-def test_a_growing_array_keeps_an_eighth_to_spare():
+def test_growing_array_keeps_eighth_to_spare():
     grown = GrowingArray((1000,), np.float32)
     for line in range(400):
         grown.add(np.full((1, 1000), line))

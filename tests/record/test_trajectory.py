@@ -25,7 +25,7 @@ def marked(where: np.ndarray) -> list[str]:
     return ["".join(".x"[int(cell)] for cell in line) for line in where]
 
 
-def test_masks_are_committed_edited_and_remasked_until_the_next_change():
+def test_states_hold_until_next_change():
     run = make(["a___", "ab_c", "ad_c", "ad__", "adce"], prompt=1)
     assert states(run) == ["pmmm", "pcmc", "pemc", "pemr", "pecc"]
     assert marked(run.commits) == [".x.x", "....", "....", "..xx"]
@@ -40,23 +40,23 @@ def test_masks_are_committed_edited_and_remasked_until_the_next_change():
     ]
 
 
-def test_everything_after_the_first_settled_eos_is_after_eos():
+def test_everything_after_first_settled_eos_is_after_eos():
     run = make(["a_____", "a__$__", "a_b$__", "acb$_d"], prompt=1)
     assert states(run) == ["pmmmmm", "pmmcmm", "pmccmm", "pcccaa"]
 
 
-def test_an_eos_in_the_prompt_or_in_pinned_text_ends_nothing():
+def test_eos_in_prompt_or_in_pinned_text_ends_nothing():
     writable = np.array([False, True, False, True])
     run = make(["$_$_", "$a$_", "$a$b"], writable=writable)
     assert states(run) == ["pmpm", "pcpm", "pcpc"]
 
 
-def test_pinned_text_after_the_eos_stays_prompt():
+def test_pinned_text_after_eos_stays_prompt():
     run = make(["__b_", "$_b_"], writable=np.array([True, True, False, True]))
     assert states(run)[-1] == "capa"
 
 
-def test_hybrid_tokens_that_were_not_predicted_are_noise_until_a_step_chooses():
+def test_hybrid_tokens_not_predicted_are_noise():
     run = make(
         ["____", "ab__", "cbd_", "cbde"],
         ["a---", "c-db", "cb-e"],
@@ -69,12 +69,12 @@ def test_hybrid_tokens_that_were_not_predicted_are_noise_until_a_step_chooses():
     assert run.committed_step[:, 1].tolist() == [-1, 1, 1, 3]
 
 
-def test_absorbing_runs_have_no_noise_whatever_the_predicted_says():
+def test_absorbing_runs_have_no_noise_whatever_predicted_says():
     run = make(["__", "ab"], ["--"])
     assert states(run) == ["mm", "cc"]
 
 
-def test_the_prior_of_uniform_diffusion_is_noise_and_choosing_over_it_commits():
+def test_uniform_prior_is_noise_and_predictions_over_it_commit():
     run = make(
         ["abc", "dbe", "ebe", "ebc"], ["d--", "e--", "-bc"], corruption="uniform", mask_id=None
     )
@@ -83,25 +83,25 @@ def test_the_prior_of_uniform_diffusion_is_noise_and_choosing_over_it_commits():
     assert not run.remasks.any()
 
 
-def test_a_chosen_token_renoised_is_noise_and_its_next_choice_a_commit():
+def test_renoised_token_is_noise_and_next_prediction_commits():
     run = make(["_", "a", "b", "c"], ["a", "-", "c"], corruption="hybrid")
     assert states(run) == ["m", "c", "n", "c"]
     assert marked(run.commits) == ["x", ".", "x"] and not run.edits.any()
 
 
-def test_an_eos_among_noise_settles_nothing_before_the_last_line():
+def test_eos_among_noise_settles_nothing_before_last_line():
     run = make(
         ["$ab", "$ab", "c$b", "c$b"], ["---", "-$-", "---"], corruption="uniform", mask_id=None
     )
     assert states(run) == ["nnn", "nnn", "ncn", "nca"]
 
 
-def test_a_trajectory_of_no_steps_has_its_first_line():
+def test_trajectory_of_no_steps_has_its_first_line():
     run = make(["ab__"], prompt=2)
     assert states(run) == ["ppmm"] and run.edits.shape == (0, 4) and len(run.to_frame()) == 4
 
 
-def test_equality_leaves_out_the_run_id_and_the_extras_and_takes_nan_for_nan():
+def test_equality_ignores_run_id_and_extras_and_equates_nan():
     run = make(["a__", "ab_", "abc"], prompt=1)
     extra = np.zeros((2, 3, 5))
     assert np.isnan(run.confidence).any()
@@ -134,13 +134,13 @@ def test_equality_sees_every_field(changes):
     assert run != replace(run, **changes) and not run.same_tokens(replace(run, **changes))
 
 
-def test_same_tokens_leaves_out_the_clocks_alone():
+def test_same_tokens_leaves_out_clocks_alone():
     run = make(["__", "a_", "ab"])
     slow = replace(run, seconds=[3.0, 4.0], model_seconds=[1.0, 2.0])
     assert run != slow and run.same_tokens(slow)
 
 
-def test_run_id_follows_everything_that_decides_a_run():
+def test_run_id_follows_everything_that_decides_run():
     base = run_id({"steps": 4, "prompt": "\ud800"}, sampler="mdlm", seed=1)
     assert base == run_id({"prompt": "\ud800", "steps": 4}, sampler="mdlm", seed=1)
     assert len(base) == 12 and int(base, 16) >= 0
@@ -158,7 +158,7 @@ def test_run_id_follows_everything_that_decides_a_run():
         canonical({"threshold": float("nan")})
 
 
-def test_frame_has_one_line_a_cell_in_the_contract_columns():
+def test_frame_has_one_line_cell_in_contract_columns():
     run = make(["a__", "ab_", "abc"], prompt=1)
     frame = run.to_frame()
     assert ",".join(frame.columns) == (
@@ -189,7 +189,7 @@ def test_frame_holds_texts_that_are_no_unicode():
     assert json.loads(frame.token.iloc[1]) == '\ud800\x00,"\n' and frame.model.iloc[0] == "\ud800"
 
 
-def test_arrays_get_their_dtype_whatever_the_recorder_hands_over():
+def test_arrays_get_their_dtype_whatever_recorder_hands_over():
     run = make(["__", "ab"])
     assert run.tokens.dtype == np.int32 and run.confidence.dtype == np.float32
     assert run.seconds.dtype == np.float64 and run.writable.dtype == bool
@@ -204,7 +204,7 @@ def test_frames_and_trajectories_travel_between_processes():
     assert run.state.any() and pickle.loads(pickle.dumps(run)) == run
 
 
-def test_a_long_run_is_followed_in_milliseconds():
+def test_long_run_is_followed_in_milliseconds():
     steps, length = 128, 256
     random = np.random.default_rng(0)
     tokens = np.full((steps + 1, length), MASK)

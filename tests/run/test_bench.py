@@ -27,7 +27,7 @@ def planned(sampler, kind, **more):
     ("sampler", "kind"),
     [("llada2", BLOCK), ("mdlm", "full-absorbing"), ("dflash", tiny.DRAFTED)],
 )
-def test_the_calls_alone_are_the_sampler_s_own(sampler, kind, monkeypatch):
+def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
     made, heard = planned(sampler, kind, seed=4), []
     model = type(made.model)
 
@@ -51,7 +51,7 @@ def test_the_calls_alone_are_the_sampler_s_own(sampler, kind, monkeypatch):
     assert run.tokens[-1].tolist() == tokens[0].tolist(), "the run that is timed is the run"
 
 
-def test_a_ratio_is_the_median_of_the_repeats_own_and_each_side_goes_first(monkeypatch):
+def test_ratio_is_median_of_repeats_own_and_each_side_goes_first(monkeypatch):
     clock, order = [0.0], []
     # Of the warm-up and three repeats: the machine slows down, and something gets in between once.
     seconds = {"alone": [7, 1, 10, 100], "sampling": [7, 50, 20, 200], "recording": [7, 3, 30, 300]}
@@ -78,7 +78,7 @@ def test_a_ratio_is_the_median_of_the_repeats_own_and_each_side_goes_first(monke
 
 
 @pytest.mark.parametrize("threshold", [None, 0.3])
-def test_diffusers_writes_the_same_tokens_where_it_can_be_compared(threshold):
+def test_diffusers_writes_same_tokens_where_it_can_be_compared(threshold):
     # A prompt of whole blocks: what is left of a block they share out otherwise (test L2). The
     # model is confident enough of other tokens to edit, were it asked to.
     model = lab.wrap(tiny.Fake(refinement.network(2)), tiny.card(refinement.V, eos_ids=()))
@@ -101,7 +101,7 @@ def test_what_diffusers_does_otherwise_is_not_compared(more):
     assert not bench.comparable(masked) and bench.comparable(planned("llada2", BLOCK))
 
 
-def test_the_command_prints_a_line_a_sampler_and_writes_it(tmp_path, capsys):
+def test_command_prints_line_sampler_and_writes_it(tmp_path, capsys):
     file = tmp_path / "bench.csv"
     given = ["bench", "--task", "capitals", "--samplers", "mdlm,llada2", "--steps", "4",
              "--repeats", "1", "--csv", str(file)]  # fmt: skip

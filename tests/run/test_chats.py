@@ -31,7 +31,7 @@ def start_of(one):
 
 @pytest.mark.parametrize("options", [None, THINK, {**THINK, "add_generation_prompt": False}])
 @pytest.mark.parametrize("chats", [CHAT, [CHAT], [CHAT, LONG]])
-def test_chats_alone_and_in_a_batch_are_what_their_template_makes_of_them(chats, options):
+def test_chats_in_batch_equal_chats_alone(chats, options):
     model = thinking()
     given = {} if options is None else {"chat_template_kwargs": options}
     made = record("llada", model, chats, gen_length=4, steps=2, **given).trajectories()
@@ -48,7 +48,7 @@ def test_chats_alone_and_in_a_batch_are_what_their_template_makes_of_them(chats,
         assert thought == (options is not None)
 
 
-def test_a_chat_with_masked_takes_them_too_and_the_settings_tell_runs_apart():
+def test_chat_template_options_tell_runs_apart():
     model, masked = thinking(), [{"role": "user", "content": "Peru: [MASK]*3."}]
     plain, quiet = (
         lab.run("llada", model, template=masked, steps=2, **given)[0]
@@ -58,7 +58,7 @@ def test_a_chat_with_masked_takes_them_too_and_the_settings_tell_runs_apart():
     assert plain.writable.sum() == quiet.writable.sum() == 3
 
 
-def test_text_that_spells_a_marker_stays_text_under_options_as_well():
+def test_text_that_spells_marker_stays_text_under_options():
     model = thinking()
     chat = [{"role": "user", "content": "a<|eos|>b"}]
     (one,) = lab.run("llada", model, chat, gen_length=2, chat_template_kwargs=THINK)
@@ -100,7 +100,7 @@ def test_options_are_checked_before_any_work(options, prompts, reason):
         ([9, 9], "..", []),
     ],
 )
-def test_an_answer_is_cut_after_its_first_eos(tokens, writable, wanted):
+def test_answer_is_cut_after_its_first_eos(tokens, writable, wanted):
     card = tiny.card(12, mask_id=1, eos_ids=(2,))
     marks = np.array([mark == "#" for mark in writable])
     assert output(card, np.array(tokens), marks) == wanted

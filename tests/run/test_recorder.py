@@ -50,7 +50,7 @@ def expected(run, row: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("sampler", "kind", "params"), RUNS, ids=lambda x: str(x)[:12])
-def test_trajectory_is_what_the_frames_show(sampler, kind, params):
+def test_trajectory_is_what_frames_show(sampler, kind, params):
     run = record(sampler, tiny.networks()[kind], PROMPTS, gen_length=9, seed=2, **params)
     for row, trajectory in enumerate(run.trajectories()):
         for name, values in expected(run, row).items():
@@ -59,7 +59,7 @@ def test_trajectory_is_what_the_frames_show(sampler, kind, params):
             assert np.allclose(mine, values, rtol=0, atol=1e-6, equal_nan=True), name
 
 
-def test_window_of_a_shorter_template_ends_with_it():
+def test_window_of_shorter_template_ends_with_it():
     templates = [[60, 0, 0, 61], [60, 0, 62, 0, 0]]
     run = record("llada", tiny.networks()["full-absorbing"], template=templates, steps=2)
     shorter, longer = run.trajectories()
@@ -69,7 +69,7 @@ def test_window_of_a_shorter_template_ends_with_it():
 
 
 @pytest.mark.parametrize(("sampler", "kind", "params"), RUNS, ids=lambda x: str(x)[:12])
-def test_live_steps_add_up_to_the_trajectory(sampler, kind, params):
+def test_live_steps_add_up_to_trajectory(sampler, kind, params):
     live = start(sampler, tiny.networks()[kind], PROMPTS, gen_length=9, seed=2, **params)
     parts: list[list[RecordedSteps]] = [[], []]
     for number, _ in enumerate(live):
@@ -95,7 +95,7 @@ def test_live_steps_add_up_to_the_trajectory(sampler, kind, params):
         assert live.texts(row) == (trajectory.output, trajectory.text, trajectory.filled)
 
 
-def test_a_trajectory_of_a_run_that_goes_on_keeps_what_it_has():
+def test_trajectory_of_run_that_goes_on_keeps_what_it_has():
     live = start("mdlm", tiny.networks()["full-absorbing"], [[60]], gen_length=30, steps=30)
     frames = iter(live)
     for _ in range(9):
@@ -110,7 +110,7 @@ def test_a_trajectory_of_a_run_that_goes_on_keeps_what_it_has():
     assert np.array_equal(late.tokens[: len(early.tokens)], early.tokens)
 
 
-def test_a_closed_run_keeps_its_record():
+def test_closed_run_keeps_its_record():
     live = start("mdlm", tiny.networks()["full-absorbing"], [[60]], gen_length=9, steps=9)
     next(iter(live))
     assert live.started and live.steps(0) == 0
@@ -120,7 +120,7 @@ def test_a_closed_run_keeps_its_record():
     assert len(one.calls) == live.steps(0) == 1 and list(live) == []
 
 
-def test_a_template_comes_back_whole_with_what_was_filled_in():
+def test_template_comes_back_whole_with_what_was_filled_in():
     (one,) = lab.run("threshold", "capitals", template="The capital of [MASK] is Paris.")
     assert one.text == "The capital of France is Paris." and one.filled == ["France"]
     (two,) = lab.run("threshold", "capitals", template="[MASK]*3 France is [MASK]*2")
@@ -129,7 +129,7 @@ def test_a_template_comes_back_whole_with_what_was_filled_in():
     assert three.text == "is Paris." and three.filled == [three.text]
 
 
-def test_what_lies_behind_the_eos_is_filled_with_nothing():
+def test_what_lies_behind_eos_is_filled_with_nothing():
     model = tiny.networks()["full-absorbing"]
     eos = model.card.eos_ids[0]
     ids = [60, 0, 61, eos, 0, 62]  # an EOS in pinned text ends nothing
@@ -142,7 +142,7 @@ def test_what_lies_behind_the_eos_is_filled_with_nothing():
     assert texts.text == model.tokenizer.decode([60, 61])
 
 
-def test_a_record_takes_at_most_64_bytes_a_step_and_position():
+def test_record_takes_at_most_64_bytes_step_and_position():
     steps, length = 400, 250
     model = lab.wrap(lambda tokens, t: tokens.new_zeros((*tokens.shape, 8)).float(),
                      tiny.card(8, mask_id=7, context=300, attention="full"))  # fmt: skip

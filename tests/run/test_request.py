@@ -27,7 +27,7 @@ def test_own_overrides_shared_overrides_preset_overrides_default():
     assert values(params={name: own})[name] == own
 
 
-def test_a_missing_parameter_is_left_out_if_shared_and_refused_if_own():
+def test_unknown_parameter_is_dropped_if_shared_refused_if_own():
     assert "corrector" not in values(shared={"corrector": 3})
     with pytest.raises(ValueError, match="llada2 has no parameter 'corrector'"):
         values(params={"corrector": 3})
@@ -44,7 +44,7 @@ def test_a_missing_parameter_is_left_out_if_shared_and_refused_if_own():
         ("device", "seed, rows, first_row, preset, chat_template_kwargs"),
     ],
 )
-def test_unknown_names_name_the_one_that_was_meant(name, hint):
+def test_unknown_names_name_one_that_was_meant(name, hint):
     with pytest.raises(ValueError) as error:
         lab.run("llada2", "capitals", "The capital of", **{name: 3})
     message = str(error.value)
@@ -52,7 +52,7 @@ def test_unknown_names_name_the_one_that_was_meant(name, hint):
     assert "every run takes prompts, template, gen_length" in message and message.endswith(hint)
 
 
-def test_a_list_of_whole_numbers_is_one_prompt_of_ids():
+def test_list_of_whole_numbers_is_one_prompt_of_ids():
     model = tiny.networks()["full-absorbing"]
     (one,) = lab.run("mdlm", model, [60, np.int64(61), 62], gen_length=2, steps=1)
     (same,) = lab.run("mdlm", model, [[60, 61, 62]], gen_length=2, steps=1)
@@ -72,13 +72,13 @@ def test_values_are_bound_and_prompts_encoded_once(monkeypatch):
     assert len(bound) == 1 and len(encoded) == 2
 
 
-def test_a_block_longer_than_what_is_generated_is_one_block():
+def test_block_longer_than_what_is_generated_is_one_block():
     made = plan(RunRequest("llada2", "capitals", "The capital of", params={"block_length": 512}))
     assert len(made.canvas.blocks()) == 1
 
 
 @pytest.mark.parametrize("prompts", ["", None])
-def test_without_a_prompt_a_row_begins_with_the_start_token(prompts):
+def test_without_prompt_row_begins_with_start_token(prompts):
     model = tiny.networks()["full-absorbing"]
     (one,) = lab.run("mdlm", model, prompts, gen_length=3, steps=1)
     bos = model.card.bos_id

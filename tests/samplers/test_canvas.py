@@ -8,7 +8,7 @@ from samplers.canvas import Canvas, write
 torch.set_num_threads(1)
 
 
-def test_write_leaves_the_old_canvas_unchanged():
+def test_write_leaves_old_canvas_unchanged():
     x = torch.zeros(2, 5, dtype=torch.int64)
     new = write(x, slice(1, 3), torch.tensor([[True, False]] * 2), torch.full((2, 2), 7))
     assert not x.any() and new.tolist() == [[0, 7, 0, 0, 0]] * 2
@@ -35,13 +35,13 @@ def canvas(rows, layout="whole", block_length=None, prompt=0):
         ("first", 2, [(2, 4), (4, 6), (6, 8), (8, 10), (10, 12)]),
     ],
 )
-def test_blocks_begin_where_the_layout_says(layout, block_length, edges):
+def test_blocks_begin_where_layout_says(layout, block_length, edges):
     row = [[1, 2, 3] + [MASK] * 9]
     blocks = canvas(row, layout, block_length, prompt=3).blocks()
     assert [(block.start, block.stop) for block in blocks] == edges
 
 
-def test_row_is_finished_at_an_eos_without_masks_before_it():
+def test_row_is_finished_at_eos_without_masks_before_it():
     rows = [[EOS, 1, EOS, MASK], [EOS, MASK, EOS, 1], [EOS, 1, 2, 3]]
     one = canvas(rows, prompt=1)
     assert one.finished(one.tokens).tolist() == [True, False, False], "column 0 is the prompt"

@@ -62,7 +62,7 @@ def same_law(model, row, **values):
 
 @pytest.mark.parametrize("draft_model", DRAFT_MODELS)
 @pytest.mark.parametrize("draft_length", [1, 2, 3, BLOCK])
-def test_any_draft_model_keeps_the_law_of_the_data(draft_model, draft_length):
+def test_any_draft_model_keeps_law_of_data(draft_model, draft_length):
     law = same_law(chain(draft_model), BLANK, draft_length=draft_length)
     assert law.distance(SEQUENCES, DATA) < CLOSE
 
@@ -77,7 +77,7 @@ def test_any_draft_model_keeps_the_law_of_the_data(draft_model, draft_length):
         {"temperature": 0.0},
     ],
 )
-def test_tempered_and_filtered_laws_are_the_target_s(draft_model, values):
+def test_tempered_and_filtered_laws_are_target(draft_model, values):
     same_law(chain(draft_model), BLANK, **values)
 
 
@@ -87,7 +87,7 @@ def test_tempered_and_filtered_laws_are_the_target_s(draft_model, values):
     [[1, *[MASK] * 5], [MASK, MASK, 2, MASK, 0, MASK], [0, 1, MASK, 2, 2, MASK], [MASK] * 3 + [1]],
 )
 @pytest.mark.parametrize("eos", [None, 2])
-def test_prompts_pinned_tokens_and_eos_keep_the_law(draft_model, row, eos):
+def test_prompts_pinned_tokens_and_eos_keep_law(draft_model, row, eos):
     same_law(chain(draft_model, length=6, eos_id=eos), row)
     if eos is not None:
         same_law(chain(draft_model, length=6, eos_id=eos), row, eos_early_stop=False)
@@ -117,7 +117,7 @@ def test_calls_are_one_for_each_rejected_draft():
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
 @pytest.mark.parametrize("draft_model", DRAFT_MODELS)
-def test_seed_gives_the_text_of_autoregressive(draft_model, temperature):
+def test_seed_gives_text_of_autoregressive(draft_model, temperature):
     model = chain(draft_model, length=18)
     settings = {"seed": 4, "rows": 3, "temperature": temperature}
     ours = record("dflash", model, [[1], [0, 2]], **settings)
@@ -174,14 +174,14 @@ def test_prediction_holds_accepted_then_drafted_tokens():
         assert after.calls[0] == before.calls[0] + 1
 
 
-def test_block_is_never_longer_than_the_draft_model_s():
+def test_block_is_never_longer_than_draft_model():
     for limit, width in ((64, BLOCK), (BLOCK, BLOCK), (3, 3), (1, 1)):
         run = record("dflash", chain(length=20), [[1]], gen_length=13, draft_length=limit)
         widths = {frame.window.stop - frame.window.start for frame in run.frames[1:]}
         assert max(widths) == width
 
 
-def test_model_without_a_draft_model_is_refused():
+def test_model_without_draft_model_is_refused():
     with pytest.raises(ValueError, match=r"dflash needs a draft model"):
         record("dflash", tiny.networks()["causal-absorbing"], "x")
     with pytest.raises(ValueError, match=r"attention causal, this model has full"):
@@ -193,7 +193,7 @@ def test_model_without_a_draft_model_is_refused():
         opened.draft(opened.canvas.tokens, window=slice(2, 3))
 
 
-def test_more_columns_than_the_draft_block_are_refused():
+def test_more_columns_than_draft_block_are_refused():
     run = record("dflash", chain(length=20), [[1]], gen_length=13)
     opened = run.plan.model.open(run.plan.canvas)
     with pytest.raises(ValueError, match=r"drafts at most 3 columns at a time, got 4"):

@@ -20,12 +20,12 @@ def section(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_has_a_section_with_its_guarantee(name):
+def test_every_sampler_has_section_with_its_guarantee(name):
     guarantee = re.search(r"Guarantee: (.+?) Held by `", section(name))
     assert guarantee and SAMPLERS[name].guarantee in guarantee[1]
 
 
-def test_every_test_that_the_page_cites_is_there():
+def test_every_test_that_page_cites_is_there():
     tests = set()
     for file in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(file.read_text("utf-8"))

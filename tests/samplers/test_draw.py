@@ -24,7 +24,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_temperature_zero_and_one_in_a_million_are_greedy():
+def test_temperature_zero_and_one_in_million_are_greedy():
     logits = random(30, 500)
     for temperature in (0.0, 1e-6):
         weights = token_weights(logits, temperature)
@@ -32,7 +32,7 @@ def test_temperature_zero_and_one_in_a_million_are_greedy():
         assert (weights.amax(-1) == 1).all() and torch.isfinite(weights).all()
 
 
-def test_temperature_divides_the_logits():
+def test_temperature_divides_logits():
     logits = random(4, 9)
     for temperature in (0.3, 1.0, 2.0):
         torch.testing.assert_close(
@@ -57,7 +57,7 @@ def test_top_p_zero_keeps_one_token_and_one_keeps_all(rule):
     assert torch.equal(token_weights(logits, top_p=1.0, nucleus_rule=rule), token_weights(logits))
 
 
-def test_nucleus_rules_differ_in_the_crossing_token():
+def test_nucleus_rules_differ_in_crossing_token():
     logits = torch.tensor([[0.1, 0.5, 0.4]]).log()
     keep = token_weights(logits, top_p=0.8, nucleus_rule="keep_crossing")
     drop = token_weights(logits, top_p=0.8, nucleus_rule="drop_crossing")
@@ -79,7 +79,7 @@ def test_banned_tokens_stay_banned_through_every_filter():
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-300, 9e-7])
-def test_temperature_below_a_millionth_is_zero(temperature):
+def test_temperature_below_millionth_is_zero(temperature):
     logits, where = random(2, 6, 30), torch.ones(2, 6, dtype=torch.bool)
     weights = token_weights(logits, temperature)
     assert torch.equal(weights, token_weights(logits, 0.0)) and (weights.sum(-1) == 1).all()
@@ -157,7 +157,7 @@ def test_one_possible_token_is_certain():
     assert entropy(logits).tolist() == [[0, 0]]
 
 
-def test_entropy_keeps_its_digits_and_ignores_the_level():
+def test_entropy_keeps_its_digits_and_ignores_level():
     logits = torch.tensor([[[0.0, 0.0, -torch.inf], [60.0, 0.0, 0.0], [1060.0, 1000.0, 1000.0]]])
     spread, sharp, raised = entropy(logits)[0].tolist()
     assert spread == pytest.approx(math.log(2)) and sharp == raised

@@ -18,12 +18,12 @@ def title(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case)))
-def test_a_trace_is_what_it_was(case):
+def test_trace_is_what_it_was(case):
     now = trace(*case)
     assert stored()[now.split("\n")[0]] == now, "a change meant? python -m tests.kit.golden --write"
 
 
-def test_every_sampler_has_a_trace_and_no_trace_is_left_over():
+def test_every_sampler_has_trace_and_no_trace_is_left_over():
     assert {name for name, _ in CASES} == set(SAMPLERS)
     assert [title(case) for case in CASES] == list(stored())
     bodies = [one.split("\n", 1)[1] for one in stored().values()]

@@ -52,7 +52,7 @@ def runs_and_keeps_every_law(sampler, kind, point):
         assert (one.tokens[:, : len(prompt)] == prompt).all()
 
 
-def test_the_pairwise_part_has_every_pair():
+def test_pairwise_part_has_every_pair():
     assert set().union(*map(pairs_of, CHOSEN)) == set().union(*map(pairs_of, GRID))
     assert len(CHOSEN) < 30 and len(GRID) == 128
 

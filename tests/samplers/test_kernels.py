@@ -7,7 +7,7 @@ from samplers.kernels import share, top_k
 torch.set_num_threads(1)
 
 
-def test_top_k_marks_the_best_and_never_minus_infinity():
+def test_top_k_marks_best_and_never_minus_infinity():
     score = torch.tensor([[0.1, -torch.inf, 0.9, 0.5], [-torch.inf] * 4, [1.0, 1.0, 1.0, 1.0]])
     assert top_k(score, 2).int().tolist() == [[0, 0, 1, 1], [0] * 4, [1, 1, 0, 0]]
     assert top_k(score, torch.tensor([9, 9, 0])).sum(-1).tolist() == [3, 0, 0]

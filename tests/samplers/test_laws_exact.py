@@ -38,7 +38,7 @@ def test_mdlm_error_falls_as_one_over_n(steps, schedule, target):
     assert distance(law_of("mdlm", steps=steps, schedule=schedule)) == close(target)
 
 
-def test_mdlm_calls_only_after_a_change():
+def test_mdlm_calls_only_after_change():
     """A row asks again only after a step that changed it: fewer calls than steps."""
     law = law_of("mdlm", steps=8, count_calls=True)
     mean = float((law.probability * law.calls).sum())
@@ -48,7 +48,7 @@ def test_mdlm_calls_only_after_a_change():
 
 
 @pytest.mark.parametrize("steps", [1, 4])
-def test_mdlm_one_token_a_stride_is_exact(steps):
+def test_mdlm_one_token_stride_is_exact(steps):
     assert distance(law_of("mdlm", steps=steps, stride=1)) == close(0)
 
 
@@ -82,7 +82,7 @@ def test_hybrid_published_grid_is_late_and_leaves_noise():
     assert float(law.of(SEQUENCES).sum()) < 0.9996
 
 
-def test_hybrid_plug_in_on_a_full_posterior_is_biased():
+def test_hybrid_plug_in_on_full_posterior_is_biased():
     """What the rule's check prevents, seen through it: the published .224 (ours to s = 0 .2233)."""
 
     class Lying:
@@ -150,21 +150,21 @@ def test_low_confidence_has_its_known_bias(steps, temperature, target):
         (0.9, 0.5469, 1.0),
     ],
 )
-def test_threshold_on_the_sampled_probability_is_biased(threshold, target, tokens_per_call):
+def test_threshold_on_sampled_probability_is_biased(threshold, target, tokens_per_call):
     law = law_of("llada2", steps=4, threshold=threshold, count_calls=True, **LLADA)
     assert distance(law) == close(target)
     assert 4 / float((law.probability * law.calls).sum()) == close(tokens_per_call)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
-def test_temperature_zero_is_a_point_mass(steps):
+def test_temperature_zero_is_point_mass(steps):
     law = law_of("llada2", steps=steps, block_length=4, temperature=0.0)
     assert law.tokens.tolist() == [[0, 0, 0, 0]]
     assert distance(law) == close(1 - 0.1715)
 
 
 @pytest.mark.parametrize("row", [[0, 3, 3, 3], [3, 3, 3, 1], [2, 3, 3, 0], [3, 1, 3, 3]])
-def test_prompt_and_infill_condition_the_law(row):
+def test_prompt_and_infill_condition_law(row):
     """First-hitting gives the exact conditional law; one step gives its marginals' product."""
     observed = torch.tensor(row)
     fits = ((observed == MASK) | (observed == SEQUENCES)).all(-1)
@@ -184,7 +184,7 @@ def test_prompt_and_infill_condition_the_law(row):
     assert distance(hybrid[0], target) < 0.11
 
 
-def test_eos_keeps_the_law_of_the_text_before_it():
+def test_eos_keeps_law_of_text_before_it():
     """With token 2 as EOS, output up to it has the chain's law, whatever is left unfilled."""
     law = law_of("bd3lm", chain(eos_id=2), block_length=4, count_calls=True)
 
@@ -205,7 +205,7 @@ def test_eos_keeps_the_law_of_the_text_before_it():
     ("name", "values"),
     [("mdlm", {"steps": 4}), ("bd3lm", {"block_length": 2}), ("llada2", {"steps": 4, **LLADA})],
 )
-def test_real_noise_follows_the_exact_law(name, values):
+def test_real_noise_follows_exact_law(name, values):
     """20,000 rows drawn with the real noise: chi-square within 4 sigma of its 80 degrees."""
     rows, sampler, model = 20_000, samplers.get(name), chain()
     canvas = canvas_of(sampler, model, BLANK, rows, values.get("block_length"))

@@ -34,7 +34,7 @@ def tokens_per_call(law):
         ("sdar", {**TEMPERED, "order": "sequential", "block_length": 4}),
     ],
 )
-def test_one_token_a_call_in_a_draw_free_order_is_exact(name, values):
+def test_one_token_call_in_draw_free_order_is_exact(name, values):
     assert law(name, **values).distance(SEQUENCES, DATA) == close(0)
 
 
@@ -73,7 +73,7 @@ def test_one_token_a_call_in_a_draw_free_order_is_exact(name, values):
                      marks=pytest.mark.slow),
     ],
 )  # fmt: skip
-def test_many_tokens_a_call_have_their_known_error(name, values, target):
+def test_many_tokens_call_have_their_known_error(name, values, target):
     assert law(name, **values).distance(SEQUENCES, DATA) == close(target)
 
 
@@ -104,7 +104,7 @@ def test_uniform_is_one_kernel_on_either_posterior(posterior, steps, target):
 @pytest.mark.parametrize(
     ("steps", "corrector", "target"), [(3, 0, 0.23126), (3, 1, 0.19996), (4, 1, 0.14014)]
 )
-def test_gibbs_corrector_reduces_the_error(posterior, steps, corrector, target):
+def test_gibbs_corrector_reduces_error(posterior, steps, corrector, target):
     """It leaves p_s as it is, so what is left is the predictor's; computed apart by matrices."""
     model = chain(corruption="uniform", posterior=posterior)
     result = law("uniform", model, steps=steps, corrector=corrector)

@@ -98,7 +98,7 @@ def absorbing(schedule):
 
 @pytest.mark.parametrize("grid", schedules.GRIDS)
 @pytest.mark.parametrize("schedule", schedules.SCHEDULES)
-def test_mdlm_on_every_schedule_is_the_reverse_process(schedule, grid):
+def test_mdlm_on_every_schedule_is_reverse_process(schedule, grid):
     target = law_of_noise(schedules.grid(grid, 3), absorbing(schedule))
     assert distance(law_of("mdlm", steps=3, schedule=schedule, grid=grid), target) < 1e-6
 
@@ -106,13 +106,13 @@ def test_mdlm_on_every_schedule_is_the_reverse_process(schedule, grid):
 @pytest.mark.parametrize(("name", "values"), [
     ("bd3lm", {"first_hitting": False, "block_length": 4}), ("remdm", {"eta": 0.0}),
 ])  # fmt: skip
-def test_grid_samplers_share_the_kernel_of_mdlm(name, values):
+def test_grid_samplers_share_kernel_of_mdlm(name, values):
     target = law_of_noise(schedules.grid("sqrt", 3), absorbing("linear"))
     assert distance(law_of(name, steps=3, grid="sqrt", **values), target) < 1e-6
 
 
 @pytest.mark.parametrize("schedule", schedules.SCHEDULES)
-def test_uniform_on_every_schedule_is_the_reverse_process(schedule):
+def test_uniform_on_every_schedule_is_reverse_process(schedule):
     def masses(t):
         alpha = float(schedules.get(schedule).alpha(torch.tensor(t))) if t else 1.0
         return alpha, 0.0, 1 - alpha
@@ -129,7 +129,7 @@ def test_uniform_on_every_schedule_is_the_reverse_process(schedule):
 @pytest.mark.parametrize(
     ("posterior", "rule"), [("loo", "plug_in"), ("full", "mixture"), ("full", "auto")]
 )
-def test_hybrid_on_every_grid_is_the_reverse_process(posterior, rule, grid):
+def test_hybrid_on_every_grid_is_reverse_process(posterior, rule, grid):
     noise = schedules.Hybrid(0.2)
 
     def masses(t):
@@ -159,7 +159,7 @@ def margins(marginals):
 
 
 @pytest.mark.parametrize("bound", [0.3, 1.2, 1.9])
-def test_sdar_entropy_bounded_takes_what_stays_within_the_bound(bound):
+def test_sdar_entropy_bounded_takes_what_stays_within_bound(bound):
     def choose(marginals, masked, call):
         entropy = entropies(marginals)
         order = sorted(masked, key=lambda i: (entropy[i], i))
@@ -201,14 +201,14 @@ DREAM = {"uniform": {2: [2, 2], 4: [1, 1, 1, 1], 3: [1, 1, 2]},
 @pytest.mark.parametrize(("alg", "score"), [
     ("topk_margin", margins), ("entropy", lambda p: [-h for h in entropies(p)]),
 ])  # fmt: skip
-def test_dream_fills_the_shares_of_its_grid(alg, score, grid, steps):
+def test_dream_fills_shares_of_its_grid(alg, score, grid, steps):
     shares = DREAM[grid][steps]
     target = law_of_order(lambda p, masked, call: first(score(p), masked, shares[call]))
     law = law_of("dream", alg=alg, steps=steps, grid=grid, **HOT)
     assert distance(law, target) == close(0)
 
 
-def test_dream_origin_on_the_published_grid_ends_in_one_long_step():
+def test_dream_origin_on_published_grid_ends_in_one_long_step():
     """Its times reach 0.001, the last step takes the rest: MDLM on 1, .667, .334, then 0."""
     times = [1.0, 1 - 0.999 / 3, 1 - 2 * 0.999 / 3, 0.0]
     law = law_of("dream", alg="origin", grid="published", steps=3, **HOT)
@@ -276,7 +276,7 @@ def test_remdm_conf_opens_masked_positions_as_mdlm_does(size, steps):
     assert float(result.sum()) == pytest.approx(1, abs=1e-6)
 
 
-def test_remdm_conf_keeps_the_official_share_of_masks():
+def test_remdm_conf_keeps_official_share_of_masks():
     """Measured with the official code on this chain: at most one token a step is taken back."""
     official = [0.94, 0.93, 0.93, 0.92, 0.91, 0.90, 0.89, 0.88, 0.86, 0.81, 0.74, 0.66, 0.54, 0.40,
                 0.22, 0.0]  # fmt: skip
@@ -287,14 +287,14 @@ def test_remdm_conf_keeps_the_official_share_of_masks():
     assert share == pytest.approx(official, abs=0.015)
 
 
-def test_remdm_is_a_floor_that_sinks_with_eta():
+def test_remdm_is_floor_that_sinks_with_eta():
     """At 8 steps the error grows with eta; without remasking it is that of MDLM."""
     errors = [distance(law_of("remdm", steps=8, eta=eta)) for eta in (0.0, 0.1, 0.3)]
     assert errors[0] == close(0.0690)
     assert errors == sorted(errors) and errors[-1] > errors[0] + 0.005
 
 
-def test_sequences_of_the_reference_are_those_of_the_chain():
+def test_sequences_of_reference_are_those_of_chain():
     assert law_of_order(lambda p, masked, call: masked[:1]) == pytest.approx(DATA)
     one_call = law_of_order(lambda p, masked, call: masked)
     assert float((one_call - DATA).abs().sum() / 2) == close(0.49171)

@@ -40,17 +40,17 @@ def run(model, columns, **settings):
 ENDING = [{A: 0.4, B: 0.1}, {A: 0.35, EOS: 0.3}, {EOS: 0.9, A: 0.05}]
 
 
-def test_an_eos_ends_the_row_when_it_is_the_most_confident():
+def test_eos_ends_row_when_it_is_most_confident():
     one = run(words(ENDING), 3)
     assert one.committed_step[-1].tolist() == [2, 3, 1] and one.output == [A, A, EOS]
 
 
-def test_a_forbidden_eos_is_never_said():
+def test_forbidden_eos_is_never_said():
     one = run(words(ENDING), 3, forbid_eos=True)
     assert one.output == [A, A, A] and EOS not in one.predicted
 
 
-def test_eos_last_ranks_by_the_softmax_without_it():
+def test_eos_last_ranks_by_softmax_without_it():
     """Of .4 among .5 and .35 among .65 with an EOS of .3, the second is the surer: .35 of .35."""
     one = run(words(ENDING), 3, eos_last=True)
     assert one.score[0, 1] == pytest.approx(0.35 / (0.35 + 13 * 1e-9), rel=1e-5)
@@ -63,7 +63,7 @@ def test_eos_last_ranks_by_the_softmax_without_it():
 
 
 @pytest.mark.parametrize("guidance", [0.5, 3.0])
-def test_guidance_pushes_away_from_the_network_without_its_prompt(guidance):
+def test_guidance_pushes_away_from_network_without_its_prompt(guidance):
     model = tiny.networks()["full-absorbing"]
     ids = tiny.prompts([5])[0]
     result = record("llada", model, [ids], gen_length=6, steps=3, guidance=guidance)
@@ -80,7 +80,7 @@ def test_guidance_pushes_away_from_the_network_without_its_prompt(guidance):
 
 
 @pytest.mark.parametrize("remasking", ["low_confidence", "random"])
-def test_the_exact_count_rules_keep_this_steps_share(remasking):
+def test_exact_count_rules_keep_this_steps_share(remasking):
     model = tiny.networks()["full-absorbing"]
     settings = {"gen_length": 11, "steps": 4, "remasking": remasking, "block_length": 11}
     result = record("llada", model, tiny.prompts([3, 6]), eos_early_stop=False, **settings)
@@ -92,7 +92,7 @@ def test_the_exact_count_rules_keep_this_steps_share(remasking):
 # The seed: a DistilBERT between [CLS] and [SEP], prediction and remasking with probability s.
 
 
-def test_the_inference_script_runs_as_it_was_written(tmp_path):
+def test_inference_script_runs_as_it_was_written(tmp_path):
     file = tmp_path / "run.json"
     script = ["generate", "--sampler", "llada", "--sampling", "greedy", "--gen-length", "50"]
     assert cli.main([*script, "--json", str(file)]) == 0
@@ -108,7 +108,7 @@ def theirs(network, x, banned, first, last):
     return logits.index_fill(-1, torch.tensor(banned), -torch.inf).argmax(-1)
 
 
-def test_the_seed_s_generate_is_the_preset_bernoulli_s(tmp_path):
+def test_seed_generate_is_preset_bernoulli(tmp_path):
     folder, file, steps, length = tmp_path / "network", tmp_path / "run.json", 40, 50
     model = lab.load(str(published.write(folder, "distilbert")))
     script = ["generate", "--model", str(folder), "--sampler", "llada", "--preset", "bernoulli_s"]
@@ -135,7 +135,7 @@ def test_the_seed_s_generate_is_the_preset_bernoulli_s(tmp_path):
     assert not {first, mask} & set(one.tokens[-1]) or one.output[-1] in ending
 
 
-def test_what_the_seed_bans_is_banned_and_no_more():
+def test_what_seed_bans_is_banned_and_no_more():
     model = published.load("distilbert")
     names = model.tokenizer
     logits = model.denoise(torch.full((1, 6), names.mask_token_id))
@@ -146,7 +146,7 @@ def test_what_the_seed_bans_is_banned_and_no_more():
 
 
 @pytest.mark.parametrize("task", ["capitals", "stories"])
-def test_a_shipped_example_fills_the_beginning_from_the_end(task):
+def test_shipped_example_fills_beginning_from_end(task):
     (template,) = [e for e in examples(task) if e.startswith("[MASK]") and e[-1] == "."]
     end = template[template.index(" ") :]
     (one,) = lab.run("llada", task, template=template, steps=8, seed=1)

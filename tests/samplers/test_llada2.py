@@ -38,7 +38,7 @@ def test_editing_threshold_none_never_edits():
 
 
 @pytest.mark.parametrize("confidence", [0.3, 0.99])
-def test_editing_threshold_zero_edits_whenever_the_argmax_differs(confidence):
+def test_editing_threshold_zero_edits_whenever_argmax_differs(confidence):
     one = run(second_thoughts(confidence), editing_threshold=0.0)
     assert one.output == [NEW] * 8 and one.edits.sum() == 8
     assert one.tokens[-1, :2].tolist() == [3, OLD], "the prompt is never edited"
@@ -49,7 +49,7 @@ def test_editing_needs_more_than_its_threshold():
     assert run(second_thoughts(0.8), editing_threshold=0.7).edits.sum() == 8
 
 
-def test_block_is_settled_by_the_call_that_changes_nothing():
+def test_block_is_settled_by_call_that_changes_nothing():
     # In each block: four to fill, edits on the way, one call that edits the last, one that finds
     # nothing; the first block has two masked positions beside the prompt's two tokens.
     one = run(second_thoughts(0.9), editing_threshold=0.0)
@@ -63,7 +63,7 @@ def test_endless_edits_stop_after_max_post_steps(most):
     assert one.calls[-1] == 8 + 3 * most and MASK not in one.output
 
 
-def test_threshold_zero_commits_all_and_none_the_share():
+def test_threshold_zero_commits_all_and_none_share():
     model = second_thoughts(0.2)
     assert run(model, threshold=0.0).calls[-1] == 3
     assert run(model, threshold=None).calls[-1] == 8
@@ -71,7 +71,7 @@ def test_threshold_zero_commits_all_and_none_the_share():
     assert run(model, threshold=0.1, steps=32).calls[-1] == 3
 
 
-def test_editing_counts_an_eos_when_the_block_is_settled():
+def test_editing_counts_eos_when_block_is_settled():
     def answer(ids):
         logits = torch.zeros(*ids.shape, V)
         logits[..., 5] = 6

@@ -25,7 +25,7 @@ GRID = [
 
 
 @pytest.mark.parametrize(("block_length", "steps", "threshold"), GRID)
-def test_the_same_logits_give_the_same_commits(block_length, steps, threshold):
+def test_same_logits_give_same_commits(block_length, steps, threshold):
     answer = network(block_length + steps, scale=0.4)
     settings = {"gen_length": 24, "block_length": block_length, "steps": steps}
     target = theirs(answer, [[], []], threshold=threshold, **settings)
@@ -35,7 +35,7 @@ def test_the_same_logits_give_the_same_commits(block_length, steps, threshold):
 
 @pytest.mark.parametrize("editing", [0.05, 0.3, 0.7])
 @pytest.mark.parametrize(("block_length", "steps", "threshold"), [(4, 8, 0.3), (8, 16, 2.0)])
-def test_the_same_logits_give_the_same_edits(block_length, steps, threshold, editing):
+def test_same_logits_give_same_edits(block_length, steps, threshold, editing):
     edits = 0
     for seed in range(4):
         answer = network(seed, scale=0.4)
@@ -49,7 +49,7 @@ def test_the_same_logits_give_the_same_edits(block_length, steps, threshold, edi
     assert edits or editing == 0.7
 
 
-def test_the_probabilities_they_rank_by_are_our_score():
+def test_probabilities_they_rank_by_are_our_score():
     answer = network(5, scale=0.4)
     mine = ours(answer, [[]], gen_length=8, block_length=8, steps=4, threshold=None)
     scheduler = BlockRefinementScheduler()
@@ -64,7 +64,7 @@ def test_the_probabilities_they_rank_by_are_our_score():
 # What differs.
 
 
-def test_l1_their_positions_depend_on_the_longest_neighbour():
+def test_l1_their_positions_depend_on_longest_neighbour():
     network_of_theirs = tiny.Fake(tiny.constant(5, V))
     network_of_theirs.dtype, network_of_theirs.device = torch.float32, torch.device("cpu")
     pipe = LLaDA2Pipeline(
@@ -84,7 +84,7 @@ def test_l1_their_positions_depend_on_the_longest_neighbour():
     assert all(mask.ndim == 4 for mask in module.masks)
 
 
-def test_l2_their_schedule_is_another_block_s_where_the_length_is_not_said_twice():
+def test_l2_diffusers_schedule_uses_another_block_length():
     scheduler = BlockRefinementScheduler()
     scheduler.set_timesteps(8)
     blank, target = torch.full((1, 8), MASK), []
@@ -96,7 +96,7 @@ def test_l2_their_schedule_is_another_block_s_where_the_length_is_not_said_twice
     assert mine.trajectories()[0].commits.sum(-1).tolist() == [1] * 8
 
 
-def test_l2_a_block_that_is_partly_prompt_is_shared_out_over_its_masked():
+def test_l2_partial_block_is_shared_out_over_its_masks():
     settings = {"gen_length": 3, "block_length": 8, "steps": 3}
     target = theirs(network(), [[5] * 5], 5, **settings)
     assert (target[1:] != target[:-1]).sum(-1).flatten().tolist() == [3, 0], "a whole block's share"
@@ -104,7 +104,7 @@ def test_l2_a_block_that_is_partly_prompt_is_shared_out_over_its_masked():
     assert mine.trajectories()[0].commits.sum(-1).tolist() == [1, 1, 1]
 
 
-def test_l3_l4_what_was_mended_there_since_the_review():
+def test_l3_l4_what_was_mended_there_since_review():
     """Callback tensors that are there, and an EOS in the first place: no difference any more."""
     source = inspect.getsource(LLaDA2Pipeline.__call__)
     assert all(f"{name} = " in source for name in LLaDA2Pipeline._callback_tensor_inputs)
@@ -122,7 +122,7 @@ def _canvas(ids):
     return Canvas(x, free, torch.ones_like(free), MASK, (EOS,)).finished(x)
 
 
-def test_l5_an_eos_written_before_the_gap_on_its_left_is_not_found_there():
+def test_l5_diffusers_misses_eos_before_gap():
     row = torch.tensor([[10, 5, EOS]])  # the EOS stood already, this step filled the gap
     done = BlockRefinementScheduler.check_eos_finished(
         row, torch.tensor([[5, 7]]), torch.tensor([[True, False]]), torch.tensor([False]),
@@ -132,7 +132,7 @@ def test_l5_an_eos_written_before_the_gap_on_its_left_is_not_found_there():
     assert _canvas([10, MASK, EOS]).tolist() == [False]
 
 
-def test_l5_a_row_is_edited_there_for_as_long_as_its_neighbour_has_masks():
+def test_l5_diffusers_edits_row_while_neighbour_has_masks():
     """Their passes are counted for the batch; a row of ours is what it is alone (P6)."""
 
     def answer(ids):  # endless; sure after a 3, unsure after a 7
@@ -151,7 +151,7 @@ def test_l5_a_row_is_edited_there_for_as_long_as_its_neighbour_has_masks():
         assert ours(answer, [row], **settings).frames[-1].tokens[0].tolist() == line
 
 
-def test_p2_a_predicted_mask_is_committed_there_and_left():
+def test_p2_predicted_mask_is_committed_there_and_left():
     def stuck(ids):
         return tiny.constant(MASK, V)(ids)
 
@@ -161,7 +161,7 @@ def test_p2_a_predicted_mask_is_committed_there_and_left():
     assert MASK not in mine.frames[-1].tokens
 
 
-def test_p4_a_filter_makes_everything_certain_there():
+def test_p4_filter_makes_everything_certain_there():
     answer = network(3, scale=0.2)
     drawn = {"temperature": 1.0, "top_k": 1}
     settings = {"gen_length": 8, "block_length": 8, "steps": 8, "threshold": 0.9}
@@ -195,7 +195,7 @@ def test_p9_none_and_zero_mean_something_else_there(configured):
         assert last.tokens[0].tolist() == [target] * 4
 
 
-def test_p9_no_threshold_is_the_scheduler_s_own_there():
+def test_p9_no_threshold_is_scheduler_own_there():
     scheduler = BlockRefinementScheduler(threshold=0.1)
     scheduler.set_timesteps(4, block_length=4)
     blank = torch.full((1, 4), MASK)
@@ -217,7 +217,7 @@ def test_minimal_topk_is_read_there_and_never_used():
 
 
 @pytest.mark.parametrize("most", [0, 1, 5])
-def test_p3_an_endless_edit_gets_one_pass_more_there(most):
+def test_p3_endless_edit_gets_one_pass_more_there(most):
     """max_post_steps counts calls here; theirs stops once it has gone beyond it."""
     settings = {"gen_length": 4, "block_length": 4, "steps": 8, "max_post_steps": most}
     target = theirs(endless, [[]], editing=0.5, **settings)
@@ -225,7 +225,7 @@ def test_p3_an_endless_edit_gets_one_pass_more_there(most):
     assert len(target) == 1 + 4 + most + 1 and len(mine.frames) == 1 + 4 + most
 
 
-def test_p3_the_last_scheduled_step_ends_a_block_unverified_there():
+def test_p3_last_scheduled_step_ends_block_unverified_there():
     """Their stop rule looks at the masks before the step: the pass that edits never comes."""
     settings = {"gen_length": 4, "block_length": 4, "steps": 4, "max_post_steps": 3}
     assert len(theirs(endless, [[]], editing=0.5, **settings)) == 1 + 4
@@ -233,7 +233,7 @@ def test_p3_the_last_scheduled_step_ends_a_block_unverified_there():
     assert len(mine.frames) == 1 + 4 + 3
 
 
-def test_p3_a_block_filled_early_costs_a_call_that_finds_nothing_there():
+def test_p3_diffusers_spends_calls_on_filled_blocks():
     settings = {"gen_length": 16, "block_length": 4, "steps": 4, "threshold": 0.0}
     target = theirs(network(1), [[]], **settings)
     assert (len(target), len(changes(target))) == (1 + 8, 1 + 4)

@@ -17,7 +17,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_noise_is_uniform_in_the_open_interval():
+def test_noise_is_uniform_in_open_interval():
     for seed in (0, 1, 2**63 - 1):
         u = Noise(seed, [0]).uniform(EVERY)
         assert u.dtype == torch.float64 and u.min() > 0 and u.max() < 1
@@ -27,7 +27,7 @@ def test_noise_is_uniform_in_the_open_interval():
 
 
 @pytest.mark.parametrize("bits", [0, -1])
-def test_no_bits_reach_either_end_of_the_interval(bits, monkeypatch):
+def test_no_bits_reach_either_end_of_interval(bits, monkeypatch):
     noise = Noise(0, [0])
     noise.uniform(EVERY[:, :1])
     monkeypatch.setattr(noises, "_mix", lambda z: torch.full_like(z, bits))
@@ -35,7 +35,7 @@ def test_no_bits_reach_either_end_of_the_interval(bits, monkeypatch):
     assert 0 < u < 1 and min(u, 1 - u) < 1e-15
 
 
-def test_noise_of_a_row_does_not_depend_on_its_neighbours():
+def test_noise_of_row_does_not_depend_on_its_neighbours():
     where = random(100, 7) > 0
     batch = Noise(3, range(100))
     together = torch.stack([batch.uniform(where) for _ in range(4)])
@@ -70,7 +70,7 @@ def test_purposes_do_not_advance_each_other():
     assert torch.equal(busy.uniform(EVERY[:, :5]), calm.uniform(EVERY[:, :5]))
 
 
-def test_empty_draw_does_not_advance_the_stream():
+def test_empty_draw_does_not_advance_stream():
     noise = Noise(0, [0, 1])
     assert noise.uniform(torch.zeros(2, 0, dtype=torch.bool)).shape == (2, 0)
     noise.uniform(torch.zeros(2, 5, dtype=torch.bool))
@@ -79,7 +79,7 @@ def test_empty_draw_does_not_advance_the_stream():
 
 
 @pytest.mark.parametrize(("size", "count"), [(50, 200_000), (157_184, 1_500)])
-def test_draws_follow_the_softmax(size, count):
+def test_draws_follow_softmax(size, count):
     p = (2 * random(size)).softmax(-1)
     rows = p.expand(min(count, 5_000_000 // size), -1)
     u = Noise(0, [0]).uniform(torch.ones(1, count, dtype=torch.bool))[0]
@@ -140,7 +140,7 @@ def test_tail_beyond_float32_is_drawn():
 
 
 @pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
-def test_zero_or_infinite_weights_are_an_error(bad):
+def test_zero_or_infinite_weights_are_error(bad):
     weights = torch.ones(3, 20)
     weights[1] = bad
     with pytest.raises(ValueError, match="all zero or not finite"):
@@ -148,7 +148,7 @@ def test_zero_or_infinite_weights_are_an_error(bad):
     assert inverse_cdf(weights[:0], torch.zeros(0)).shape == (0,)
 
 
-def test_below_is_the_next_smaller_number():
+def test_below_is_next_smaller_number():
     assert _below(torch.tensor(1.0).double()) == math.nextafter(1.0, 0.0)
 
 

@@ -14,7 +14,7 @@ T = torch.linspace(0, 1, 2001, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_falls_from_clean_to_noise(name):
+def test_schedule_falls_from_clean_to_noise(name):
     alpha = schedules.get(name).alpha(T)
     # sqrt's floor and log's rounding: each curve as published, within its own constant.
     assert alpha.dtype == torch.float64 and (alpha.diff() <= 1e-12).all()
@@ -24,7 +24,7 @@ def test_a_schedule_falls_from_clean_to_noise(name):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_the_derivative_is_the_slope(name):
+def test_derivative_is_slope(name):
     schedule, h = schedules.get(name), 1e-6
     inside = torch.linspace(0.04, 0.96, 300, dtype=torch.float64)
     slope = (schedule.alpha(inside + h) - schedule.alpha(inside - h)) / (2 * h)
@@ -42,7 +42,7 @@ def test_time_inverts_alpha(name):
     assert ends[0] < 1e-6 and ends[1] > 1 - 1e-6
 
 
-def test_the_two_curves_called_cosine_are_two():
+def test_two_curves_called_cosine_are_two():
     one, other = schedules.get("cosine"), schedules.get("cosine_mdlm")
     third = torch.tensor(1 / 3).double()
     assert float(one.alpha(third)) == pytest.approx(1 - math.cos(math.pi / 3))
@@ -67,19 +67,19 @@ def test_published_values_at_one_half():
         assert float(schedules.get(name).alpha(half)) == pytest.approx(value, abs=1e-12), name
 
 
-def test_eps_is_a_parameter():
+def test_eps_is_parameter():
     assert schedules.get("loglinear", eps=0.2).alpha(torch.ones(1)) == pytest.approx(0.2)
     assert schedules.get("loglinear").eps == 1e-3 and SCHEDULES["loglinear"].eps == 1e-3
 
 
-def test_an_unknown_schedule_lists_the_known_ones():
+def test_unknown_schedule_lists_known_ones():
     with pytest.raises(ValueError, match=r"no schedule 'cosin'; there are .*cosine"):
         schedules.get("cosin")
 
 
 @pytest.mark.parametrize("name", schedules.GRIDS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 100])
-def test_a_grid_runs_from_one_to_zero_and_each_s_is_the_next_t(name, steps):
+def test_grid_runs_from_one_to_zero_and_each_is_next_t(name, steps):
     times = schedules.grid(name, steps)
     assert len(times) == steps + 1 and times[0] == 1 and times[-1] == 0
     assert all(b < a for a, b in pairwise(times))
@@ -89,14 +89,14 @@ def test_a_grid_runs_from_one_to_zero_and_each_s_is_the_next_t(name, steps):
 
 @pytest.mark.parametrize("p_uniform", [0.0, 0.1, 0.2, 0.5, 0.99])
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
-def test_the_hybrid_marginal_sums_to_one(p_uniform, gamma):
+def test_hybrid_marginal_sums_to_one(p_uniform, gamma):
     alpha, mask, uniform = Hybrid(p_uniform, gamma).at(T)
     torch.testing.assert_close(alpha + mask + uniform, torch.ones_like(T))
     assert (torch.stack([alpha, mask, uniform]) >= 0).all()
     assert [alpha[0], mask[0], uniform[0]] == [1, 0, 0] and [alpha[-1], mask[-1]] == [0, 1]
 
 
-def test_p_uniform_is_the_uniform_share_at_one_half():
+def test_p_uniform_is_uniform_share_at_one_half():
     for p in (0.1, 0.2, 0.5):
         alpha, mask, uniform = Hybrid(p).at(torch.tensor(0.5))
         assert float(uniform) == pytest.approx(p, abs=1e-9)
@@ -104,6 +104,6 @@ def test_p_uniform_is_the_uniform_share_at_one_half():
     assert float(Hybrid(0.0).at(torch.tensor(0.5))[2]) < 1e-8
 
 
-def test_the_published_grid_leaves_its_published_noise():
+def test_published_grid_leaves_its_published_noise():
     # GIDD stops at t = 1e-4, where .22 % of the tokens are still uniform noise at p_uniform .1.
     assert float(Hybrid(0.1).at(torch.tensor(1e-4))[2]) == pytest.approx(0.0022, abs=5e-5)

@@ -18,7 +18,7 @@ def test_frontier_equals_brute_force(points):
         assert kept == (not beaten)
 
 
-def test_points_without_a_number_are_not_on_the_frontier():
+def test_points_without_number_are_not_on_frontier():
     assert frontier([1.0, np.nan, 0.5], [0.2, 0.9, np.nan]).tolist() == [True, False, False]
 
 
@@ -32,7 +32,7 @@ def rates(*shares, count=200):
     }
 
 
-def test_best_under_a_budget_names_what_it_cannot_be_told_from():
+def test_best_under_budget_names_what_it_cannot_be_told_from():
     best = best_under(rates(0.5, 0.95, 0.94, 1.0), 30)
     assert best.name == "b" and best.cost == 20
     assert best.score.low < 0.95 < best.score.high
@@ -40,11 +40,11 @@ def test_best_under_a_budget_names_what_it_cannot_be_told_from():
     assert [rival.name for rival in best.rivals if rival.distinguishable] == ["a"]
 
 
-def test_of_equal_scores_the_cheapest_is_best():
+def test_of_equal_scores_cheapest_is_best():
     assert best_under(rates(0.9, 0.9), 100).name == "a"
 
 
-def test_nothing_fits_a_budget_below_every_cost():
+def test_nothing_fits_budget_below_every_cost():
     assert best_under(rates(0.9), 5) is None
     assert np.isnan(band(rates(0.9), [5])).all()
 
@@ -55,7 +55,7 @@ def test_comparisons_are_corrected_for_their_number():
     assert one.rivals[0].distinguishable and not many.rivals[0].distinguishable
 
 
-def test_band_holds_the_best_score_at_every_budget():
+def test_band_holds_best_score_at_every_budget():
     outcome = band(rates(0.5, 0.9), [5, 10, 20])
     assert np.isnan(outcome[0]).all()
     assert outcome[1, 0] == 0.5 and outcome[2, 0] == 0.9

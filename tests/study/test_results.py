@@ -41,13 +41,13 @@ def test_rows_come_back_as_written(folder):
     assert table["score"].sum() == 95 and np.isnan(table["nats"]).all()
 
 
-def test_other_libraries_read_the_files_as_they_are(folder):
+def test_other_libraries_read_files_as_they_are(folder):
     direct = pd.concat([pd.read_parquet(p) for p in sorted(folder.glob("*.parquet"))])
     assert direct["score"].sum() == 95
     assert pq.ParquetFile(folder / "a.parquet").metadata.num_rows == 40
 
 
-def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -57,7 +57,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_file_is_named(folder):
+def test_broken_file_is_named(folder):
     whole = (folder / "b.parquet").read_bytes()
     (folder / "b.parquet").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"b\.parquet is not a whole Parquet file.*delete it"):
@@ -77,12 +77,12 @@ def test_results_under_other_weights_are_refused(folder):
         read_results(folder)
 
 
-def test_an_empty_folder_says_what_writes_results(tmp_path):
+def test_empty_folder_says_what_writes_results(tmp_path):
     with pytest.raises(ValueError, match="python -m lab study run"):
         read_results(tmp_path)
 
 
-def test_summary_has_one_line_a_setting_with_intervals(folder):
+def test_summary_has_one_line_setting_with_intervals(folder):
     summary = summarise(read_results(folder)).set_index("setting")
     assert summary.loc["steps=8", "rows"] == 40
     interval = wilson(38, 40)
@@ -92,7 +92,7 @@ def test_summary_has_one_line_a_setting_with_intervals(folder):
     assert np.isnan(summary.loc["steps=8", "nats"])
 
 
-def test_best_and_frontier_follow_from_the_rows(folder):
+def test_best_and_frontier_follow_from_rows(folder):
     table = read_results(folder)
     assert best(table, "sudoku4", "6", 100).name == "mdlm (steps=8)"
     assert best(table, "sudoku4", "6", 7).name == "mdlm (steps=4)"

@@ -72,7 +72,7 @@ def test_batches_do_not_change_rows(folder, monkeypatch):
     assert again["token_hash"].tolist() == mine["token_hash"].tolist()
 
 
-def test_columns_fed_count_what_the_model_computed(folder):
+def test_columns_fed_count_what_model_computed(folder):
     rows = read_results(folder)
     assert (rows["columns_fed"] == 16 * rows["calls"]).all()
 
@@ -85,7 +85,7 @@ def test_finished_cells_are_never_computed_again(folder):
     assert len(names - before) == 1
 
 
-def test_a_killed_study_goes_on_where_it_stopped(folder, tmp_path):
+def test_killed_study_goes_on_where_it_stopped(folder, tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text(YAML, encoding="utf-8")
     command = [sys.executable, "-m", "lab", "study", "run", spec, "--out", tmp_path / "out"]
@@ -97,7 +97,7 @@ def test_a_killed_study_goes_on_where_it_stopped(folder, tmp_path):
     same(read_results(tmp_path / "out"), read_results(folder))
 
 
-def test_two_processes_give_the_table_of_one(folder, tmp_path):
+def test_two_processes_give_table_of_one(folder, tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text(YAML, encoding="utf-8")
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
@@ -145,7 +145,7 @@ def test_verification_finds_equal_rows_and_other_weights(folder):
         ({"instances": 100_000, "samplers": {"mdlm": {"steps": list(range(1, 2000))}}}, "at most"),
     ],
 )
-def test_a_grid_that_cannot_run_is_refused_before_any_call(tmp_path, monkeypatch, change, message):
+def test_grid_that_cannot_run_is_refused_before_any_call(tmp_path, monkeypatch, change, message):
     monkeypatch.setattr(cells_module, "MOST_WORK", 10**9)
     with pytest.raises(ValueError, match=message):
         run_study({**SPEC, **change}, tmp_path / "out")

@@ -27,7 +27,7 @@ def read(tmp_path, text):
     return read_spec(file, CASES)
 
 
-def test_lists_span_the_grid(tmp_path):
+def test_lists_span_grid(tmp_path):
     spec = read(tmp_path, WHOLE)
     assert (spec.name, spec.tasks, spec.instances, spec.seeds) == (
         "orders",
@@ -47,14 +47,14 @@ def test_lists_span_the_grid(tmp_path):
     ]
 
 
-def test_a_dict_reads_as_the_file_does(tmp_path):
+def test_dict_reads_as_file_does(tmp_path):
     content = {"name": "n", "task": "capitals", "samplers": {"mdlm": {"steps": [4]}}}
     spec = read_spec(content, CASES)
     assert spec.settings == (Setting("mdlm", None, {"steps": 4}),)
     assert spec.cases == {"capitals": ("free",)} and spec.instances == 100
 
 
-def test_a_preset_comes_before_the_values_beside_it():
+def test_preset_comes_before_values_beside_it():
     values = Setting("llada2", "llada2.1_speed", {"threshold": 0.6}).bind()
     assert (values["threshold"], values["editing_threshold"]) == (0.6, 0.0)
 
@@ -87,13 +87,13 @@ def test_a_preset_comes_before_the_values_beside_it():
         ),
     ],
 )
-def test_a_refusal_says_line_rule_and_way_out(tmp_path, change, message):
+def test_refusal_says_line_rule_and_way_out(tmp_path, change, message):
     with pytest.raises(ValueError, match=r"^spec\.yaml|^line") as error:
         read(tmp_path, WHOLE.replace(*change))
     assert message in str(error.value)
 
 
-def test_a_missing_file_is_refused_in_one_sentence(tmp_path):
+def test_missing_file_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"cannot be read \(No such file"):
         read_spec(tmp_path / "none.yaml", CASES)
 

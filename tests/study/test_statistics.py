@@ -74,7 +74,7 @@ def pairs(both, only_a, only_b, neither):
     return a, b
 
 
-def test_mcnemar_is_the_exact_binomial():
+def test_mcnemar_is_exact_binomial():
     # Fay 2011, R package exact2x2, mcnemar.exact: 21 and 9 discordant pairs, p = 0.04277.
     outcome = mcnemar(*pairs(51, 21, 9, 100))
     assert outcome.p_value == close(0.04277, 5)
@@ -87,7 +87,7 @@ def test_paired_interval_equals_newcombes_table():
     assert outcome == (close(0.2), close(0.0569), close(0.3404))
 
 
-def test_paired_interval_covers_the_true_difference():
+def test_paired_interval_covers_true_difference():
     random, covered = np.random.default_rng(8), 0
     for _ in range(400):
         common = random.random(80)
@@ -102,25 +102,25 @@ def test_equal_settings_cannot_be_distinguished():
     assert paired_bootstrap(solved * 1.5, solved * 1.5).p_value == 1.0
 
 
-def test_comparison_needs_the_same_instances():
+def test_comparison_needs_same_instances():
     with pytest.raises(ValueError, match="over the same instances"):
         compare(np.ones(3), np.ones(4))
 
 
-def test_rates_take_mcnemar_and_means_the_bootstrap():
+def test_rates_take_mcnemar_and_means_bootstrap():
     a, b = pairs(10, 5, 1, 4)
     assert compare(a, b) == mcnemar(a, b)
     assert compare(a * 0.5, b * 0.5) == paired_bootstrap(a * 0.5, b * 0.5)
 
 
-def test_bootstrap_p_value_agrees_with_the_t_test():
+def test_bootstrap_p_value_agrees_with_t_test():
     random = np.random.default_rng(4)
     a = random.normal(0.25, 1, 200)
     b = random.normal(0, 1, 200)
     assert paired_bootstrap(a, b).p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.02)
 
 
-def test_holm_equals_the_published_example():
+def test_holm_equals_published_example():
     # R's p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm").
     assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
     # Wikipedia, "Holm-Bonferroni method": only the first hypotheses of p = .01, .04, .03, .005.
@@ -134,7 +134,7 @@ def test_holm_never_falls_below_p_nor_above_bonferroni(p_values):
         assert p_value <= adjusted <= min(1.0, len(p_values) * p_value) + 1e-12
 
 
-def test_a_rate_of_one_half_within_3_points_needs_1068_rows():
+def test_rate_of_one_half_within_3_points_needs_1068_rows():
     assert trials_for(0.03) == 1068
     with pytest.raises(ValueError, match="between 0 and 1"):
         trials_for(0)

@@ -15,14 +15,14 @@ TRUTH = np.array([0.5, 0.3, 0.2])
 CHAIN = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
 
 
-def test_distance_equals_the_hand_computation():
+def test_distance_equals_hand_computation():
     outcome = distance(np.array([0.4, 0.4, 0.2]), TRUTH)
     assert outcome.total_variation == pytest.approx(0.1)
     assert outcome.kl == pytest.approx(0.4 * np.log(0.8) + 0.4 * np.log(4 / 3))
     assert distance(TRUTH, TRUTH) == (0.0, 0.0)
 
 
-def test_what_the_truth_does_not_list_is_wrong():
+def test_what_truth_does_not_list_is_wrong():
     outcome = distance(np.array([0.5, 0.3, 0.1]), TRUTH)
     assert outcome.total_variation == pytest.approx(0.1) and outcome.kl == float("inf")
     assert distance(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == (0.5, float("inf"))
@@ -60,7 +60,7 @@ def test_transition_rates_of_perfect_rows_are_their_bias():
     assert outcome.tv_rate < 0.01
 
 
-def test_transition_rates_equal_the_weighted_sum():
+def test_transition_rates_equal_weighted_sum():
     other = np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
     rows = rows_of(other, 4000, 50, 2)
     share = (rows[:, :-1] == 0).mean()
@@ -70,14 +70,14 @@ def test_transition_rates_equal_the_weighted_sum():
     assert outcome.tv_rate == pytest.approx(share * 0.1, abs=0.003)
 
 
-def test_a_forbidden_transition_makes_the_kl_rate_infinite():
+def test_forbidden_transition_makes_kl_rate_infinite():
     chain = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     assert transition_rates(np.array([[0, 2]]), chain).kl_rate == float("inf")
     assert np.isnan(transition_rates(np.array([[3, 3]]), chain).kl_rate)
 
 
 @pytest.mark.parametrize("exponent", [-1.0, -0.5])
-def test_slope_is_the_exponent_above_the_floor(exponent):
+def test_slope_is_exponent_above_floor(exponent):
     calls = [2, 4, 8, 16, 32, 64]
     distances = [0.3 * n**exponent for n in calls]
     assert slope(calls, distances).value == pytest.approx(exponent)
@@ -86,5 +86,5 @@ def test_slope_is_the_exponent_above_the_floor(exponent):
     assert outcome.value == pytest.approx(exponent) and outcome.points == 4
 
 
-def test_slope_needs_two_points_above_the_floor():
+def test_slope_needs_two_points_above_floor():
     assert np.isnan(slope([2, 4], [0.1, 0.01], floor=0.02).value)

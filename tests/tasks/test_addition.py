@@ -9,7 +9,7 @@ from lab.tasks.split import generator, held_out
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_sums_are_right_and_on_their_side_of_the_split(held: bool):
+def test_sums_are_right_and_on_their_side_of_split(held: bool):
     rows = sums(60, generator(1), held)
     texts = ["".join(TASKS["addition"].words[i] for i in row) for row in rows.tolist()]
     for text in texts:
@@ -30,13 +30,13 @@ def test_sums_are_right_and_on_their_side_of_the_split(held: bool):
         ("99999999", "00000001", 8),
     ],
 )
-def test_length_of_a_carry_chain(first: str, second: str, chain: int):
+def test_length_of_carry_chain(first: str, second: str, chain: int):
     digits = [torch.tensor([[int(digit) for digit in one]]) for one in (first, second)]
     assert chains(*digits).tolist() == [chain]
 
 
 @pytest.mark.parametrize(("digits", "chain"), [(2, 0), (4, 2), (8, 5), (8, 8)])
-def test_sums_have_the_digits_and_the_chain_of_their_case(digits: int, chain: int):
+def test_sums_have_digits_and_chain_of_their_case(digits: int, chain: int):
     rows = sums(40, generator(6), True, digits=digits, chain=chain)
     first, second = rows[:, :WIDTH], rows[:, WIDTH + 1 : 2 * WIDTH + 1]
     assert chains(first, second).tolist() == [chain] * 40
@@ -52,7 +52,7 @@ def test_training_sums_have_chains_of_every_length():
 
 
 @pytest.mark.parametrize("case", ["8", "2:4", "9:0", "a:b"])
-def test_a_chain_longer_than_its_sum_is_refused(case: str):
+def test_chain_longer_than_its_sum_is_refused(case: str):
     with pytest.raises(ValueError, match=f"chain <= digits <= 8, got '{case}'"):
         TASKS["addition"].instances(case, 1, 0)
 
@@ -66,7 +66,7 @@ def test_a_chain_longer_than_its_sum_is_refused(case: str):
         ("00000095+00000005+000000100", 0, (), "not a sum"),
     ],
 )
-def test_a_wrong_sum_is_marked_at_its_wrong_digits(
+def test_wrong_sum_is_marked_at_its_wrong_digits(
     text: str, value: int, wrong: tuple[int, ...], message: str
 ):
     score = TASKS["addition"].score(list(text))

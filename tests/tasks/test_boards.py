@@ -29,7 +29,7 @@ def words(board: Board, row: torch.Tensor) -> list[str]:
 
 @pytest.mark.parametrize("name", BOARDS)
 @pytest.mark.parametrize("held", [False, True])
-def test_grids_are_valid_and_on_their_side_of_the_split(name: str, held: bool):
+def test_grids_are_valid_and_on_their_side_of_split(name: str, held: bool):
     board = BOARDS[name]
     rows = boards.sudoku(board, 60, generator(1), held)
     assert rows.shape == (60, board.side**2)
@@ -70,7 +70,7 @@ def test_sudoku4_lists_every_grid_once():
     assert sorted(map("".join, sudoku4.grids())) == sorted(grids)
 
 
-def test_puzzles_have_the_number_of_givens():
+def test_puzzles_have_number_of_givens():
     open_cells = boards.masked(50, 81, 30, generator(5))
     assert (~open_cells).sum(1).tolist() == [30] * 50
     assert len({tuple(row) for row in open_cells.tolist()}) == 50
@@ -79,13 +79,13 @@ def test_puzzles_have_the_number_of_givens():
 
 
 @pytest.mark.parametrize("case", ["16", "-1", "x", ""])
-def test_givens_beyond_the_board_are_refused(case: str):
+def test_givens_beyond_board_are_refused(case: str):
     with pytest.raises(ValueError, match=f"givens must be from 0 to 15, got '{case}'"):
         TASKS["sudoku4"].instances(case, 1, 0)
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_wrong_digit_is_marked_with_those_it_clashes_with(name: str):
+def test_wrong_digit_is_marked_with_those_it_clashes_with(name: str):
     board = BOARDS[name]
     row = boards.sudoku(board, 1, generator(12))[0]
     row[0] = (row[0] + 1) % board.side
@@ -107,6 +107,6 @@ def test_a_wrong_digit_is_marked_with_those_it_clashes_with(name: str):
         ("12343412214343.1", (14,), "a cell holds no digit"),
     ],
 )
-def test_what_makes_a_grid_impossible(grid, wrong, message):
+def test_what_makes_grid_impossible(grid, wrong, message):
     score = TASKS["sudoku4"].score(list(grid))
     assert score.value == 0 and score.wrong == wrong and message in score.message

@@ -5,7 +5,7 @@ import pytest
 from lab.tasks import TASKS, capitals
 
 
-def test_the_file_of_capitals_is_clean():
+def test_file_of_capitals_is_clean():
     known = capitals.capitals()
     assert len(known) == 188 and known["France"] == "Paris"
     assert len(set(known.values())) == len(known)
@@ -28,7 +28,7 @@ def test_the_file_of_capitals_is_clean():
         ("", "", "the nearest one"),
     ],
 )
-def test_what_makes_a_sentence_false(words, wrong, message):
+def test_what_makes_sentence_false(words, wrong, message):
     score = TASKS["capitals"].score(words.split())
     assert score.value == 0 and message in score.message
     assert score.wrong == tuple(map(int, wrong.split()))

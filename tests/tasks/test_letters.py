@@ -13,7 +13,7 @@ CHAINS = {"chain": letters.bigrams, "hidden": letters.hidden}
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_rows_of_the_chain_are_distributions(name):
+def test_rows_of_chain_are_distributions(name):
     chain = CHAINS[name]()
     for rows in ((chain.initial,), chain.transition, chain.emission or ()):
         assert all(sum(row) == pytest.approx(1) and min(row) > 0 for row in rows)
@@ -40,7 +40,7 @@ def test_word_of_no_letters_is_marked():
     assert TASKS["chain"].score(("t", "1"))[::2] == (0.0, (1,))
 
 
-def test_log_prob_of_the_chain_is_the_product_of_its_pairs():
+def test_log_prob_of_chain_is_product_of_its_pairs():
     chain, text = letters.bigrams(), "the cat"
     ids = [letters.LETTERS.index(letter) for letter in text]
     wanted = math.log(chain.initial[ids[0]])
@@ -57,7 +57,7 @@ def test_log_prob_sums_to_one_over_all_pairs(name):
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_shipped_model_answers_with_the_chain_of_the_task(name):
+def test_shipped_model_answers_with_chain_of_task(name):
     model, task = lab.load(name), TASKS[name]
     mask = model.card.mask_id
     ids = model.tokenizer("t", add_special_tokens=False).input_ids

@@ -23,14 +23,14 @@ def total_correlation(rows, weights):
 
 
 @pytest.mark.parametrize("case", lists.CASES)
-def test_bound_is_the_total_correlation_of_the_answers(case):
+def test_bound_is_total_correlation_of_answers(case):
     for question in lists.questions(case)[::37]:
         count = len(question.answers)
         found = total_correlation(question.answers, [1 / count] * count)
         assert TASK.bounds[case] == pytest.approx(found, abs=1e-12)
 
 
-def test_bounds_are_the_published_ones():
+def test_bounds_are_published_ones():
     assert TASK.bounds["shuffle"] == pytest.approx(2.367, abs=1e-3)
     assert TASK.bounds["replace_any"] == pytest.approx(3 * math.log(4 / 3))
     assert {TASK.bounds[case] for case in ("copy", "sort", "reverse", "insert", "remove")} == {0.0}
@@ -43,7 +43,7 @@ def test_bound_of_latin_squares_is_their_total_correlation():
     assert TASKS["latin4"].bounds["0"] == pytest.approx(found)
 
 
-def test_each_case_weighs_the_same():
+def test_each_case_weighs_same():
     listing = lists.sequences()
     assert sum(listing.weights) == pytest.approx(1)
     share = Counter()
@@ -73,7 +73,7 @@ def test_each_case_weighs_the_same():
         ("shuffle Ann Ben Cleo Dan : Cleo Ann Cleo Ben", False),
     ],
 )
-def test_checker_agrees_with_the_reader(text, right):
+def test_checker_agrees_with_reader(text, right):
     assert TASK.score(text.split()).value == float(right)
 
 
@@ -82,7 +82,7 @@ def test_wrong_name_is_marked():
     assert score.wrong == (8,) and "nearest right answer is Cleo Ann Dan Ben" in score.message
 
 
-def test_a_missing_name_marks_the_end():
+def test_missing_name_marks_end():
     score = TASK.score(
         ["copy", "Ann", "Ben", "Cleo", "Dan", ":", "Ann", "Ben", "Cleo", "<eos>", "<eos>"]
     )

@@ -86,7 +86,7 @@ def test_held_out_and_training_never_overlap():
 
 @few
 @given(SEEDS)
-def test_parsing_gives_back_the_state_that_wrote_it(seed):
+def test_parsing_gives_back_state_that_wrote_it(seed):
     chance = random.Random(seed)
     state, text = tales.State(), ()
     while state.length < 40:
@@ -112,7 +112,7 @@ def test_next_words_sum_to_one_at_every_prefix(seed):
 
 @few
 @given(SEEDS)
-def test_probabilities_of_a_state_sum_to_one(seed):
+def test_probabilities_of_state_sum_to_one(seed):
     state = random.Random(seed).choice([*tales.states(story(seed)[: seed % 40])] or [tales.State()])
     moves = tales.expand(state)
     assert math.fsum(share for share, _, _ in moves) == pytest.approx(1)
@@ -121,14 +121,14 @@ def test_probabilities_of_a_state_sum_to_one(seed):
         assert after.length == state.length + len(words)
 
 
-def test_pronoun_stands_only_for_the_one_it_can_mean():
+def test_pronoun_stands_only_for_one_it_can_mean():
     two_boys = ids("One sunny day , Tom is in the garden . He has a red ball . Tom sees Ben .")
     boy_and_girl = ids("One sunny day , Tom is in the garden . He has a red ball . Tom sees Mia .")
     assert not {"He", "She"} & {*tales.next_tokens(two_boys)}
     assert tales.next_tokens(boy_and_girl)["She"] > 0.5
 
 
-def test_names_places_and_things_of_a_story_differ():
+def test_names_places_and_things_of_story_differ():
     for seed in range(150):
         for state in visited(seed)[-1:]:
             known = [word for word in state.binding if word >= 0]
@@ -171,7 +171,7 @@ def near_the_end(seed: int) -> tuple[tuple[int, ...], tales.State]:
 
 @settings(max_examples=10, deadline=None)
 @given(SEEDS)
-def test_endings_sum_to_one_and_to_the_prefix(seed):
+def test_endings_sum_to_one_and_to_prefix(seed):
     prefix, state = near_the_end(seed)
     ends = endings(state)
     assert math.fsum(share for share, _ in ends) == pytest.approx(1)
@@ -182,7 +182,7 @@ def test_endings_sum_to_one_and_to_the_prefix(seed):
     )
 
 
-def test_probability_of_a_first_sentence():
+def test_probability_of_first_sentence():
     moves = tales.expand(tales.State())
     share = math.fsum(
         p for p, words, _ in moves if words == ids("One windy day , Tom is in the barn .")
@@ -255,12 +255,12 @@ def test_changed_given_words_are_wrong(case):
     assert score.wrong and max(score.wrong) < len(other.solution.split())
 
 
-def test_unknown_case_names_the_known_ones():
+def test_unknown_case_names_known_ones():
     with pytest.raises(ValueError, match="continue, middle, names, repair"):
         tales.instances("begin", 1, 0)
 
 
-def test_entropy_is_the_mean_surprise():
+def test_entropy_is_mean_surprise():
     entropy = tales.entropy(40, 5)
     rows = tales.draw(40, 5).tolist()
     surprise = [-tales.log_prob(row) for row in rows]
@@ -270,7 +270,7 @@ def test_entropy_is_the_mean_surprise():
     assert 0 < entropy.story_error < 2 and 0 < entropy.token_error < 0.03
 
 
-def test_a_story_can_always_be_ended_in_time():
+def test_story_can_always_be_ended_in_time():
     for state in {s for seed in range(200) for s in visited(seed)}:
         late = {(option.items, option.after) for option in options(state.plot, LATE)}
         for now in (1, 2):
@@ -285,7 +285,7 @@ def visited(seed: int) -> list[tales.State]:
     return [state for end in ends for state in tales.states(text[:end])]
 
 
-def test_examples_fit_the_vocabulary_and_the_length():
+def test_examples_fit_vocabulary_and_length():
     for text in tales.TASK.examples:
         known = tales.TASK.known(text)
         assert {word for word in known if word is not None} <= {*tales.TASK.words}

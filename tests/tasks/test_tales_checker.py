@@ -113,7 +113,7 @@ def test_message_names_what_is_wrong(old, new, message):
     assert 0.9 < score.value < 1
 
 
-def test_value_is_the_share_of_right_sentences():
+def test_value_is_share_of_right_sentences():
     assert tales.check(
         LENT.replace("gives the ball", "gives the kite").split()
     ).value == pytest.approx(10 / 11)
@@ -123,7 +123,7 @@ def test_value_is_the_share_of_right_sentences():
     assert math.isnan(tales.check([*ids("One"), len(tales.WORDS)]).value)
 
 
-def test_any_words_get_a_score():
+def test_any_words_get_score():
     chance = random.Random(0)
     for _ in range(20):
         score = tales.check([chance.randrange(len(tales.WORDS)) for _ in range(tales.LENGTH)])

@@ -36,7 +36,7 @@ def texts(name: str, rows: torch.Tensor) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_says_what_it_is(name: str):
+def test_task_says_what_it_is(name: str):
     task = TASKS[name]
     assert task.name == name and task.title and task.examples and task.models
     assert task.summary.count(". ") + task.summary.endswith(".") == 2, "two sentences"
@@ -52,7 +52,7 @@ def test_a_task_says_what_it_is(name: str):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_model_named_exists_and_fits_a_sampler(name: str):
+def test_every_model_named_exists_and_fits_sampler(name: str):
     for model in TASKS[name].models:
         assert model in lab.models() and card(model).task == name
         assert any(sampler.misfit(card(model)) is None for sampler in SAMPLERS.values())
@@ -80,7 +80,7 @@ def kind_open(instance: Instance) -> str | None:
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_nothing_that_trains_is_an_instance(name: str):
+def test_nothing_that_trains_is_instance(name: str):
     task = TASKS[name]
     end = task.question or None
     trained = {words[:end] for seed in range(20) for words in texts(name, task.draw(300, seed))}
@@ -100,7 +100,7 @@ def test_what_is_drawn_is_right_and_follows_from_its_seed(name: str):
 
 
 @pytest.mark.parametrize(("name", "case"), CHECKED)
-def test_a_solution_scores_one_and_a_broken_one_less(name: str, case: str):
+def test_solution_scores_one_and_broken_one_less(name: str, case: str):
     task = TASKS[name]
     for instance in task.instances(case, 3, 0):
         solution = list(instance.solution)
@@ -115,7 +115,7 @@ def test_a_solution_scores_one_and_a_broken_one_less(name: str, case: str):
         assert math.isnan(task.score(mask, instance).value)
 
 
-def test_a_given_word_that_changed_scores_nothing():
+def test_given_word_that_changed_scores_nothing():
     (instance,) = TASKS["sudoku4"].instances("6", 1, 0)
     grids = TASKS["sudoku4"].exact().sequences
     known = TASKS["sudoku4"].known(instance.text)
@@ -127,7 +127,7 @@ def test_a_given_word_that_changed_scores_nothing():
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_the_exact_model_agrees_with_the_enumeration(name: str):
+def test_exact_model_agrees_with_enumeration(name: str):
     task, model = TASKS[name], lab.load(TASKS[name].models[0])
     sequences, weights = task.exact()
     for case in task.cases:
@@ -151,7 +151,7 @@ def test_the_exact_model_agrees_with_the_enumeration(name: str):
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.instances])
-def test_a_case_that_is_none_is_refused_with_the_rule(name: str):
+def test_case_that_is_none_is_refused_with_rule(name: str):
     with pytest.raises(ValueError, match=r"must be .*got '-1'"):
         TASKS[name].instances("-1", 1, 0)
 
@@ -160,12 +160,12 @@ def test_what_has_no_checker_is_not_judged():
     assert math.isnan(TASKS["stories"].score(["Once"]).value)
 
 
-def test_text_after_the_end_is_not_judged():
+def test_text_after_end_is_not_judged():
     words = ["The", "capital", "of", "France", "is", "Paris", ".", "<eos>", "<mask>", "Rome"]
     assert TASKS["capitals"].score(words).value == 1
 
 
-def test_a_template_reads_back_as_the_words_it_was_written_from():
+def test_template_reads_back_as_words_it_was_written_from():
     words = Task(name="", title="", summary="", examples=(), models=(), words=("Paris", "of"))
     for known in ([None], ["of", None, None, "Paris", "."], [None, "Paris", None, "."]):
         assert words.known(template(known)) == known

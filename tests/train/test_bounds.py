@@ -9,7 +9,7 @@ from lab.train.objectives import absorb
 from tests.kit.stories import STORIES
 
 
-def test_a_noise_range_clips_the_share_of_masks(learner, tokenizer):
+def test_noise_range_clips_share_of_masks(learner, tokenizer):
     tokens = torch.zeros(400, 32, dtype=torch.int64)
     noisy, weight = absorb(tokens, 1, generator(3), block_length=8, noise_range=(0.25, 0.75))
     count = (noisy == 1).view(400, 4, 8)[:, 1:].sum(2)
@@ -22,7 +22,7 @@ def test_a_noise_range_clips_the_share_of_masks(learner, tokenizer):
     assert ranges[-1][0] == 0.0 and ranges[0][0] > 0.2, "few masks, weighted high, stray most"
 
 
-def test_error_bar_is_the_spread_of_independent_chunks():
+def test_error_bar_is_spread_of_independent_chunks():
     chunks = [torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0])]
     assert bounds.estimate(chunks) == pytest.approx((2.5, 0.5))
     assert bounds.estimate(chunks[:1]) == pytest.approx((2.0, 1.0))

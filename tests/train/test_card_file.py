@@ -25,7 +25,7 @@ def parameters(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: "-".join(folder.parts[-2:]))
-def test_a_shipped_card_is_what_the_generator_writes(folder: Path, tmp_path: Path):
+def test_shipped_card_is_what_generator_writes(folder: Path, tmp_path: Path):
     shutil.copy(folder / "README.md", tmp_path)
     stages, fields = (json.loads((folder / f"{n}.json").read_text()) for n in ("training", "lab"))
     write_card(tmp_path, fields, stages, parameters(folder))
@@ -34,7 +34,7 @@ def test_a_shipped_card_is_what_the_generator_writes(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: "-".join(folder.parts[-2:]))
-def test_the_commands_of_a_shipped_card_are_understood(folder: Path):
+def test_commands_of_shipped_card_are_understood(folder: Path):
     card = (folder / "README.md").read_text("utf-8")
     trained = re.findall(r"^.*-m lab train (.+)$", card, re.MULTILINE)
     assert len(trained) >= len(json.loads((folder / "training.json").read_text()))

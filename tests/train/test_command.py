@@ -99,7 +99,7 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert len(nats) == 2 and nats == sorted(nats)
 
 
-def test_a_card_names_the_start_that_was_read(data, tmp_path, monkeypatch):
+def test_card_names_start_that_was_read(data, tmp_path, monkeypatch):
     source, work = stories.folder(tmp_path / "w"), tmp_path / "v"
     assert main(command(data, tmp_path / "w", "--steps", "1")) == 0
 
@@ -116,7 +116,7 @@ def test_a_card_names_the_start_that_was_read(data, tmp_path, monkeypatch):
     assert stages[-1]["steps"] == 2
 
 
-def test_an_ar_model_writes_what_its_stock_class_writes(learner, tokenizer, tmp_path):
+def test_ar_model_writes_what_its_stock_class_writes(learner, tokenizer, tmp_path):
     out = tmp_path / "model"
     fields = card_fields("ar", "tiny-ar", "stories", 64, 0.1)
     export(out, learner.network, fields)

@@ -32,7 +32,7 @@ def test_text_file_holds_out_every_twentieth(tmp_path):
     assert set(corpus.train) == set(STORIES) - set(corpus.held_out)
 
 
-def test_windows_depend_on_the_step_alone(tokenizer):
+def test_windows_depend_on_step_alone(tokenizer):
     stream = pack(tokenizer, STORIES)
     first = windows(stream, 400, 16, generator(0, 7, 2, 0))
     assert torch.equal(first, windows(stream, 400, 16, generator(0, 7, 2, 0)))

@@ -43,7 +43,7 @@ TOKENS = torch.tensor(tiny.prompts([16, 16]))
 
 
 @torch.no_grad()
-def test_a_block_sees_what_stands_left_of_its_anchor_the_anchor_and_nothing_else(learner):
+def test_draft_block_sees_its_anchor_and_what_stands_left_of_it(learner):
     base = learner.logits(problem(TOKENS, 5, 9))
     assert base.shape == (2, 2, BLOCK - 1, len(tiny.tokenizer()))
     for column in range(16):
@@ -56,7 +56,7 @@ def test_a_block_sees_what_stands_left_of_its_anchor_the_anchor_and_nothing_else
     assert (base[..., [0, 1]] == -torch.inf).all()
 
 
-def test_the_loss_falls_off_within_the_block(learner):
+def test_loss_falls_off_within_block(learner):
     task = problem(TOKENS, 3, 8)
     logits = learner.logits(task)
     total = weights = 0.0
@@ -80,7 +80,7 @@ def test_anchors_are_different_and_leave_room_for_their_block(block_length):
     assert seen == set(range(1, 16 - block_length + 1))
 
 
-def test_the_draft_model_trains_and_the_target_stays(learner):
+def test_draft_model_trains_and_target_stays(learner):
     target = dict(learner.target.named_parameters())
     before = {name: value.clone() for name, value in target.items()}
     names = {name for name, _ in learner.named_parameters()}
@@ -100,7 +100,7 @@ def test_the_draft_model_trains_and_the_target_stays(learner):
     assert all(value.grad is None for value in learner.target.parameters())
 
 
-def test_acceptance_is_one_plus_the_chances_to_get_further():
+def test_acceptance_is_one_plus_chances_to_get_further():
     model = lab.oracle([0.5, 0.5], [[0.9, 0.1], [0.3, 0.7]], length=65, draft_length=BLOCK)
     rows = torch.zeros(8, 65, dtype=torch.int64)
     found = acceptance(model, rows[:, : 1 + 64], 1.0)
@@ -171,7 +171,7 @@ def test_what_no_draft_model_could_use_is_refused(data, tmp_path, capsys, more, 
     assert re.search(words, capsys.readouterr().err)
 
 
-def test_a_target_of_another_kind_or_place_is_refused(data, tmp_path, capsys):
+def test_target_of_another_kind_or_place_is_refused(data, tmp_path, capsys):
     full = tiny.write(tmp_path / "models" / "full", "full-absorbing")
     assert main(drafting(data, tmp_path / "work", full, "--steps", "3")) == 2
     assert "dflash needs a causal model to draft for, got one with full" in capsys.readouterr().err
@@ -182,7 +182,7 @@ def test_a_target_of_another_kind_or_place_is_refused(data, tmp_path, capsys):
     assert "--out must lie beside its target" in capsys.readouterr().err
 
 
-def test_a_corpus_is_continued_by_the_target_itself(data, tmp_path, capsys):
+def test_corpus_is_continued_by_target_itself(data, tmp_path, capsys):
     target = tiny.write(tmp_path / "target", "causal-absorbing")
     model = lab.load(str(target))
     many_ends = tiny.eos_rich(model)

@@ -48,12 +48,12 @@ def gidd_integral(p_uniform: float, convert: bool) -> float:
 
 
 @pytest.mark.parametrize(("p_uniform", "expected"), [(0.1, 3.46594), (0.2, 3.42587)])
-def test_gidd_bound_equals_the_entropy(p_uniform, expected):
+def test_gidd_bound_equals_entropy(p_uniform, expected):
     assert gidd_integral(p_uniform, convert=True) == pytest.approx(expected, abs=1e-3)
     assert gidd_integral(p_uniform, convert=False) > expected + 0.5, "a full posterior was taken"
 
 
-def test_gidd_weights_are_the_papers_closed_forms():
+def test_gidd_weights_are_papers_closed_forms():
     time, p_uniform, size = torch.tensor([0.1, 0.5, 0.83]).double(), 0.2, 12
     curve = gidd.marginal(time, p_uniform, size)
     others = size - 1
@@ -74,7 +74,7 @@ def test_gidd_weights_are_the_papers_closed_forms():
 
 
 @pytest.mark.parametrize("weighting", ["elbo", "clip", "dynamic"])
-def test_hybrid_losses_of_the_paper(learner, tokenizer, weighting):
+def test_hybrid_losses_of_paper(learner, tokenizer, weighting):
     rows, size = windows(pack(tokenizer, STORIES), 3, 16, generator(8)), len(tokenizer)
     mask_id = tokenizer.mask_token_id
     problem = hybrid(

@@ -69,7 +69,7 @@ def chain_nll(problem: Problem, block_length: int = 4, context: bool = True) -> 
 
 @pytest.mark.parametrize("masking", ["exact", "independent"])
 @pytest.mark.parametrize("block_length", [4, 2])
-def test_absorbing_objectives_equal_the_entropy(masking, block_length):
+def test_absorbing_objectives_equal_entropy(masking, block_length):
     truth = float(-(P * (P / torch.tensor(PI).double()[X[:, 0]]).log()).sum())
     tokens = torch.zeros(2_000_000, 4, dtype=torch.int64)
     options = {"masking": masking, "low": 1e-3}
@@ -83,7 +83,7 @@ def test_absorbing_objectives_equal_the_entropy(masking, block_length):
     assert wrong > truth + 0.5, "a wrong posterior went unseen"
 
 
-def test_ar_is_the_stock_loss(learner, tokenizer):
+def test_ar_is_stock_loss(learner, tokenizer):
     rows = windows(pack(tokenizer, STORIES), 4, 24, generator(8))
     problem = ar(rows, tokenizer.mask_token_id, generator(9))
     plain = Learner(learner.network, ())
@@ -136,7 +136,7 @@ def test_hybrid_noise_has_gidds_shares():
 
 
 @pytest.mark.parametrize("block_length", [4, 8])
-def test_one_pass_equals_one_block_at_a_time(learner, tokenizer, block_length):
+def test_one_pass_equals_one_block_at_time(learner, tokenizer, block_length):
     rows = windows(pack(tokenizer, STORIES), 3, 24, generator(8))
     problem = bd3lm(rows, tokenizer.mask_token_id, generator(9), block_length=block_length)
     with torch.no_grad():
@@ -158,7 +158,7 @@ def test_one_pass_equals_one_block_at_a_time(learner, tokenizer, block_length):
             torch.testing.assert_close(together[:, block][wanted[:, block]], alone)
 
 
-def test_loss_is_the_weighted_mean_and_specials_are_banned(learner, tokenizer):
+def test_loss_is_weighted_mean_and_specials_are_banned(learner, tokenizer):
     rows = windows(pack(tokenizer, STORIES), 2, 16, generator(10))
     problem = mdlm(rows, tokenizer.mask_token_id, generator(11))
     with torch.no_grad():

@@ -39,7 +39,7 @@ sys.exit(command.main(sys.argv[2:]))
 
 
 @pytest.mark.parametrize("objective", ["mdlm", "dflash"])
-def test_two_processes_save_and_end_together_with_the_same_weights(objective, tmp_path):
+def test_two_processes_save_and_end_together_with_same_weights(objective, tmp_path):
     data, work = stories.write(tmp_path / "stories.jsonl"), tmp_path / "work"
     flags = stories.command(data, work, "--steps", "12", "--save-every", "0.01")
     if objective == "dflash":

@@ -15,7 +15,7 @@ def settings(*flags: str) -> TrainSettings:
     return parse([*RUN, *flags], "")
 
 
-def test_every_setting_has_a_flag_with_help(capsys):
+def test_every_setting_has_flag_with_help(capsys):
     with pytest.raises(SystemExit):
         parser("").parse_args(["--help"])
     text = capsys.readouterr().out
@@ -48,12 +48,12 @@ def test_flags_become_values_of_their_type():
         ("--objective dflash --lengths 64", "name its folder by --init-from"),
     ],
 )
-def test_an_impossible_setting_is_refused(flags: str, message: str):
+def test_impossible_setting_is_refused(flags: str, message: str):
     with pytest.raises(ValueError, match=message):
         settings(*flags.split())
 
 
-def test_data_comes_from_the_task_or_from_a_corpus():
+def test_data_comes_from_task_or_from_corpus():
     drawn = settings("--task", "sudoku4", "--lengths", "16")
     assert drawn.drawn is not None and drawn.drawn.name == "sudoku4"
     assert settings().drawn is None and settings().corpus == TINY_STORIES
@@ -61,7 +61,7 @@ def test_data_comes_from_the_task_or_from_a_corpus():
     assert (other.drawn, other.corpus, other.task) == (None, "mine.txt", "recipes")
 
 
-def test_a_card_quotes_what_differs_and_no_private_path():
+def test_card_quotes_what_differs_and_no_private_path():
     flags = ("--data", "elsewhere/a.jsonl", "--lengths", "16,32", "--noise-range", "0.3,0.8")
     more = ("--tokenizer", "elsewhere/t", "--init-from", "elsewhere/models/start", "--threads", "2")
     assert command(settings(*flags, *more, "--resume")) == (
@@ -73,7 +73,7 @@ def test_a_card_quotes_what_differs_and_no_private_path():
     assert quoted == "python -m lab train --data tiny/stories --work runs/first --steps 5"
 
 
-def test_only_what_decides_the_weights_is_recorded():
+def test_only_what_decides_weights_is_recorded():
     first, moved = settings("--seed", "3"), settings("--seed", "3", "--threads", "2", "--out", "z")
     assert first.recorded(1, 7) == moved.recorded(1, 7) != settings().recorded(1, 7)
     assert first.recorded(2, 7) != first.recorded(1, 7) != first.recorded(1, 8)

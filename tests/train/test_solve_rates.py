@@ -24,7 +24,7 @@ SHAPE = "--lengths 16 --hidden 24 --layers 1 --heads 3 --intermediate 24 --steps
 SHAPE += " --tokens-per-batch 64 --warmup 1 --precision no"
 
 
-def test_the_question_is_never_noised_and_a_board_is_all_answer():
+def test_question_is_never_noised_and_board_is_all_answer():
     sums = TASKS["addition"].draw(32, 8)
     problem = mdlm(sums, 12, generator(9), prefix=TASKS["addition"].question)
     answer = torch.arange(sums.shape[1]) >= TASKS["addition"].question
@@ -35,7 +35,7 @@ def test_the_question_is_never_noised_and_a_board_is_all_answer():
     assert bool(mdlm(grids, 4, generator(11), prefix=0).loss_mask[:, 0].any())
 
 
-def test_a_task_trains_resumes_and_is_measured(tmp_path, capsys):
+def test_task_trains_resumes_and_is_measured(tmp_path, capsys):
     out, work = tmp_path / "sudoku4" / "mdlm", tmp_path / "run"
     tail = [*SHAPE.split(), "--context", "16"]
     command = ["--task", "sudoku4", "--work", str(work), "--out", str(out)]
@@ -60,7 +60,7 @@ def test_a_task_trains_resumes_and_is_measured(tmp_path, capsys):
     assert "--lengths 36" in capsys.readouterr().err
 
 
-def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
+def test_board_is_written_from_left_to_right(tmp_path, capsys):
     out = tmp_path / "sudoku4" / "ar"
     command = ["--task", "sudoku4", "--work", str(tmp_path / "run")]
     command += ["--out", str(out), *SHAPE.split(), "--objective", "ar"]
@@ -82,7 +82,7 @@ def test_a_board_is_written_from_left_to_right(tmp_path, capsys):
     assert printed.count("| left to right, temperature ") == 2
 
 
-def test_a_network_too_narrow_for_its_board_is_refused():
+def test_network_too_narrow_for_its_board_is_refused():
     words = word_tokenizer(TASKS["sudoku9"].words, 9)
     with pytest.raises(ValueError, match="--hidden from 27"):
         build_positional(
@@ -92,7 +92,7 @@ def test_a_network_too_narrow_for_its_board_is_refused():
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_shipped_model_solves_easy_instances(name: str):
+def test_shipped_model_solves_easy_instances(name: str):
     task = TASKS[name]
     (setting,) = [
         one for one in settings(task.length) if one.name == "largest probability, temperature 0"
@@ -103,7 +103,7 @@ def test_a_shipped_model_solves_easy_instances(name: str):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_task_runs_its_examples(name: str):
+def test_task_runs_its_examples(name: str):
     for template in TASKS[name].examples:
         run = lab.run("max_prob", name, template=template, steps=1, temperature=0.0)[0]
         assert run.tokens.shape[1] == TASKS[name].length
@@ -112,7 +112,7 @@ def test_a_task_runs_its_examples(name: str):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_card_states_the_data_and_the_rates(name: str):
+def test_card_states_data_and_rates(name: str):
     folder = ASSETS / name / "mdlm"
     card = (folder / "README.md").read_text("utf-8")
     assert "held out and never trains" in card and "| largest margin, temperature 0 |" in card

@@ -27,7 +27,7 @@ def lines(texts):
     return "\n".join(json.dumps({"text": text}) for text in texts).encode()
 
 
-def test_a_hub_data_set_trains_by_its_name(tmp_path):
+def test_hub_data_set_trains_by_its_name(tmp_path):
     work = tmp_path / "w"
     with fake_hub.serve() as hub:
         hub.repositories["datasets/tiny/stories"] = {
@@ -53,7 +53,7 @@ def test_a_hub_data_set_trains_by_its_name(tmp_path):
     assert "--data tiny/stories" in (stories.folder(work) / "README.md").read_text()
 
 
-def test_a_data_set_that_the_hub_does_not_give_is_refused(tmp_path, capsys):
+def test_data_set_that_hub_does_not_give_is_refused(tmp_path, capsys):
     error = refused(capsys, command("nobody/nothing", tmp_path / "w", "--steps", "1"))
     assert "got 'nobody/nothing'" in error and "name a .jsonl or .txt file" in error
     assert not (tmp_path / "w").exists()
@@ -82,7 +82,7 @@ def distilbert(folder):
     return words
 
 
-def test_a_masked_language_model_continues(tmp_path, capsys):
+def test_masked_language_model_continues(tmp_path, capsys):
     data = stories.write(tmp_path / "stories.jsonl")
     start, work = tmp_path / "bert", tmp_path / "w"
     distilbert(start)

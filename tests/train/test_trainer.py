@@ -7,7 +7,7 @@ from lab.train.settings import TrainSettings
 from lab.train.trainer import Progress, check_resume, learning_rate, moving_average
 
 
-def test_the_average_mixes_from_the_first_step():
+def test_average_mixes_from_first_step():
     """Decay min(0.9, (1 + step) / (10 + step)): 1/10 after step 0, 2/11 after step 1."""
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(layer.weight, 0.0)
@@ -21,7 +21,7 @@ def test_the_average_mixes_from_the_first_step():
         assert average.module.weight.item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_rate_rises_stays_and_falls(tmp_path):
+def test_rate_rises_stays_and_falls(tmp_path):
     settings = TrainSettings(work=tmp_path, steps=100, warmup=10, decay=0.5, learning_rate=1.0)
     progress, rates = Progress(), []
     for progress.step in range(101):
@@ -31,7 +31,7 @@ def test_the_rate_rises_stays_and_falls(tmp_path):
     assert rates[100] == pytest.approx(0.02)
 
 
-def test_a_resumed_run_has_the_settings_of_its_start(tmp_path):
+def test_resumed_run_has_settings_of_its_start(tmp_path):
     check_resume(tmp_path / "run", {"seed": 0, "lengths": (1, 2)}, resume=False)
     check_resume(tmp_path / "run", {"seed": 0, "lengths": (1, 2)}, resume=True)
     with pytest.raises(ValueError, match="seed was 0, is 3; repeat the first command"):

@@ -52,7 +52,7 @@ def test_compare_equals_lab_run(client: Client, tmp_path):
         assert result["metrics"]["calls"] == theirs.calls[-1]
 
 
-def test_compare_takes_names_in_one_text_and_a_template(client: Client):
+def test_compare_takes_names_in_one_text_and_template(client: Client):
     answer = client.predict(
         task="capitals", samplers="mdlm, bd3lm", template="The capital of [MASK] is Paris.",
         api_name="/compare",
@@ -61,7 +61,7 @@ def test_compare_takes_names_in_one_text_and_a_template(client: Client):
     assert answer["trajectories"] is None
 
 
-def test_one_sampler_that_fails_leaves_the_other_alone(client: Client):
+def test_one_sampler_that_fails_leaves_other_alone(client: Client):
     answer = client.predict(
         samplers="llada2,mdlm", prompt="The capital of", params={"mdlm": {"steps": 0}},
         api_name="/compare",
@@ -105,7 +105,7 @@ def test_bad_input_is_one_sentence(client: Client, arguments, words):
         ({"prompt": "<img src=x onerror=alert(1)>"}, "words this model knows"),
     ],
 )
-def test_where_every_sampler_fails_the_answer_is_one_error(client: Client, arguments, words):
+def test_where_every_sampler_fails_answer_is_one_error(client: Client, arguments, words):
     with pytest.raises(AppError) as caught:
         client.predict(**{"samplers": "mdlm,llada2", **arguments}, api_name="/compare")
     assert str(caught.value).count(words) == 1
@@ -125,18 +125,18 @@ def _post(url: str, **changes) -> str:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, None, "x", [1], {"a": 1}])
-def test_any_seed_gets_an_answer(url: str, value):
+def test_any_seed_gets_answer(url: str, value):
     said = _post(url, seed=value)
     assert "seed must be a whole number" in said
     assert "Traceback" not in said and ".py" not in said
 
 
-def test_a_lone_surrogate_and_a_nul_get_an_answer(url: str):
+def test_lone_surrogate_and_nul_get_answer(url: str):
     for text in ("a\ud800", "a\0"):
         assert "surrogate" in _post(url, prompt=text)
 
 
-def test_a_cancelled_job_stops_and_the_next_one_runs(client: Client):
+def test_cancelled_job_stops_and_next_one_runs(client: Client):
     job = client.submit(
         "capitals", "hybrid", "The capital of", None, None, 0, {"steps": 3000}, api_name="/compare"
     )
@@ -146,7 +146,7 @@ def test_a_cancelled_job_stops_and_the_next_one_runs(client: Client):
     assert client.predict("capitals", "mdlm", "The capital of", api_name="/compare")["results"]
 
 
-def test_a_parameter_named_like_a_sampler_can_be_shared(client: Client):
+def test_parameter_named_like_sampler_can_be_shared(client: Client):
     answer = client.predict(
         "capitals", "llada2,mdlm", "The capital of", None, None, 5, {"threshold": 0.5},
         "csv", api_name="/compare",
@@ -166,7 +166,7 @@ def test_updates_hold_what_there_is_so_far(client: Client):
     assert calls == sorted(calls) and calls[-1] > 0
 
 
-def test_nothing_is_written_unless_a_file_is_asked_for(client: Client, monkeypatch):
+def test_nothing_is_written_unless_file_is_asked_for(client: Client, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
 

@@ -34,7 +34,7 @@ def test_items_come_in_order_and_none_is_lost():
     assert asyncio.run(take()) == list(range(50))
 
 
-def test_an_error_of_the_work_reaches_who_takes_it():
+def test_error_of_work_reaches_who_takes_it():
     def work(ready):
         yield 1
         raise RuntimeError("broken")
@@ -78,7 +78,7 @@ def test_work_ends_though_its_generator_is_never_closed(monkeypatch):
     asyncio.run(main())
 
 
-def test_a_loop_that_stands_still_ends_no_run():
+def test_loop_that_stands_still_ends_no_run():
     ended, stop, items = threading.Event(), threading.Event(), []
     waiting = [0, 0]  # messages, and looks until the browser has taken them
 
@@ -102,7 +102,7 @@ def test_a_loop_that_stands_still_ends_no_run():
     assert len(items) == 5
 
 
-def test_a_run_without_a_listener_ends_within_two_seconds():
+def test_run_without_listener_ends_within_two_seconds():
     ended, stop, waiting = threading.Event(), threading.Event(), [0]
 
     async def main():
@@ -116,7 +116,7 @@ def test_a_run_without_a_listener_ends_within_two_seconds():
     assert waiting[0] <= background.BACKLOG + 2
 
 
-def test_a_slow_listener_gets_fewer_items_and_keeps_the_run(monkeypatch):
+def test_slow_listener_gets_fewer_items_and_keeps_run(monkeypatch):
     monkeypatch.setattr(background, "UNHEARD", 0.3)
     ended, stop, waiting, items = threading.Event(), threading.Event(), [0], []
 
@@ -136,7 +136,7 @@ def test_a_slow_listener_gets_fewer_items_and_keeps_the_run(monkeypatch):
     assert waiting[0] <= background.BACKLOG + 3 and len(items) > 1
 
 
-def test_a_browser_that_hung_up_ends_the_run():
+def test_browser_that_hung_up_ends_run():
     ended, stop = threading.Event(), threading.Event()
 
     async def take():

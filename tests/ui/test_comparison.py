@@ -44,7 +44,7 @@ def test_every_step_is_pushed_once_and_in_order():
     assert len(steps) == len(run.comparison.runs[0].predicted) > 0
 
 
-def test_a_slow_page_misses_no_step():
+def test_slow_page_misses_no_step():
     run, steps, calls, updates = Run(CAPITALS, FOUR[2:3]), [], [], 0
     for update in run.updates(lambda: calls.append(1) or len(calls) % 40 == 0):
         updates += 1
@@ -83,13 +83,13 @@ def test_stop_ends_every_panel_within_one_step():
         assert len(panel.record.film.steps) <= count + 1
 
 
-def test_a_run_ends_at_its_most_seconds(monkeypatch):
+def test_run_ends_at_its_most_seconds(monkeypatch):
     monkeypatch.setattr(slot, "SECONDS", 0)
     _, last = press(CAPITALS, FOUR[2:3])
     assert kinds(last) == ["stopped"] and "0 s" in last.values[0]["message"]
 
 
-def test_a_closed_run_leaves_the_line():
+def test_closed_run_leaves_line():
     updates = Run(CAPITALS, FOUR).updates()
     next(updates)
     assert len(slot.LINE) == 1
@@ -97,7 +97,7 @@ def test_a_closed_run_leaves_the_line():
     assert not len(slot.LINE)
 
 
-def test_a_waiting_run_says_its_place_and_may_be_stopped():
+def test_waiting_run_says_its_place_and_may_be_stopped():
     run = Run(CAPITALS, FOUR[:1])
     with slot.LINE.ticket(), slot.LINE.ticket():
         updates = run.updates()
@@ -107,7 +107,7 @@ def test_a_waiting_run_says_its_place_and_may_be_stopped():
     assert not len(slot.LINE)
 
 
-def test_a_long_run_lets_the_next_one_go_first(monkeypatch):
+def test_long_run_lets_next_one_go_first(monkeypatch):
     monkeypatch.setattr(slot, "TURN", 0.05)
     long = Run(CAPITALS, [PanelSettings("hybrid", None, {"steps": 3000})])
     short, ended = Run(CAPITALS, FOUR[1:2]), []
@@ -139,13 +139,13 @@ def test_a_long_run_lets_the_next_one_go_first(monkeypatch):
         ({"tempo": 1}, "no parameter 'tempo'"),
     ],
 )
-def test_a_bad_setting_fails_its_own_panel_alone(params, words):
+def test_bad_setting_fails_its_own_panel_alone(params, words):
     _, last = press(CAPITALS, [FOUR[0], PanelSettings("mdlm", None, params)])
     assert kinds(last) == ["done", "error"]
     assert words in last.values[1]["message"]
 
 
-def test_an_error_half_way_keeps_the_steps_of_its_panel(caplog):
+def test_error_half_way_keeps_steps_of_its_panel(caplog):
     run = Run(CAPITALS, FOUR[:2])
     broken = run.panels[0]
     opened = broken.open
@@ -187,7 +187,7 @@ def test_an_error_half_way_keeps_the_steps_of_its_panel(caplog):
         ({"text": "x" * 30_000}, "at most"),
     ],
 )
-def test_bad_input_names_the_field_and_the_rule(changes, words):
+def test_bad_input_names_field_and_rule(changes, words):
     values = {"task": "capitals", "kind": "prompt", "text": "The capital of", "gen_length": 0,
               "seed": 0, **changes}  # fmt: skip
     _, last = press(run_inputs(**values), FOUR[:1])
@@ -195,7 +195,7 @@ def test_bad_input_names_the_field_and_the_rule(changes, words):
     assert words in last.values[0]["message"]
 
 
-def test_the_panels_share_one_budget_of_work(monkeypatch):
+def test_panels_share_one_budget_of_work(monkeypatch):
     alone = recorder("mdlm", "capitals", prompts="The capital of").plan.work
     monkeypatch.setattr(limits, "APP_WORK", 2 * alone - 1)
     _, last = press(CAPITALS, [FOUR[1], FOUR[1]])
@@ -203,7 +203,7 @@ def test_the_panels_share_one_budget_of_work(monkeypatch):
     assert f"at most {2 * alone - 1:,}" in last.values[1]["message"]
 
 
-def test_a_finished_panel_carries_its_verdict():
+def test_finished_panel_carries_its_verdict():
     _, last = press(RunInputs("capitals", "The capital of France is"), FOUR[:1])
     assert last.values[0]["verdict"]["ok"] is True
     _, last = press(RunInputs("sudoku4", template="1 1[MASK]*14"), FOUR[:1])
@@ -211,6 +211,6 @@ def test_a_finished_panel_carries_its_verdict():
     assert verdict["ok"] is False and {0, 1} <= set(verdict["wrong"])
 
 
-def test_a_finished_run_lets_go_of_its_model():
+def test_finished_run_lets_go_of_its_model():
     run, _ = press(CAPITALS, FOUR[:1])
     assert run.panels[0]._run is None

@@ -26,7 +26,7 @@ def rebuild(steps: list[str], name: str, first: list) -> list[list]:
 
 
 @pytest.mark.parametrize("sampler", ["llada2", "mdlm", "hybrid", "bd3lm"])
-def test_the_film_holds_every_step_of_the_trajectory(sampler):
+def test_film_holds_every_step_of_trajectory(sampler):
     run = lab.run(sampler, "capitals", "The capital of", seed=1)[0]
     film, length = whole_film(run), run.tokens.shape[1]
     assert rebuild(film.steps, "tokens", film.first["tokens"]) == run.tokens.tolist()
@@ -39,7 +39,7 @@ def test_the_film_holds_every_step_of_the_trajectory(sampler):
     assert calls == run.calls[-1] and seconds == round(float(run.model_seconds[-1]), 4)
 
 
-def test_a_draft_is_the_latest_prediction_of_its_position():
+def test_draft_is_latest_prediction_of_its_position():
     run = lab.run("hybrid", "capitals", "The capital of", seed=1, steps=40)[0]
     film, length = whole_film(run), run.tokens.shape[1]
     drafts = rebuild(film.steps, "predicted", [-1] * length)[1:]
@@ -67,7 +67,7 @@ def test_parts_follow_on_one_another_and_any_can_be_had_again():
 
 
 @pytest.mark.parametrize("sampler", ["hybrid", "uniform", "llada2"])
-def test_a_film_that_grew_equals_the_film_of_the_whole(sampler):
+def test_film_that_grew_equals_film_of_whole(sampler):
     run, grown = recorder(sampler, "sudoku4", template="1[MASK]*15"), Film()
     grown.begin(run.steps_since(0, 0), "sudoku4", asdict(run.plan.model.card))
     for number, _ in enumerate(run):
@@ -86,7 +86,7 @@ def test_a_film_that_grew_equals_the_film_of_the_whole(sampler):
     assert grown.pieces.keys() >= whole.pieces.keys() and grown.edges == whole.edges
 
 
-def test_the_last_step_is_read_as_the_last():
+def test_last_step_is_read_as_last():
     run = make(["___", "a_b", "a$b"], corruption="uniform", mask_id=None)
     film, steps = Film(), run.steps_since(0)
     unsettled = steps._replace(state=steps.state.copy())
@@ -108,7 +108,7 @@ def test_block_edges_are_where_windows_begin():
         assert whole_film(lab.run(sampler, "capitals", "The capital of")[0]).edges == []
 
 
-def test_alternatives_are_those_of_the_latest_call_that_looked():
+def test_alternatives_are_those_of_latest_call_that_looked():
     run = lab.run("bd3lm", "capitals", "The capital of", block_length=4, seed=1)[0]
     last = len(run.predicted)
     position = int(run.stop[0]) - 1  # of the first block, settled long before the end
@@ -123,6 +123,6 @@ def test_alternatives_are_those_of_the_latest_call_that_looked():
     assert alternatives(prompt, len(prompt.predicted), 0, prompt.piece) is None
 
 
-def test_a_file_without_alternatives_has_none():
+def test_file_without_alternatives_has_none():
     run = make(["___", "a__", "ab_"])
     assert alternatives(run, 2, 0, run.piece)["tokens"] == []

@@ -30,13 +30,13 @@ def test_own_names_are_answered(host):
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "", "127.0.0.1.evil.example",
                                   "localhost.evil.example:7860", "[::2]"])  # fmt: skip
-def test_a_rebound_name_is_refused(host, url):
+def test_rebound_name_is_refused(host, url):
     assert "--allow-host" in wrong_host(HERE, host)
     for path in ("", "config", "gradio_api/info"):
         assert httpx.get(url + path, headers={"host": host or "x"}).status_code == 421
 
 
-def test_a_public_page_answers_under_any_name(monkeypatch):
+def test_public_page_answers_under_any_name(monkeypatch):
     assert wrong_host(("10.0.0.3", 7860), "owner-space.hf.space") == ""
     for name, value in (("SYSTEM", "spaces"), ("SPACE_ID", "owner/space")):
         with monkeypatch.context() as patch:
@@ -47,7 +47,7 @@ def test_a_public_page_answers_under_any_name(monkeypatch):
 
 @pytest.mark.parametrize("place", [{"GRADIO_SERVER_NAME": "0.0.0.0"}, {"SYSTEM": "spaces"},
                                    {"SPACE_ID": "owner/space"}])  # fmt: skip
-def test_trust_needs_a_server_that_only_this_machine_reaches(place, monkeypatch, capsys):
+def test_trust_needs_server_that_only_this_machine_reaches(place, monkeypatch, capsys):
     monkeypatch.setattr(loaded_models, "_TRUSTED", set())
     for name, value in place.items():
         monkeypatch.setenv(name, value)
@@ -57,20 +57,20 @@ def test_trust_needs_a_server_that_only_this_machine_reaches(place, monkeypatch,
     assert not loaded_models._TRUSTED
 
 
-def test_trust_is_a_start_option(monkeypatch):
+def test_trust_is_start_option(monkeypatch):
     monkeypatch.setattr(loaded_models, "_TRUSTED", set())
     monkeypatch.setattr(guard, "HOSTS", set(guard.HOSTS))
     launch_options(["--trust-remote-code", "a/b", "--allow-host", "lab.example"])
     assert {"a/b"} == loaded_models._TRUSTED and wrong_host(HERE, "lab.example:80") == ""
 
 
-def test_nothing_on_the_page_switches_trust_on():
+def test_nothing_on_page_switches_trust_on():
     config = build().get_config_file()
     assert "trust" not in str([c["props"].get("label") for c in config["components"]])
     assert not any("trust" in str(one["api_name"]) for one in config["dependencies"])
 
 
-def test_a_request_has_a_size(url):
+def test_request_has_size(url):
     for path in ("gradio_api/queue/join", "gradio_api/call/compare"):
         large = httpx.post(url + path, content=b"x" * (guard.BODY + 1))
         assert large.status_code == 413 and "bytes" in large.text
@@ -95,7 +95,7 @@ def test_uploads_are_bounded_by_address_and_in_all(monkeypatch):
     assert not many.refusal("a", 1)
 
 
-def test_a_visitor_is_a_public_address_or_a_session():
+def test_visitor_is_public_address_or_session():
     assert visitor("8.8.8.8", "s") == "8.8.8.8"
     for address in ("127.0.0.1", "10.1.2.3", None, "x"):
         assert visitor(address, "s") == "s"
@@ -130,7 +130,7 @@ def lab_read(path):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_a_full_disk_costs_the_file_and_not_the_run(url, runs, code, monkeypatch):
+def test_full_disk_costs_file_and_not_run(url, runs, code, monkeypatch):
     name = runs.panels[0].record.name
 
     def refuse(*_, **__):
@@ -145,7 +145,7 @@ def test_a_full_disk_costs_the_file_and_not_the_run(url, runs, code, monkeypatch
     assert httpx.get(f"{url}lab/export/{name}/csv", timeout=60).status_code == 200
 
 
-def test_a_run_is_computed_where_nothing_can_be_written(monkeypatch):
+def test_run_is_computed_where_nothing_can_be_written(monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "no")
 

@@ -30,7 +30,7 @@ def test_four_actions_are_public():
 
 
 @pytest.mark.parametrize("form", [None, {}, {**FORM, "initial": {}}, {**FORM, "panels": [1]}])
-def test_a_malformed_form_is_one_sentence(form):
+def test_malformed_form_is_one_sentence(form):
     for handler in (lambda: run_request("capitals", "prompt", "x", 0, 0, form),
                     lambda: _change_task("stories", form)):  # fmt: skip
         with pytest.raises(gr.Error, match="settings"):
@@ -38,7 +38,7 @@ def test_a_malformed_form_is_one_sentence(form):
 
 
 @pytest.mark.parametrize("task", [None, "/etc", {"a": 1}, math.nan])
-def test_a_task_that_is_none_is_one_sentence(task):
+def test_task_that_is_none_is_one_sentence(task):
     for handler in (lambda: run_request(task, "prompt", "x", 0, 0, FORM),
                     lambda: _change_task(task, FORM)):  # fmt: skip
         with pytest.raises(gr.Error, match="task must be one of"):
@@ -46,7 +46,7 @@ def test_a_task_that_is_none_is_one_sentence(task):
 
 
 @pytest.mark.parametrize("sample", [None, [], [3], "x", {"a": 1}])
-def test_an_example_that_is_none_is_one_sentence(sample):
+def test_example_that_is_none_is_one_sentence(sample):
     with pytest.raises(gr.Error, match="an example"):
         _use_example(sample)
 
@@ -55,7 +55,7 @@ def test_out_of_memory_says_what_to_lower(caplog):
     assert "lower gen_length" in explain(MemoryError())
 
 
-def test_a_librarys_error_shows_its_kind_alone(caplog):
+def test_librarys_error_shows_its_kind_alone(caplog):
     try:
         int("/secret/path")
     except ValueError as error:
@@ -73,7 +73,7 @@ def test_a_librarys_error_shows_its_kind_alone(caplog):
     [("block_causal", 4, True), ("block_causal", 8, False), ("causal", 8, True),
      ("full", 4, False), ("any", 4, False)],
 )  # fmt: skip
-def test_a_panel_notes_where_later_text_is_not_seen(attention, length, noted):
+def test_panel_notes_where_later_text_is_not_seen(attention, length, noted):
     template = "The capital of [MASK] is Paris."
     run = recorder("llada2", "capitals", template=template, params={"block_length": length})
     assert bool(notes(run.plan.canvas, attention)) is noted
@@ -88,7 +88,7 @@ def test_invisible_characters_are_written_out():
     visible("".join(map(chr, range(0x3000)))).encode("utf-8")
 
 
-def test_the_python_of_a_run_repeats_it(tmp_path):
+def test_python_of_run_repeats_it(tmp_path):
     settings = [PanelSettings("llada2", "llada2.1_speed", {"steps": 4}),
                 PanelSettings("mdlm", None, {"steps": 3})]  # fmt: skip
     run, _ = press(CAPITALS, settings)

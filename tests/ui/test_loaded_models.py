@@ -59,7 +59,7 @@ def test_facts_and_costs_are_shown_before_weights_move(hub):
     assert not hub.fetched(".safetensors")
 
 
-def test_a_draft_model_is_loaded_with_its_target(hub, tmp_path):
+def test_draft_model_is_loaded_with_its_target(hub, tmp_path):
     name, target = "z-lab/Qwen3-4B-DFlash-b16", published.write(tmp_path / "target", "qwen3")
     hub.add("Qwen/Qwen3-4B", target)
     hub.add(name, published.write_draft_model(tmp_path / "draft_model", target))
@@ -75,7 +75,7 @@ def test_a_draft_model_is_loaded_with_its_target(hub, tmp_path):
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
 
 
-def test_a_model_of_this_lab_is_described_by_its_own_card(hub):
+def test_model_of_this_lab_is_described_by_its_own_card(hub):
     entry = loaded_models.look_up(MINE)
     assert entry.card.attention == "block_causal" and "bd3lm" in fitting(entry)
     assert "mdlm" not in fitting(entry) and not hub.fetched(".safetensors")
@@ -85,7 +85,7 @@ def test_a_model_of_this_lab_is_described_by_its_own_card(hub):
     "text", [f"{BERT}@main", f" {BERT} ", f"https://huggingface.co/{BERT}/tree/main",
              f"https://huggingface.co/{BERT}/", f"{BERT}@{COMMIT}"],
 )  # fmt: skip
-def test_an_id_comes_with_a_revision_or_as_the_address_of_its_page(hub, text):
+def test_id_comes_with_revision_or_as_address_of_its_page(hub, text):
     assert loaded_models.look_up(text).name == f"{BERT}@{COMMIT[:12]}"
 
 
@@ -98,12 +98,12 @@ def test_an_id_comes_with_a_revision_or_as_the_address_of_its_page(hub, text):
         ("x" * 400, "at most 300 characters"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_loaded_has_a_reason(hub, text, words):
+def test_what_cannot_be_loaded_has_reason(hub, text, words):
     with pytest.raises(ValueError, match=words):
         loaded_models.look_up(text)
 
 
-def test_a_dtype_is_one_that_it_can_be_opened_in(hub):
+def test_dtype_is_one_that_it_can_be_opened_in(hub):
     with pytest.raises(ValueError, match=r"dtype must be one of .*got \['int3'\]"):
         loaded_models.look_up(BERT, ["int3"])
     half, whole = loaded_models.look_up(BERT, "bfloat16"), loaded_models.look_up(BERT)
@@ -112,7 +112,7 @@ def test_a_dtype_is_one_that_it_can_be_opened_in(hub):
     assert loaded_models.look_up(MINE, "bfloat16").name == loaded_models.look_up(MINE).name
 
 
-def test_too_large_is_refused_with_the_numbers(hub, monkeypatch):
+def test_too_large_is_refused_with_numbers(hub, monkeypatch):
     hub.facts[BERT] = {"safetensors": {"parameters": {"BF16": 8 * 10**9}, "total": 8 * 10**9}}
     monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 16_000_000_000)
     with pytest.raises(ValueError, match=r"needs about 38\.40 GB of memory, 16\.00 GB are free"):
@@ -131,7 +131,7 @@ def test_models_opened_before_make_room(hub, monkeypatch):
         loaded_models.look_up(BERT)
 
 
-def test_a_folder_is_loaded_like_an_id(hub, tmp_path, monkeypatch):
+def test_folder_is_loaded_like_id(hub, tmp_path, monkeypatch):
     entry = loaded_models.look_up(str(tmp_path / "mine"))
     weights = (tmp_path / "mine" / "model.safetensors").stat().st_size
     assert entry.offer.memory == pytest.approx(weights * hub_of_lab.SPARE, rel=0.1)
@@ -148,7 +148,7 @@ def test_a_folder_is_loaded_like_an_id(hub, tmp_path, monkeypatch):
         loaded_models.look_up(str(tmp_path / "bert"))
 
 
-def test_a_public_page_opens_listed_ids_alone(hub, tmp_path, monkeypatch):
+def test_public_page_opens_listed_ids_alone(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "owner/space")
     for text in (str(tmp_path / "mine"), f"{MINE}@{COMMIT}", BERT):
         with pytest.raises(ValueError) as caught:
@@ -158,7 +158,7 @@ def test_a_public_page_opens_listed_ids_alone(hub, tmp_path, monkeypatch):
     assert loaded_models.look_up(f"{BERT}@{COMMIT}").family == "Masked language models"
 
 
-def test_code_beside_weights_needs_the_servers_trust(hub, tmp_path):
+def test_code_beside_weights_needs_servers_trust(hub, tmp_path):
     folder = published.write(tmp_path / "remote", "qwen3")
     (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
     published.change(folder, model_type="lladamoe", architectures=["LLaDAMoEModelLM"])
@@ -170,7 +170,7 @@ def test_code_beside_weights_needs_the_servers_trust(hub, tmp_path):
     assert entry.options["trust_remote_code"] and entry.sampler == "llada"
 
 
-def test_a_loaded_model_runs_as_a_task_does(hub, tmp_path):
+def test_loaded_model_runs_as_task_does(hub, tmp_path):
     entry, progress = load(loaded_models.look_up(BERT))
     assert loaded_models.known()[entry.name].card == lab.load(BERT).card
     shares = [share for _, share in progress if share is not None]
@@ -192,13 +192,13 @@ def test_a_loaded_model_runs_as_a_task_does(hub, tmp_path):
     assert lab.read(tmp_path / "trajectories.csv")[0].same_tokens(alone)
 
 
-def test_a_name_that_was_not_loaded_is_no_task(hub):
+def test_name_that_was_not_loaded_is_no_task(hub):
     _, last = press(RunInputs(f"{BERT}@{COMMIT[:12]}", "Once upon"), [PanelSettings("max_prob")])
     assert "task must be one of" in last.values[0]["message"]
     assert not hub.requests
 
 
-def test_a_load_that_is_stopped_leaves_nothing_known(hub):
+def test_load_that_is_stopped_leaves_nothing_known(hub):
     entry, stop = loaded_models.look_up(BERT), threading.Event()
     stop.set()
     with pytest.raises(ValueError, match="stopped"):
@@ -206,7 +206,7 @@ def test_a_load_that_is_stopped_leaves_nothing_known(hub):
     assert not loaded_models.known() and not hub.fetched(".safetensors")
 
 
-def test_a_load_waits_for_a_run_to_end(hub):
+def test_load_waits_for_run_to_end(hub):
     entry, progress, stop = loaded_models.look_up(MINE), [], threading.Event()
 
     def report(words, share):
@@ -230,7 +230,7 @@ def test_load_takes_only_what_was_looked_up(hub):
     assert "loaded" in html and task.value == entry.name and loaded == [entry.name]
 
 
-def test_the_form_follows_the_model_and_finds_its_way_back(hub, tmp_path):
+def test_form_follows_model_and_finds_its_way_back(hub, tmp_path):
     opened = start_value("stories", misfits("stories"))
     hub.add("Qwen/Qwen3-0.6B", published.write(tmp_path / "network", "qwen3"))
     entry, _ = load(loaded_models.look_up("Qwen/Qwen3-0.6B"))
@@ -251,7 +251,7 @@ def test_the_form_follows_the_model_and_finds_its_way_back(hub, tmp_path):
     assert settings_for("stories", again)["panels"][0] is None
 
 
-def test_run_pressed_before_the_task_came_back_takes_the_new_one():
+def test_run_pressed_before_task_came_back_takes_new_one():
     opened = start_value("stories", misfits("stories"))
     inputs, panels = run_request("sudoku9", "prompt", "Once upon a time", 0, 5, opened)
     assert inputs == RunInputs("sudoku9", template=examples("sudoku9")[0], seed=5)

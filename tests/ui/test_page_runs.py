@@ -21,14 +21,14 @@ def page(name: str, visitor: str) -> PageRuns:
     return PageRuns([PanelRecord(name * 32, whole_film(run), run)], "", visitor)
 
 
-def test_one_comparison_is_held_a_session():
+def test_one_comparison_is_held_session():
     keep("s", page("a", "v"))
     keep("s", page("b", "v"))
     assert of_session("s").panels[0].name == "b" * 32
     assert page_runs.film("a" * 32, 0) is None and page_runs.film("b" * 32, 1)["start"] == 1
 
 
-def test_whoever_holds_most_loses_the_oldest(monkeypatch):
+def test_whoever_holds_most_loses_oldest(monkeypatch):
     keep("quiet", page("a", "quiet"))
     monkeypatch.setattr(page_runs, "CELLS", 3 * of_session("quiet").cells)
     for number in range(9):
@@ -55,7 +55,7 @@ def test_questions_that_no_page_asks_have_no_answer(query):
     assert alternatives(query) == {"missing": True}
 
 
-def test_a_panel_may_ask_for_steps_and_alternatives():
+def test_panel_may_ask_for_steps_and_alternatives():
     keep("s", page("a", "v"))
     part = film({"run": "a" * 32, "start": 1})
     assert part["start"] == 1 and part["count"] == 3 and part["film"] is None

@@ -19,7 +19,7 @@ SETTINGS = [PanelSettings("llada2"), PanelSettings("mdlm"), None, PanelSettings(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_an_export_shows_the_panels_that_wrote_it(tmp_path, suffix):
+def test_export_shows_panels_that_wrote_it(tmp_path, suffix):
     inputs = RunInputs("sudoku4", template="1 1[MASK]*14")  # no such grid
     run, last = press(inputs, SETTINGS)
     path = exports.write(run.comparison, suffix, tmp_path)
@@ -62,7 +62,7 @@ def test_any_other_file_is_one_sentence(tmp_path, name, text, words):
         open_file(tmp_path / name)
 
 
-def test_a_file_from_elsewhere_is_only_text_and_numbers(tmp_path):
+def test_file_from_elsewhere_is_only_text_and_numbers(tmp_path):
     run = make(["___", "a__", "ab_"], pieces={0: "<img src=x>", 1: "\u202e"})
     entropy = np.full_like(run.entropy, np.inf)
     strange = replace(run, sampler="\u202e<b>", model="\x00<i>", task="no/such", entropy=entropy)
@@ -73,7 +73,7 @@ def test_a_file_from_elsewhere_is_only_text_and_numbers(tmp_path):
     json.dumps(value, allow_nan=False)
 
 
-def test_the_python_of_an_opened_file_reads_it(tmp_path):
+def test_python_of_opened_file_reads_it(tmp_path):
     path = tmp_path / "it's.json"
     lab.save(lab.run("mdlm", "capitals", steps=2), path)
     source = reading(str(path))

@@ -35,7 +35,7 @@ START = start_value("stories", {})
         ({"task": None}, "settings.task"),
     ],
 )
-def test_a_malformed_form_names_the_field(changes, field):
+def test_malformed_form_names_field(changes, field):
     with pytest.raises(ValueError, match=field):
         check_form({**START, **changes})
 
@@ -55,7 +55,7 @@ def test_own_settings_override_shared_ones():
     assert mdlm.params == {"steps": 7}
 
 
-def test_the_form_describes_every_parameter_of_every_sampler():
+def test_form_describes_every_parameter_of_every_sampler():
     drawn = catalog()["samplers"]
     assert set(drawn) == set(SAMPLERS)
     for name, sampler in SAMPLERS.items():
@@ -68,13 +68,13 @@ def test_the_form_describes_every_parameter_of_every_sampler():
     json.dumps(drawn, allow_nan=False)
 
 
-def test_a_sampler_that_does_not_fit_has_a_reason():
+def test_sampler_that_does_not_fit_has_reason():
     for task in lab.tasks():
         for sampler, reason in misfits(task).items():
             assert (reason is None) == (sampler in lab.tasks()[task])
 
 
-def test_another_task_brings_fitting_samplers_and_the_way_back_its_own():
+def test_task_change_brings_fitting_samplers_and_restores_them():
     opened = start_value("stories", misfits("stories"))
 
     def choose(form, task):

@@ -17,7 +17,7 @@ def test_first_come_first_served():
     assert not len(line)
 
 
-def test_a_turn_is_over_only_where_others_wait(monkeypatch):
+def test_turn_is_over_only_where_others_wait(monkeypatch):
     monkeypatch.setattr(slot, "TURN", -1)
     line = Line()
     with line.ticket() as first:
@@ -27,7 +27,7 @@ def test_a_turn_is_over_only_where_others_wait(monkeypatch):
             assert first.turn_is_over()
 
 
-def test_a_visitor_has_one_run_and_one_that_waits():
+def test_visitor_has_one_run_and_one_that_waits():
     line = Line()
     with line.ticket("a"), line.ticket("a"), line.ticket("b"):
         with (
@@ -38,7 +38,7 @@ def test_a_visitor_has_one_run_and_one_that_waits():
         assert len(line) == 3
 
 
-def test_a_full_line_says_so(monkeypatch):
+def test_full_line_says_so(monkeypatch):
     monkeypatch.setattr(slot, "LONGEST", 1)
     line = Line()
     with (
@@ -54,11 +54,11 @@ def test_a_full_line_says_so(monkeypatch):
     [(1, "you are next"), (2, "2nd in line"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"),
      (13, "13th"), (22, "22nd")],
 )  # fmt: skip
-def test_a_place_is_written_as_one_says_it(place, words):
+def test_place_is_written_as_one_says_it(place, words):
     assert words in slot.waiting(place)
 
 
-def test_stop_finds_the_run_of_its_own_session():
+def test_stop_finds_run_of_its_own_session():
     with slot.stoppable("mine") as stop:
         assert not slot.stop("yours") and not stop.is_set()
         assert slot.stop("mine") and stop.is_set()

@@ -16,7 +16,7 @@ def values_in(page: str) -> list[dict]:
     return json.loads(re.search(r'id="runs">(.*?)</script>', page, re.S)[1])
 
 
-def test_the_file_holds_the_panels_and_loads_nothing(tmp_path):
+def test_file_holds_panels_and_loads_nothing(tmp_path):
     settings = [PanelSettings("mdlm"), None, PanelSettings("llada2"),
                 PanelSettings("mdlm", None, {"steps": 0})]  # fmt: skip
     run, last = press(CAPITALS, settings)
@@ -35,7 +35,7 @@ def test_the_file_holds_the_panels_and_loads_nothing(tmp_path):
     assert not re.findall(r"(?:src|href)=|url\(|@import|https?://", page)
 
 
-def test_text_of_a_model_cannot_end_the_script(tmp_path):
+def test_text_of_model_cannot_end_script(tmp_path):
     hostile = "</script><script>document.title='x'</script><!--<script>"
     run = make(["___", "a__"], pieces={0: hostile, 1: "$title ${1+1}"}, sampler=hostile)
     head = panel_value("done", "1", title=hostile, message=hostile)

@@ -47,8 +47,8 @@ def home(plot: Plot, stage: int) -> Moves:
     yield move(1, after, text, link=link, **roles)
     if len(present) == 1:
         for k in plot.toys(present[0])[:1]:
-            text = "S.a takes T.k home .", f"S.a {single} home with D.k ."
-            yield move(1, after, *text, link=link, a=present[0], k=k)
+            both = "S.a takes T.k home .", f"S.a {single} home with D.k ."
+            yield move(1, after, *both, link=link, a=present[0], k=k)
 
 
 def forgetful(plot: Plot) -> Plot:

@@ -36,7 +36,7 @@ def start(plot: Plot, stage: int) -> Moves:
         texts = "S.a finds A.k .", "S.a finds A.k L.p .", "S.a sees A.k L.p and picks it up ."
         yield move(4 * share, discovered, *texts, link="there", a=0, k=k, p=0)
     lonely = plot.feel("lonely", 0).to("lonely", 0)
-    texts = (
+    texts: tuple[str, ...] = (
         "S.a has nobody to play with .",
         "S.a is all alone .",
         "S.a wants to play , but nobody is there .",
@@ -103,7 +103,7 @@ def meet(plot: Plot, stage: int) -> Moves:
     toys = plot.toys(a)
     for k in toys:
         after = plot.to("wish", b, a, k)
-        texts = (
+        texts: tuple[str, ...] = (
             "S.b likes T.k .",
             "S.b has no toy .",
             "S.b is sad because Y.b has no toy .",

@@ -182,7 +182,7 @@ def rebound(after: Interpretation, before: State, expected: int, word: int) -> I
         if people and at < len(plot.cast):
             plot = with_sex(plot, "m" if here in NAMES["m"] else "f", at)
     sexes = SEX.get(WORDS[expected].lower()), SEX.get(here.lower())
-    if None not in sexes and sexes[0] != sexes[1]:
+    if sexes[0] and sexes[1] and sexes[0] != sexes[1]:
         meant = [i for i in before.plot.seen if before.plot.cast[i].sex == sexes[0]]
         if meant and meant[0] < len(plot.cast):
             plot = with_sex(plot, sexes[1], meant[0])

@@ -69,6 +69,7 @@ def lonely(plot: Plot, stage: int) -> Moves:
 def share(plot: Plot, stage: int) -> Moves:
     """One has a toy, the other has none."""
     b, a, m = plot.focus
+    texts: tuple[str, ...]
     if stage < 2:
         texts = (
             "“ Let us play , ” says N.b .",

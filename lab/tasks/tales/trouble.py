@@ -77,7 +77,10 @@ def pursuit(plot: Plot, stage: int) -> Moves:
         return
     for share, b, after in newcomer(plot, p):
         back = after.put(k, b).to("give_back", b, a, k)
-        texts = "N.b comes from the P.q with D.k .", "N.b comes along and has D.k with M.b ."
+        texts: tuple[str, ...] = (
+            "N.b comes from the P.q with D.k .",
+            "N.b comes along and has D.k with M.b .",
+        )
         yield move(2 * share, back, *texts, link="soon", b=b, k=k, q=q)
         if stage < 2:
             texts = "N.b comes to the P.p .", "N.b comes along .", "N.b sees that N.a is sad ."
@@ -111,6 +114,7 @@ def tell(plot: Plot, stage: int) -> Moves:
 def gloom(plot: Plot, stage: int) -> Moves:
     """A friend is with one who is sad, and may ask why."""
     a, b = plot.focus
+    texts: tuple[str, ...]
     if stage < 1 and plot.seen == (a,):
         texts = "S.b asks what is wrong .", "S.b asks O.a what is wrong ."
         yield move(1, plot.to("gloom", a, b), *texts, a=a, b=b)

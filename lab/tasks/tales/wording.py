@@ -91,6 +91,7 @@ def domain(form: str, letter: str, ctx: Context, number: int) -> tuple[int, ...]
     """The words a slot is free to choose from; none where what it names is known."""
     if letter not in ctx.new:
         return ()
+    discovered: tuple[str, ...]
     if form == "N":
         discovered = lexicon.NAMES[dict(ctx.sexes)[number]]
     elif form in "CUVW":
