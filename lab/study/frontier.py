@@ -85,14 +85,13 @@ def band(
     names = list(settings)
     scores = np.stack([settings[name].score for name in names])  # [settings, N]
     costs = np.array([settings[name].cost.mean() for name in names])
-    allowed = costs[None] <= np.asarray(budgets, float)[:, None]  # [K, settings]
+    allowed = np.less_equal(costs[None], np.asarray(budgets, float)[:, None])  # [K, settings]
     generator = np.random.default_rng(seed)
     count = scores.shape[1]
     drawn = generator.multinomial(count, np.full(count, 1 / count), resamples) / count
     means = np.concatenate([scores.mean(1)[None], drawn @ scores.T])  # [1 + resamples, settings]
-    within: ndarray = np.asarray(allowed)
-    best = np.where(within[:, None], means[None], -np.inf).max(-1)  # [K, 1 + resamples]
-    best = np.where(within.any(1)[:, None], best, np.nan)
+    best = np.where(allowed[:, None], means[None], -np.inf).max(-1)  # [K, 1 + resamples]
+    best = np.where(allowed.any(1)[:, None], best, np.nan)
     ends = np.quantile(best[:, 1:], [(1 - level) / 2, (1 + level) / 2], axis=1)
     return np.stack([best[:, 0], *ends], 1)
 

@@ -33,8 +33,8 @@ def start(plot: Plot, stage: int) -> Moves:
         yield move(2.5 * share, own, "S.a has A.k .", "S.a has A.k with M.a .", a=0, k=k)
         yield move(1.5 * share, after.to("turn", 0, k), "S.a V.k A.k .", a=0, k=k)
         discovered = after.feel("happy", 0).to("enjoy", 0, k)
-        texts = "S.a finds A.k .", "S.a finds A.k L.p .", "S.a sees A.k L.p and picks it up ."
-        yield move(4 * share, discovered, *texts, link="there", a=0, k=k, p=0)
+        places = "S.a finds A.k .", "S.a finds A.k L.p .", "S.a sees A.k L.p and picks it up ."
+        yield move(4 * share, discovered, *places, link="there", a=0, k=k, p=0)
     lonely = plot.feel("lonely", 0).to("lonely", 0)
     texts: tuple[str, ...] = (
         "S.a has nobody to play with .",
