@@ -125,6 +125,12 @@ def test_strides_cost_calls_only_where_they_keep_something(sampler, kind, stride
         run = record(sampler, tiny.networks()[kind], template=template, stride=stride, steps=2,
                      **only(sampler, sampling_eps=eps))  # fmt: skip
         check(run)
+        first = int(run.plan.canvas.writable.any(0).int().argmax())
+        for row, free in enumerate(run.plan.canvas.writable.numpy()):
+            columns = np.flatnonzero(free)
+            starts = np.unique((columns - first) // stride) * stride + first
+            budget = sum(min(2, (columns >= start).sum()) + bool(eps) for start in starts)
+            assert run.frames[-1].calls[row] <= budget
 
 
 def finished_early(run):
