@@ -1,7 +1,7 @@
 """A press of Run as a plain generator: panels advanced in turn, pushed at a pace to follow."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -68,7 +68,9 @@ class Run:
                 panel.release()
         yield self._update(range(len(self.panels)), over=True)
 
-    def _compute(self, ticket: slot.Ticket, ready: Callable[[], bool]) -> Iterator[Update]:
+    def _compute(
+        self, ticket: slot.Ticket, ready: Callable[[], bool]
+    ) -> Generator[Update, None, str]:
         """Take turns with other visitors; returns why the run was ended."""
         budget = limits.APP_WORK
         while place := ticket.wait(slot.WAIT):

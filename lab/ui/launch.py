@@ -8,7 +8,7 @@ import gradio as gr
 
 from lab.record.file_limits import BYTES
 from lab.ui import guard, loaded_models
-from lab.ui.panel import ASSETS
+from lab.ui.assets import ASSETS
 
 THEME = gr.themes.Default(
     primary_hue="indigo",

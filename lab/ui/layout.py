@@ -7,8 +7,9 @@ import gradio as gr
 import lab
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, TEMPLATE, kind_of
+from lab.ui.assets import asset
 from lab.ui.model_picker import ModelPicker, model_picker
-from lab.ui.panel import ASSETS, TokenPanel
+from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.settings_form import PANELS, SettingsForm, start_value
 from lab.ui.tasks import misfits
@@ -110,11 +111,11 @@ def stage(inputs: Inputs) -> Outputs:
             "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
     status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
-    tabs, parts = _tabs(inputs)
-    return Outputs(run, stop, status, exports, open_file, *parts, tabs, gr.State(TOKENS))
+    buttons: dict[str, Any] = {"run": run, "stop": stop, "exports": exports, "open": open_file}
+    return Outputs(**buttons, status=status, **_tabs(inputs), open_tab=gr.State(TOKENS))
 
 
-def _tabs(inputs: Inputs) -> tuple[list[gr.Tab], list[Any]]:
+def _tabs(inputs: Inputs) -> dict[str, Any]:
     with gr.Tabs():
         with gr.Tab(TOKENS) as tokens:
             _plain_html("playback", None, elem_id="playback")
@@ -134,8 +135,15 @@ def _tabs(inputs: Inputs) -> tuple[list[gr.Tab], list[Any]]:
         with gr.Tab(PYTHON) as python:
             gr.Markdown("Python to reproduce this run.")
             code = gr.Code(language="python", interactive=False, elem_id="python")
-    tabs = [tokens, confidence, order, metrics, trajectory, python]
-    return tabs, [panels, heatmaps, orders, numbers, table, code]
+    return {
+        "tabs": [tokens, confidence, order, metrics, trajectory, python],
+        "panels": panels,
+        "heatmaps": heatmaps,
+        "orders": orders,
+        "metrics": numbers,
+        "table": table,
+        "python": code,
+    }
 
 
 def idle(panel: dict[str, Any] | None) -> PanelValue:
@@ -167,10 +175,9 @@ def _plots(name: str) -> list[gr.Plot]:
 
 def _plain_html(name: str, value: Any, **layout: Any) -> gr.HTML:
     """A component of assets/NAME: a static template, and a script that sets its text."""
-    folder = ASSETS / name
     return gr.HTML(
         value,
-        html_template=(folder / f"{name}.html").read_text(encoding="utf-8"),
-        js_on_load=(folder / f"{name}.js").read_text(encoding="utf-8"),
+        html_template=asset(name, f"{name}.html"),
+        js_on_load=asset(name, f"{name}.js"),
         **layout,
     )

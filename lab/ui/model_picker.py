@@ -15,7 +15,7 @@ EXAMPLES = (
     "google-bert/bert-base-uncased", "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
     "GSAI-ML/LLaDA-8B-Instruct",
 )  # fmt: skip
-QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Whatever is changed, what was looked up no longer is what would be loaded.
 DISABLE_LOAD = "() => ({ interactive: false, __type__: 'update' })"
 
@@ -71,7 +71,7 @@ def attach(picker: ModelPicker, task: gr.Dropdown) -> None:
         concurrency_limit=4, show_progress_on=picker.answer, api_visibility="private",
     )  # fmt: skip
     picker.examples.click(lambda sample: sample[0], picker.examples, picker.text, **QUICK)
-    for one in query:
+    for one in (picker.text, picker.dtype):
         one.change(None, None, picker.load, js=DISABLE_LOAD, **QUICK)
     buttons = [picker.look_up, picker.load, picker.stop]
     loading = picker.load.click(_buttons_while_loading, None, buttons, **QUICK)

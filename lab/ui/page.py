@@ -12,13 +12,13 @@ import lab
 from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
 from lab.ui import api, loaded_models, model_picker, page_runs, result_tabs, slot
+from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
 from lab.ui.error_text import explain
 from lab.ui.guard import visitor
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from lab.ui.page_runs import PageRuns
-from lab.ui.panel import ASSETS
 from lab.ui.replay import open_file
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
@@ -36,7 +36,7 @@ NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
 # Runs that wait are told their place; Gradio's own queue, which tells nothing, is never reached.
 RUNS = slot.LONGEST + 8
-PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
+PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 QUICK: dict[str, Any] = {**PRIVATE, "queue": False}  # a setting never waits for a run
 
 
@@ -219,7 +219,7 @@ def _exportable(outputs: Outputs, runs: PageRuns | None) -> dict[Any, Any]:
 
 def _wire_results(outputs: Outputs) -> None:
     """Files, figures and tables, each made when it is asked for."""
-    script = (ASSETS / "export" / "export.js").read_text(encoding="utf-8").split("\n", 1)[1]
+    script = asset("export", "export.js").split("\n", 1)[1]
     for button in outputs.exports:
         js = f"() => ({script.strip()})('{button.elem_id}')"
         button.click(None, None, outputs.status, js=js, **QUICK)

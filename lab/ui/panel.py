@@ -1,14 +1,13 @@
 """The token panel: one run's film, drawn, played and scrubbed in the browser."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lab.ui import page_runs
+from lab.ui.assets import asset
 from lab.ui.panel_value import PanelValue
 
-ASSETS = Path(__file__).parents[2] / "assets"
 PANEL_SCRIPTS = ("film.js", "grid.js", "inspect.js", "panel.js")
 
 
@@ -18,11 +17,10 @@ class TokenPanel(gr.HTML):
     """
 
     def __init__(self, value: PanelValue | None = None, number: int = 1, **layout: Any):
-        folder = ASSETS / "panel"
         super().__init__(
             value,
-            html_template=(folder / "panel.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((folder / p).read_text(encoding="utf-8") for p in PANEL_SCRIPTS),
+            html_template=asset("panel", "panel.html"),
+            js_on_load="\n".join(asset("panel", script) for script in PANEL_SCRIPTS),
             server_functions=[film, alternatives],
             number=number,
             **layout,
@@ -48,8 +46,8 @@ def alternatives(query: Any) -> dict[str, Any]:
 
 def _query(query: Any, *names: str) -> tuple[str, list[int]]:
     """A run's name and some whole numbers from 0; "" for anything that the page would not ask."""
-    values = [query.get(name) for name in names] if isinstance(query, dict) else [None]
-    if not all(type(value) is int and 0 <= value < 2**31 for value in values):
+    if not isinstance(query, dict) or not isinstance(run := query.get("run"), str):
         return "", []
-    run = query.get("run")
-    return (run, values) if isinstance(run, str) else ("", [])
+    values = [query.get(name) for name in names]
+    numbers = [value for value in values if type(value) is int and 0 <= value < 2**31]
+    return (run, numbers) if len(numbers) == len(names) else ("", [])

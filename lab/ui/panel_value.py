@@ -45,7 +45,7 @@ def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
         "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
         "metrics": [], "verdict": None, **NO_STEPS,
     }  # fmt: skip
-    return cast(PanelValue, value | changes)
+    return cast(PanelValue, {**value, **changes})
 
 
 class PanelMetrics:

@@ -1,12 +1,12 @@
 """The sampler settings: one form drawn from the registry, one JSON value, checked on its return."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import gradio as gr
 
 from lab.run import limits
-from lab.ui.panel import ASSETS
+from lab.ui.assets import asset
 from samplers import SAMPLERS, get
 from samplers.registry import Param, Sampler, shown
 
@@ -51,12 +51,11 @@ class SettingsForm(gr.HTML):
     """
 
     def __init__(self, value: FormValue, **layout: Any):
-        folder = ASSETS / "settings"
         parts = ("controls", "settings")
         super().__init__(
             value,
-            html_template=(folder / "settings.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((folder / f"{p}.js").read_text(encoding="utf-8") for p in parts),
+            html_template=asset("settings", "settings.html"),
+            js_on_load="\n".join(asset("settings", f"{part}.js") for part in parts),
             catalog=catalog(),
             **layout,
         )
@@ -127,12 +126,12 @@ def describe(sampler: Sampler) -> dict[str, Any]:
 
 def _widest(name: str) -> Param | None:
     params = [p for s in SAMPLERS.values() for p in s.params if p.name == name]
-    return max(params, key=lambda param: param.high - param.low, default=None)
+    return max(params, key=lambda param: (param.high or 0) - (param.low or 0), default=None)
 
 
 def _describe(param: Param) -> dict[str, Any]:
     described = {**asdict(param), "choices": list(param.choices)}
-    if param.kind in ("int", "float"):
+    if param.low is not None and param.high is not None:
         wide = param.kind == "int" and param.high - param.low > 2 * SLIDER
         described["slider_high"] = SLIDER if wide else param.high
         # What a switch turns on where the default is off: a value that does something.
@@ -161,7 +160,7 @@ def check_form(value: Any) -> FormValue:
             _check_panel(name, panel)
     if not isinstance(value.get("task"), str):
         raise ValueError(f"settings.task must be text, got {shown(value.get('task'))}; {RELOAD}")
-    return FormValue(**{name: value[name] for name in FormValue.__annotations__})
+    return cast(FormValue, {name: value[name] for name in FormValue.__annotations__})
 
 
 def _check_panel(name: str, panel: Any) -> None:

@@ -8,9 +8,10 @@ from string import Template
 from typing import Any
 
 from lab.record.trajectory import Trajectory
+from lab.ui.assets import asset
 from lab.ui.film import call_details
 from lab.ui.page_runs import PageRuns, PanelRecord
-from lab.ui.panel import ASSETS, PANEL_SCRIPTS
+from lab.ui.panel import PANEL_SCRIPTS
 from lab.ui.safe_text import visible
 
 
@@ -27,19 +28,19 @@ def save(path: Path, comparison: PageRuns) -> None:
     alone, and the page's own policy keeps it from asking anybody for anything.
     """
     values = [_value(panel) for panel in comparison.panels if panel and panel.head]
-    panel = _asset("panel", "panel.html")
-    page = Template(_asset("standalone", "page.html")).substitute(
+    panel = asset("panel", "panel.html")
+    page = Template(asset("standalone", "page.html")).substitute(
         title=escape(title(comparison.runs)),
-        style=f"{_asset('standalone', 'page.css')}\n{_asset('style.css')}",
-        playback=_asset("playback", "playback.html"),
+        style=f"{asset('standalone', 'page.css')}\n{asset('style.css')}",
+        playback=asset("playback", "playback.html"),
         panels="".join(f"<div>{panel}</div>" for _ in values),
         source=escape(comparison.source),
         runs=json.dumps(values, allow_nan=False).replace("<", "\\u003c"),
         script="\n".join([
             "const mountPanel = (element, props, watch, server) => {",
-            *(_asset("panel", script) for script in PANEL_SCRIPTS), "};",
-            "const mountPlayback = element => {", _asset("playback", "playback.js"), "};",
-            _asset("standalone", "page.js"),
+            *(asset("panel", script) for script in PANEL_SCRIPTS), "};",
+            "const mountPlayback = element => {", asset("playback", "playback.js"), "};",
+            asset("standalone", "page.js"),
         ]),
     )  # fmt: skip
     path.write_text(page, encoding="utf-8")
@@ -52,7 +53,3 @@ def _value(panel: PanelRecord) -> dict[str, Any]:
         value["details"], pieces = call_details(panel.trajectory)
         value["pieces"] = {**pieces, **value["pieces"]}
     return value
-
-
-def _asset(*parts: str) -> str:
-    return ASSETS.joinpath(*parts).read_text(encoding="utf-8")

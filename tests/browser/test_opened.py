@@ -1,5 +1,7 @@
 """A saved run, opened again: scrubbed, drawn and saved without any model."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -57,3 +59,14 @@ def test_file_that_is_no_run_says_so_and_leaves_panels(opening, tmp_path):
     opening(bad)
     expect(site.page.locator("#status")).to_contain_text("bad.json: it must hold")
     expect(site.panel(1)).to_have_attribute("data-kind", "done")
+
+
+def test_file_puts_no_picture_into_the_status(opening, tmp_path):
+    path = tmp_path / "field.json"
+    lab.save(lab.run("mdlm", "capitals", steps=2), path)
+    saved = json.loads(path.read_text())
+    saved["runs"][0]["![p](http://x.example/y)"] = 1
+    path.write_text(json.dumps(saved))
+    site = opening(path)
+    expect(site.page.locator("#status")).to_contain_text("![p](http://x.example/y)")
+    assert site.page.locator("#status img").count() == 0

@@ -209,3 +209,29 @@ def test_template_is_filled_and_grid_is_drawn_as_grid(visit):
     expect(site.panel(1).locator(".prompt")).to_have_text(["1", "2", "3", "4"])
     tops = [round(cells.nth(i).bounding_box()["y"]) for i in (0, 3, 4, 12)]
     assert tops[0] == tops[1] < tops[2] < tops[3]
+
+
+def test_failed_run_leaves_nothing_of_the_one_before(capitals):
+    site = capitals()
+    site.run()
+    csv = site.page.get_by_role("button", name="CSV", exact=True)
+    expect(csv).to_be_enabled()
+    site.page.get_by_role("tab", name="Metrics").click()
+    expect(site.page.locator("#metrics")).to_contain_text("Tokens per call")
+    site.page.locator("#length input[type=number]").fill("256")
+    site.page.keyboard.press("Tab")
+    site.page.get_by_role("button", name="Run", exact=True).click()
+    expect(site.page.locator("#status")).to_contain_text("4 error", timeout=60_000)
+    expect(site.page.locator("#metrics")).not_to_contain_text("Tokens per call")
+    expect(csv).to_be_disabled()
+
+
+def test_panel_says_that_its_settings_have_changed(capitals):
+    site = capitals()
+    site.run()
+    expect(site.panel(2)).not_to_have_class("lab-panel stale")
+    site.sampler(2, "llada2")
+    expect(site.panel(2)).to_have_class("lab-panel stale")
+    expect(site.panel(1)).not_to_have_class("lab-panel stale")
+    site.sampler(2, "mdlm")
+    expect(site.panel(2)).not_to_have_class("lab-panel stale")
