@@ -61,7 +61,7 @@ def test_file_that_is_no_run_says_so_and_leaves_panels(opening, tmp_path):
     expect(site.panel(1)).to_have_attribute("data-kind", "done")
 
 
-def test_file_puts_no_picture_into_the_status(opening, tmp_path):
+def test_file_puts_no_picture_into_status(opening, tmp_path):
     path = tmp_path / "field.json"
     lab.save(lab.run("mdlm", "capitals", steps=2), path)
     saved = json.loads(path.read_text())

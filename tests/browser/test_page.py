@@ -211,7 +211,7 @@ def test_template_is_filled_and_grid_is_drawn_as_grid(visit):
     assert tops[0] == tops[1] < tops[2] < tops[3]
 
 
-def test_failed_run_leaves_nothing_of_the_one_before(capitals):
+def test_failed_run_leaves_nothing_of_run_before(capitals):
     site = capitals()
     site.run()
     csv = site.page.get_by_role("button", name="CSV", exact=True)
