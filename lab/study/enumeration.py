@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lab.study.truth import distance
 from samplers.canvas import Canvas
 from samplers.registry import Sampler
 
@@ -33,10 +34,9 @@ class Law(NamedTuple):
         same = (sequences[:, None] == self.tokens[None]).all(-1)
         return (same * self.probability).sum(-1)
 
-    @property
-    def mean_calls(self) -> float:
-        """Expected calls of the model a row."""
-        return float((self.calls * self.probability).sum())
+    def distance(self, sequences: Tensor, target: Tensor) -> float:
+        """Total variation to the law `target` [M] on sequences [M, T]; all else counts as wrong."""
+        return distance(self.of(sequences).numpy(), target.numpy()).total_variation
 
 
 def exact_law(
@@ -45,11 +45,14 @@ def exact_law(
     row: Sequence[int],
     *,
     count_calls: bool = False,
+    join: bool = True,
     **values: Any,
 ) -> Law:
     """The law of a run of `sampler` on `model` from the canvas `row`, its mask ids to be filled.
 
-    count_calls keeps apart rows that took different numbers of calls on the way. ValueError where
+    count_calls keeps apart rows that took different numbers of calls on the way. join: False for a
+    sampler whose future depends on more than the canvas, such as a confidence that it recorded.
+    ValueError where
     the sampler asks for a plain uniform number, which has no outcomes to list, or where more than
     MOST_ROWS canvases would be held.
     """
@@ -57,7 +60,7 @@ def exact_law(
     choices: list[Tensor] = []
     probability = torch.ones(1, dtype=torch.float64)
     while True:
-        canvas = _canvas(sampler, model, row, len(probability), block_length)
+        canvas = canvas_of(sampler, model, row, len(probability), block_length)
         denoise = _Counted(model.open(canvas, block_length), len(probability))
         script, tokens, settled = _Script(choices), canvas.tokens, 0
         try:
@@ -66,7 +69,9 @@ def exact_law(
         except _Choice as new:
             calls = denoise.calls[:, None] if count_calls else denoise.calls[:, None] * 0
             seen = torch.cat([tokens, calls, *script.choices[settled:]], 1)
-            first, probability = _join(seen, probability)
+            first = torch.arange(len(seen))
+            if join:
+                first, probability = _join(seen, probability)
             rows, outcomes, probability = _split(
                 new.weights[first].double(), new.where[first], probability
             )
@@ -143,9 +148,14 @@ class _Counted:
         return self.denoise.draft(tokens, **options)
 
 
-def _canvas(
-    sampler: Sampler, model: Any, row: Sequence[int], rows: int, block_length: int | None
+def canvas_of(
+    sampler: Sampler,
+    model: Any,
+    row: Sequence[int],
+    rows: int = 1,
+    block_length: int | None = None,
 ) -> Canvas:
+    """A canvas [rows, T] of one row's ids, its mask ids to be filled."""
     tokens = torch.tensor([list(row)]).expand(rows, -1)
     mask = model.card.mask_id
     visible = torch.ones_like(tokens, dtype=torch.bool)

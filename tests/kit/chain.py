@@ -10,7 +10,7 @@ import torch
 import samplers
 from lab.models import Model
 from lab.models.exact.oracle import oracle
-from tests.kit.replay import Law, exact_law
+from lab.study.enumeration import Law, exact_law
 
 PI = [0.5, 0.3, 0.2]
 A = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]
@@ -36,7 +36,9 @@ def law_of(
     **values: Any,
 ) -> Law:
     """The exact distribution of a run of the sampler `name` from the canvas `row`."""
-    return exact_law(samplers.get(name), model or chain(), row, count_calls, join, **values)
+    return exact_law(
+        samplers.get(name), model or chain(), row, count_calls=count_calls, join=join, **values
+    )
 
 
 def distance(law: Law, target: torch.Tensor = DATA) -> float:

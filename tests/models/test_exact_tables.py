@@ -8,10 +8,10 @@ import torch
 import samplers
 from lab.models.exact.shipped import SHIPPED
 from lab.models.exact.table import Table
+from lab.study.enumeration import canvas_of
 from lab.tasks import TASKS
 from samplers.canvas import Canvas
 from samplers.noise import Noise
-from tests.kit.replay import canvas_of
 
 MODELS = {name: make() for name, make in SHIPPED.items()}
 TABLES = [name for name, model in MODELS.items() if isinstance(model, Table)]

@@ -10,11 +10,11 @@ import torch
 import lab
 import samplers
 from lab.record.metrics import metrics, table
+from lab.study.enumeration import exact_law
 from lab.ui.panel_value import metrics_of
 from tests.kit import tiny
 from tests.kit.chain import BLANK, DATA, MASK, PI, SEQUENCES, A
 from tests.kit.laws import check, record
-from tests.kit.replay import exact_law
 
 DFLASH, PLAIN = samplers.get("dflash"), samplers.get("autoregressive")
 BLOCK = 4

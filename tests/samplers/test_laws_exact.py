@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import samplers
+from lab.study.enumeration import canvas_of
 from samplers.noise import Noise
 from tests.kit.chain import BLANK, DATA, MASK, SEQUENCES, chain, close, distance, law_of
-from tests.kit.replay import canvas_of
 
 torch.set_num_threads(1)
 LLADA = {"block_length": 4, "temperature": 1.0}  # one block: the share is 4 // steps

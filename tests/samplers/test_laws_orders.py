@@ -5,9 +5,9 @@ import torch
 
 import samplers
 from lab import run
+from lab.study.enumeration import canvas_of
 from samplers.noise import Noise
 from tests.kit.chain import BLANK, DATA, SEQUENCES, chain, close, law_of
-from tests.kit.replay import canvas_of
 
 TEMPERED = {"temperature": 1.0}
 OFFICIAL = samplers.get("remdm").presets["official"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import samplers
+from lab.study.enumeration import canvas_of
 from samplers import schedules
 from samplers.noise import Noise
 from tests.kit.chain import (
@@ -24,7 +25,6 @@ from tests.kit.chain import (
     law_of_noise,
     law_of_order,
 )
-from tests.kit.replay import canvas_of
 
 torch.set_num_threads(1)
 HOT = {"temperature": 1.0}
