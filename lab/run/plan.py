@@ -47,7 +47,7 @@ def plan(request: RunRequest) -> Plan:
     rows, gen_length = _encode(request, model, inputs, options)
     canvas, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
     settings = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
-                "versions": _versions()}  # fmt: skip
+                "versions": versions()}  # fmt: skip
     if options:
         settings["chat_template_kwargs"] = options
     key = "prompt" if request.template is None else "template"
@@ -131,5 +131,6 @@ def _chat_options(options: Any, inputs: list[Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The libraries that decide a run's numbers."""
     return {name: version(name) for name in ("torch", "transformers", "numpy")}

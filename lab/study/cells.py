@@ -11,9 +11,10 @@ import samplers
 from lab.models import catalogue
 from lab.models.catalogue import card, weights_folder
 from lab.models.load import load
+from lab.record.trajectory import canonical
 from lab.run.plan import Plan, plan
 from lab.run.request import RunRequest
-from lab.study.results import SCHEMA_VERSION, canonical
+from lab.study.results import SCHEMA_VERSION
 from lab.study.spec import Setting, Spec
 from lab.tasks import TASKS
 from lab.tasks.task import Instance, kind_of

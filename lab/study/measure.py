@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
@@ -14,10 +13,10 @@ from torch import Tensor
 from lab.models.judge import nats_of
 from lab.models.load import load
 from lab.record.metrics import distinct, entropy
+from lab.record.trajectory import canonical
 from lab.run import prompts
-from lab.run.plan import Plan
+from lab.run.plan import Plan, versions
 from lab.study.cells import Cell, fingerprint
-from lab.study.results import canonical
 from lab.tasks import TASKS
 from lab.tasks.task import Instance
 from samplers.noise import Noise
@@ -135,8 +134,3 @@ def token_hash(ids: list[int]) -> str:
     """What names the output of a row: equal for equal ids."""
     data = np.asarray(ids, np.int64).tobytes()
     return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-
-
-def versions() -> dict[str, str]:
-    """The libraries that decide the numbers."""
-    return {name: version(name) for name in ("torch", "transformers", "numpy")}

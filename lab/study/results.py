@@ -1,6 +1,5 @@
 """Results of a study: one Parquet file a cell, one line a generated row, never half a file."""
 
-import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -110,8 +109,3 @@ def read_results(folder: Path | str) -> pd.DataFrame:
         )
     order = ["task", "case", "sampler", "setting", "seed", "instance", "row"]
     return rows.sort_values(order, kind="stable", ignore_index=True)
-
-
-def canonical(values: Mapping[str, Any]) -> str:
-    """JSON with sorted keys: equal settings give equal text."""
-    return json.dumps(dict(values), sort_keys=True, allow_nan=False, separators=(",", ":"))

@@ -8,12 +8,12 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from lab.tasks.score import Score
-from lab.tasks.task import Chain, Instance, template
+from lab.tasks.task import Chain, Instance, Task, template
 
 FILE = Path(__file__).parents[2] / "assets" / "letters.json"
 LETTERS = tuple(" abcdefghijklmnopqrstuvwxyz")
@@ -118,3 +118,14 @@ def check(chain: Callable[[], Chain], words: Sequence[str], columns: int) -> Sco
         return Score(0.0, f"“{pair}” hardly ever stands in English", wrong)
     nats = -sum(map(math.log, likely)) / max(len(likely), 1)
     return Score(1.0, f"{nats:.2f} nats a letter", ())
+
+
+def task(name: str, title: str, summary: str, chain: Callable[[], Chain]) -> Task:
+    """The task of the letters that a chain writes."""
+    return Task(
+        name=name, title=title, summary=summary,
+        examples=("[MASK]*64", "once upon a time ", "the[MASK]*12 and the[MASK]*20"),
+        models=(name, f"{name}-hybrid", f"{name}-uniform", f"{name}-causal"),
+        words=LETTERS, length=LENGTH, cases=CASES, instances=partial(instances, name, chain),
+        checker=partial(check, chain), exact=chain, log_prob=partial(log_prob, chain),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.tasks import tales
+from lab.tasks import split, tales
 from lab.tasks.tales import process
 from lab.tasks.tales.drawing import tale
 from lab.tasks.tales.process import LATE, closed, latest, options, stage
@@ -76,11 +76,11 @@ def test_draws_are_reproducible_by_seed():
 
 def test_held_out_and_training_never_overlap():
     held_out = tales.draw(300, 1, held_out=True)
-    assert tales.held(held_out).all() and not tales.held(drawn()).any()
+    assert split.held_out(held_out).all() and not split.held_out(drawn()).any()
     chance = random.Random(9).random
     rows = [tale(chance) for _ in range(4000)]
     padded = [row + [tales.EOS_ID] * (tales.LENGTH - len(row)) for row in rows]
-    share = tales.held(torch.tensor(padded)).float().mean()
+    share = split.held_out(torch.tensor(padded)).float().mean()
     assert abs(share - 1 / tales.SHARE) < 0.015
 
 
@@ -234,7 +234,7 @@ def test_instances_are_seeded_held_out_and_solved_by_their_story(case):
     for instance in result:
         solution = ids(instance.solution)
         padded = [*solution, *[tales.EOS_ID] * (tales.LENGTH - len(solution))]
-        assert tales.held(torch.tensor([padded])).item()
+        assert split.held_out(torch.tensor([padded])).item()
         assert tales.score(padded, instance) == (1.0, "every sentence follows", ())
         assert tales.score(solution, instance).value == 1
         assert ("[MASK]" in instance.text) == (case in ("middle", "names"))

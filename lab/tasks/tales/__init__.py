@@ -8,17 +8,18 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lab.tasks.split import SHARE
 from lab.tasks.tales import cases
 from lab.tasks.tales.cases import CASES, TaleInstance, instances, score
 from lab.tasks.tales.checker import check
-from lab.tasks.tales.drawing import SHARE, draw, held
+from lab.tasks.tales.drawing import draw
 from lab.tasks.tales.lexicon import EOS, INDEX, WORDS
 from lab.tasks.tales.process import EOS_ID, LENGTH, State, expand, log_prob, next_tokens, states
 from lab.tasks.task import CardText, Instance, Task, template
 
 __all__ = [
     "EOS_ID", "SHARE", "TASK", "State", "TaleInstance", "check", "draw", "entropy", "expand",
-    "held", "instances", "log_prob", "next_tokens", "score", "states",
+    "instances", "log_prob", "next_tokens", "score", "states",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Draw tales, some thousand a second, and hold out one in SHARE by a hash of its content."""
+"""Draw tales, some thousand a second; some are held out by their content (lab.tasks.split)."""
 
 import random
 from bisect import bisect
@@ -9,11 +9,11 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from lab.tasks.split import draw_side
 from lab.tasks.tales.pattern import REGISTERS, Alternatives, Items, Literal, Slot
 from lab.tasks.tales.process import EOS_ID, LENGTH, Option, closed, some_offers, stage
 from lab.tasks.tales.world import Plot
 
-SHARE = 16  # one tale in so many is held out
 Writer = Callable[[list[int], list[int], Callable[[], float]], None]
 
 
@@ -96,12 +96,6 @@ def tale(chance: Callable[[], float]) -> list[int]:
         plot, nodes = here.after[move]
 
 
-def held(ids: Tensor) -> Tensor:
-    """Which of ids [N, LENGTH] are held out: a hash of the content, one in SHARE."""
-    weight = torch.randint(1, 2**31, (LENGTH,), generator=torch.Generator().manual_seed(7))
-    return ((ids + 1) * weight).sum(1) % 1_000_003 % SHARE == 0
-
-
 def draw(count: int, seed: int, held_out: bool = False) -> Tensor:
     """Tales as ids [count, LENGTH], each padded with its end.
 
@@ -109,11 +103,9 @@ def draw(count: int, seed: int, held_out: bool = False) -> Tensor:
     seed. The probability of a tale given its side is SHARE / (SHARE - 1) or SHARE times larger.
     """
     chance = random.Random(seed).random
-    matches: list[Tensor] = []
-    missing = count
-    while missing > 0:
-        rows = [tale(chance) for _ in range(missing * (SHARE if held_out else 1) + 16)]
-        ids = torch.tensor([row + [EOS_ID] * (LENGTH - len(row)) for row in rows])
-        matches.append(ids[held(ids) == held_out])
-        missing -= len(matches[-1])
-    return torch.cat(matches)[:count] if matches else torch.empty(0, LENGTH, dtype=torch.int64)
+
+    def some(rows: int) -> Tensor:
+        tales = (tale(chance) for _ in range(rows))
+        return torch.tensor([ids + [EOS_ID] * (LENGTH - len(ids)) for ids in tales])
+
+    return draw_side(some, count, held_out, LENGTH)
