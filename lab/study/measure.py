@@ -21,7 +21,6 @@ from lab.tasks import TASKS
 from lab.tasks.task import Instance
 from samplers.noise import Noise
 
-JUDGES = {"stories": "stories-ar"}
 HASH_DIGITS = 16
 
 
@@ -117,7 +116,7 @@ def _rows(cell: Cell, study: str, plan: Plan, batch: list[Instance]) -> Iterator
 
 
 def _judged(cell: Cell, plan: Plan, tokens: Tensor) -> list[float] | None:
-    judge = JUDGES.get(cell.task)
+    judge = TASKS[cell.task].judge
     if judge is None:
         return None
     return nats_of(load(judge), tokens, plan.canvas.writable, plan.canvas.visible)

@@ -28,7 +28,8 @@ def held_out(ids: Tensor) -> Tensor:
 
 def draw_side(draw: Callable[[int], Tensor], rows: int, held: bool, columns: int) -> Tensor:
     """Draw until `rows` sequences lie on one side of the split by their first columns."""
-    parts, count = [], 0
+    parts: list[Tensor] = []
+    count = 0
     while not parts or count < rows:
         part = draw((rows - count) * (SHARE if held else 1) + 16)
         part = part[held_out(part[:, :columns]) == held]

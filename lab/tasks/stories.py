@@ -22,6 +22,7 @@ TASK = Task(
         "stories-ar",
         "stories-draft",
     ),
+    judge="stories-ar",
     card=CardText(
         "small children's stories",
         "",

@@ -104,6 +104,7 @@ class Task:
     text. draw(count, seed): ids [count, length] to train on, without end. structure, card: see
     there. exact(): its sequences, where they can be enumerated, or the chain that writes them.
     log_prob(words): natural log of a text's probability under the truth, where it is known.
+    judge: the model whose word on texts is measured where nothing checks them.
     bounds: by case, the least KL (nats) to the truth of text that is written in one call.
     """
 
@@ -125,6 +126,7 @@ class Task:
     card: CardText | None = None
     exact: Callable[[], Listing | Chain] | None = None
     log_prob: Callable[[Sequence[str]], float] | None = None
+    judge: str | None = None
     bounds: Mapping[str, float] = field(default_factory=dict)
 
     def score(self, pieces: Sequence[str], instance: Instance | None = None) -> Score:
