@@ -18,7 +18,7 @@ check:
 	mypy
 	$(PYTHON) -m docs.generate --check
 
-docs:  ## print the tables of README.md and docs/ anew
+docs:  ## print the tables of README.md and docs/ again
 	$(PYTHON) -m docs.generate
 
 mutants:  ## break a rule at a time; `make mutants ONLY=samplers`, or a word of a law or file

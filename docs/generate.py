@@ -157,7 +157,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def updated(file: str) -> str:
-    """A file's text with its tables printed anew. ValueError where a marker is missing."""
+    """A file's text with its tables printed again. ValueError where a marker is missing."""
     text = (ROOT / file).read_text("utf-8")
     for name, table in TABLES[file].items():
         begin, end = f"<!-- {name}: written by make docs -->", f"<!-- end of {name} -->"

@@ -51,7 +51,7 @@ def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
 def refresh(
     logits: Tensor, denoise: Denoiser, x: Tensor, window: slice, rows: Tensor, alpha: float
 ) -> Tensor:
-    """The latest answer of each row [B, W, V]: those of `rows` [B] asked anew, the others kept.
+    """The latest answer of each row [B, W, V]: those of `rows` [B] asked again, the others kept.
 
     Before the first call `logits` is empty.
     """

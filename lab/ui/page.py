@@ -173,7 +173,7 @@ def _address(request: gr.Request) -> str | None:
 def run_request(
     task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any
 ) -> tuple[RunInputs, list[PanelSettings | None]]:
-    """What Run shall do; pressed before a change of the task came back, what that will bring."""
+    """What Run is to do; pressed before a change of the task came back, what that will bring."""
     form = _checked(settings)
     if form["task"] != task:
         text = examples(_checked_task(task))[0]

@@ -77,7 +77,7 @@ def for_task(
 ) -> FormValue:
     """The form for another task: a visitor's choices stay, where they can run there.
 
-    Other panels begin anew, so that the way back to a task brings its own samplers back; one
+    Other panels begin again, so that the way back to a task brings its own samplers back; one
     whose sampler does not fit gets one that does, or is closed where none is left. usual: what
     the model is published with, for the first panel.
     """

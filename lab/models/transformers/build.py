@@ -56,7 +56,7 @@ def build(
 ) -> Model:
     """Open a folder with config.json and *.safetensors, of a family that the lab knows.
 
-    name: the hub id (or folder) that the card shall show; words: the tokenizer's folder, where it
+    name: the hub id (or folder) that the card shows; words: the tokenizer's folder, where it
     is another one. ModelError for an unknown family, a missing mask token, code that would have to
     be run, tensors that do not fit, and a class whose attention is not what the card says.
     """
