@@ -32,8 +32,9 @@ def find_chromium(playwright: Playwright) -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), own if Path(own).exists() else None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser a file: Playwright's event loop runs as long as it, and no other test may meet it."""
     with sync_playwright() as playwright:
         chromium = find_chromium(playwright)
         if chromium is None:

@@ -48,6 +48,7 @@ def test_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
         expect(inside.locator(".title")).to_have_text(there.locator(".title").inner_text())
         scrub = inside.locator(".scrub")
         expect(scrub).to_have_js_property("value", scrub.get_attribute("max"), timeout=30_000)
+        expect(there.locator(".mask")).to_have_count(0)
         expected = there.locator("[role=option]").all_inner_texts()
         expect(inside.locator("[role=option]")).to_have_text(expected)
     page.get_by_label("Scrub all panels").fill("0")
