@@ -34,7 +34,7 @@ def find_chromium(playwright: Playwright) -> str | None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser a file: Playwright's event loop runs as long as it, and no other test may meet it."""
+    """One browser a file: no other test may run inside Playwright's event loop."""
     with sync_playwright() as playwright:
         chromium = find_chromium(playwright)
         if chromium is None:
