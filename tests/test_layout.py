@@ -60,7 +60,7 @@ STILL: dict[str, set[str]] = {
         *("lab.tasks.tales.pattern.Alternatives", "lab.ui.film.Alternatives"),
     },
     "files are short": {
-        *("samplers/registry.py", "tests/models/test_hub.py"),
+        *("tests/models/test_hub.py",),
     },
     "functions are short": {
         *("lab.models.exact.base.describe",),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lab.models.checkpoint_files import check_files, read_json
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
-from samplers.registry import shown
 from samplers.schedules import SCHEDULES
+from samplers.signature import brief
 
 if TYPE_CHECKING:
     from lab.models.transformers.families import Family
@@ -119,7 +119,7 @@ def check_card(card: ModelCard, folder: str) -> ModelCard:
             way = f"one of {', '.join(KINDS[name])}" if name in KINDS else RANGES.get(name)
             raise ModelError(
                 f"{name} of {folder} must be {way or 'token ids of its vocabulary'}, got "
-                f"{shown(getattr(card, name))}; correct lab.json, config.json or the tokenizer"
+                f"{brief(getattr(card, name))}; correct lab.json, config.json or the tokenizer"
             )
     return card
 
@@ -151,7 +151,7 @@ def target_folder(folder: Path) -> Path | None:
         return None
     if not isinstance(name, str) or not Path(name).name:
         raise ModelError(
-            f"target in lab.json of {folder.name} must name the folder beside it, got {shown(name)}"
+            f"target in lab.json of {folder.name} must name the folder beside it, got {brief(name)}"
         )
     target = folder.parent / Path(name).name
     if not (target / "lab.json").exists():

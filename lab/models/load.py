@@ -14,7 +14,7 @@ from lab.models.checkpoint_files import check_files, check_weights, stored_numbe
 from lab.models.errors import ModelError, explain_errors
 from lab.models.hub.connection import on_space, refuse_code
 from lab.models.model import LOADING, Model
-from samplers.registry import shown
+from samplers.signature import brief
 
 if TYPE_CHECKING:
     from lab.models.hub.download import Offer
@@ -51,7 +51,7 @@ def load(
         return _load_folder(Path(name), trust_remote_code, dtype)
     if not download.is_id(name):
         raise ValueError(
-            f"no model {shown(name)}; there are {', '.join(catalogue.models())}, the tasks "
+            f"no model {brief(name)}; there are {', '.join(catalogue.models())}, the tasks "
             f"{', '.join(catalogue.tasks())} for lab.run; or give a checkpoint's folder or its id "
             "on the hub, owner/name"
         )
@@ -89,7 +89,7 @@ def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) 
     if not download.is_id(name):
         folder = "" if on_space() else "; or a folder on this machine"
         raise ModelError(
-            f"a model is owner/name or owner/name@revision of the hub{folder}; got {shown(text)}"
+            f"a model is owner/name or owner/name@revision of the hub{folder}; got {brief(text)}"
         )
     offer = download.look_up(name, revision, trust_remote_code=trust_remote_code, dtype=dtype)
     if offer.family is None:

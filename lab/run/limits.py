@@ -10,7 +10,7 @@ from math import prod
 from numbers import Real
 from typing import Any
 
-from samplers.registry import shown
+from samplers.signature import brief
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     number: Any = None if isinstance(value, bool) or not isinstance(value, Real) else value
     if number is not None and low <= number <= high and int(number) == number:
         return int(number)
-    raise ValueError(f"{name} must be a whole number from {low} to {high}, got {shown(value)}")
+    raise ValueError(f"{name} must be a whole number from {low} to {high}, got {brief(value)}")
 
 
 def text(name: str, value: Any, most: int = PROMPT_CHARACTERS) -> str:

@@ -12,7 +12,8 @@ from lab.record.trajectory import SCHEMA
 from lab.run import limits, prompts
 from lab.run.request import RunRequest
 from samplers.canvas import Canvas
-from samplers.registry import Sampler, shown
+from samplers.registry import Sampler
+from samplers.signature import brief
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,13 @@ def _chat_options(options: Any, inputs: list[Any]) -> dict[str, Any]:
         return {}
     rule = "chat_template_kwargs must be a dict of names to what JSON can hold, without tokenize"
     if not isinstance(options, dict) or "tokenize" in options:
-        raise ValueError(f"{rule}, got {shown(options)}")
+        raise ValueError(f"{rule}, got {brief(options)}")
     try:
         json.dumps(options, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError(f"{rule}, got {shown(options)}") from None
+        raise ValueError(f"{rule}, got {brief(options)}") from None
     if not all(isinstance(name, str) for name in options):
-        raise ValueError(f"{rule}, got {shown(options)}")
+        raise ValueError(f"{rule}, got {brief(options)}")
     if not any(map(prompts.is_chat, inputs)):
         raise ValueError("chat_template_kwargs go with chats ({role, content}); leave them out")
     return dict(options)

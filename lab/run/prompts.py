@@ -13,7 +13,7 @@ from numpy import ndarray
 from lab.models.model import Model, ModelCard
 from lab.run import limits
 from samplers.canvas import Canvas
-from samplers.registry import shown
+from samplers.signature import brief
 
 Options = Mapping[str, Any]
 MASKED = re.compile(r" ?\[MASK\](?:\*(\d{1,5}))?")
@@ -45,7 +45,7 @@ def as_list(prompts: Any) -> list[Any]:
             return [p if isinstance(p, str) else _plain(p) for p in prompts]
     raise ValueError(
         "prompts must be text, token ids, a chat ({role, content}) or a list of those, got "
-        f"{shown(prompts)}"
+        f"{brief(prompts)}"
     )
 
 
@@ -77,7 +77,7 @@ def encode(model: Model, prompt: Any, options: Options | None = None) -> list[in
         if not _is_whole(token) or not 0 <= token < model.card.vocab_size:
             raise ValueError(
                 f"prompt ids must be whole numbers from 0 to {model.card.vocab_size - 1}, "
-                f"got {shown(token)}"
+                f"got {brief(token)}"
             )
     return list(prompt)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import samplers
 from lab.models.model import Model
-from samplers.registry import Sampler, shown
+from samplers.registry import Sampler
+from samplers.signature import brief
 
 # What other libraries call an argument of a run.
 OTHER_NAMES = {
@@ -63,7 +64,7 @@ def _preset(sampler: Sampler, preset: str | None) -> Mapping[str, Any]:
         return {}
     if not isinstance(preset, str) or preset not in sampler.presets:
         known = ", ".join(sampler.presets) or "none"
-        raise ValueError(f"{sampler.name} has no preset {shown(preset)}; it has {known}")
+        raise ValueError(f"{sampler.name} has no preset {brief(preset)}; it has {known}")
     return sampler.presets[preset]
 
 
@@ -73,6 +74,6 @@ def _no_parameter(sampler: Sampler, name: str, known: list[str]) -> str:
         near = next(iter(get_close_matches(name, [*known, *RUN_ARGUMENTS], 1)), None)
     hint = f"; did you mean {near}?" if near else ""
     return (
-        f"{sampler.name} has no parameter {shown(name)}; it has {', '.join(known)}; and every run "
+        f"{sampler.name} has no parameter {brief(name)}; it has {', '.join(known)}; and every run "
         f"takes {', '.join(RUN_ARGUMENTS)}{hint}"
     )

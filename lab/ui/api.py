@@ -21,7 +21,7 @@ from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PANELS, PanelSettings, describe
 from lab.ui.slot import LONGEST
 from samplers import SAMPLERS, get
-from samplers.registry import shown
+from samplers.signature import brief
 
 FORMATS = ("none", "csv", "json")
 
@@ -126,7 +126,7 @@ def _error(error: Exception) -> gr.Error:
 
 def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
-        raise gr.Error(f"{name} must be one of {', '.join(known)}, got {shown(value)}",
+        raise gr.Error(f"{name} must be one of {', '.join(known)}, got {brief(value)}",
                        print_exception=False)  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def _parse(
         if not isinstance(names, list) or not 1 <= len(names) <= PANELS:
             raise ValueError(
                 f"samplers must be one to {PANELS} names, as a list or separated by commas, got "
-                f"{shown(names)}"
+                f"{brief(names)}"
             )
         if template is not None and (prompt or gen_length is not None):
             raise ValueError(
@@ -173,7 +173,7 @@ def _split(params: Any, names: Sequence[str]) -> tuple[dict[str, Any], dict[str,
     params = {} if params is None else params
     if not isinstance(params, dict):
         raise ValueError(
-            f'params must be a JSON object such as {{"steps": 8}}, got {shown(params)}'
+            f'params must be a JSON object such as {{"steps": 8}}, got {brief(params)}'
         )
     own = {k: v for k, v in params.items() if k in SAMPLERS and isinstance(v, dict)}
     shared = {name: value for name, value in params.items() if name not in own}
@@ -187,7 +187,7 @@ def _split(params: Any, names: Sequence[str]) -> tuple[dict[str, Any], dict[str,
             if unknown[0] in SAMPLERS
             else (f"is no parameter of these samplers; they have {', '.join(sorted(known))}")
         )
-        raise ValueError(f"params: {shown(unknown[0])} {what}")
+        raise ValueError(f"params: {brief(unknown[0])} {what}")
     return shared, own
 
 

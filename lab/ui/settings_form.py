@@ -8,7 +8,8 @@ import gradio as gr
 from lab.run import limits
 from lab.ui.assets import asset
 from samplers import SAMPLERS, get
-from samplers.registry import Param, Sampler, shown
+from samplers.registry import Sampler
+from samplers.signature import Param, brief
 
 PANELS = 4
 FIRST = ("llada2", "mdlm", "hybrid", "bd3lm")
@@ -146,20 +147,20 @@ def check_form(value: Any) -> FormValue:
     where the run is planned.
     """
     if not isinstance(value, dict):
-        raise ValueError(f"settings must be an object, got {shown(value)}; {RELOAD}")
+        raise ValueError(f"settings must be an object, got {brief(value)}; {RELOAD}")
     for name in ("shared", "fits"):
         if not isinstance(value.get(name), dict):
-            raise ValueError(f"settings.{name} must be an object, got {shown(value.get(name))}; "
+            raise ValueError(f"settings.{name} must be an object, got {brief(value.get(name))}; "
                              f"{RELOAD}")  # fmt: skip
     for name in ("panels", "initial"):
         panels = value.get(name)
         if not isinstance(panels, list) or len(panels) != PANELS:
-            raise ValueError(f"settings.{name} must hold {PANELS} panels, got {shown(panels)}; "
+            raise ValueError(f"settings.{name} must hold {PANELS} panels, got {brief(panels)}; "
                              f"{RELOAD}")  # fmt: skip
         for panel in panels:
             _check_panel(name, panel)
     if not isinstance(value.get("task"), str):
-        raise ValueError(f"settings.task must be text, got {shown(value.get('task'))}; {RELOAD}")
+        raise ValueError(f"settings.task must be text, got {brief(value.get('task'))}; {RELOAD}")
     return cast(FormValue, {name: value[name] for name in FormValue.__annotations__})
 
 
@@ -169,7 +170,7 @@ def _check_panel(name: str, panel: Any) -> None:
     params = panel.get("params") if isinstance(panel, dict) else None
     if not isinstance(params, dict):
         raise ValueError(f"every panel of settings.{name} must be {{sampler, preset, params}} or "
-                         f"null, got {shown(panel)}; {RELOAD}")  # fmt: skip
+                         f"null, got {brief(panel)}; {RELOAD}")  # fmt: skip
     get(panel.get("sampler"))
     if panel.get("preset") is not None:
         limits.text("preset", panel["preset"], 100)

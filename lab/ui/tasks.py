@@ -6,7 +6,7 @@ import lab
 from lab.models.catalogue import card
 from lab.ui import loaded_models
 from samplers import SAMPLERS, get
-from samplers.registry import shown
+from samplers.signature import brief
 
 
 def check_task(name: Any) -> str:
@@ -15,7 +15,7 @@ def check_task(name: Any) -> str:
     if not isinstance(name, str) or (name not in known and name not in loaded_models.known()):
         raise ValueError(
             f"task must be one of {', '.join(known)}, or a model that was loaded under this "
-            f"name, got {shown(name)}"
+            f"name, got {brief(name)}"
         )
     return name
 

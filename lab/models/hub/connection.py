@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.models.errors import ModelError
-from samplers.registry import shown
+from samplers.signature import brief
 
 TIMEOUT = 10  # seconds for one answer of the hub
 
@@ -45,7 +45,7 @@ def hub_errors(name: str, revision: str | None) -> Iterator[None]:
         ) from None
     except errors.RevisionNotFoundError:
         raise ModelError(
-            f"{name} has no revision {shown(revision)}; give a commit, branch or tag that its "
+            f"{name} has no revision {brief(revision)}; give a commit, branch or tag that its "
             "history lists, or leave revision out for the newest"
         ) from None
     except errors.RepositoryNotFoundError:

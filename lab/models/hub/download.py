@@ -25,7 +25,7 @@ from lab.models.transformers.build import DTYPES, build, openable
 from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.models.transformers.draft_model import paired
 from lab.models.transformers.families import ALLOWED, Family, recognise
-from samplers.registry import shown
+from samplers.signature import brief
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -171,7 +171,7 @@ def dtype_of(family: Family | None, dtype: str) -> str:
 def check_dtype(dtype: str) -> None:
     """ModelError for a dtype that no model is opened in."""
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ModelError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
+        raise ModelError(f"dtype must be one of {', '.join(DTYPES)}, got {brief(dtype)}")
 
 
 def fits(offer: Offer) -> None:
@@ -240,9 +240,9 @@ def allowed(
 ) -> None:
     """ValueError for what is never loaded like this, or not on a public Space."""
     if not is_id(name):
-        raise ModelError(f"a hub id is owner/name, got {shown(name)}")
+        raise ModelError(f"a hub id is owner/name, got {brief(name)}")
     if revision is not None and not (isinstance(revision, str) and revision.strip()):
-        raise ModelError(f"revision must be a commit, a branch or a tag, got {shown(revision)}")
+        raise ModelError(f"revision must be a commit, a branch or a tag, got {brief(revision)}")
     check_dtype(dtype)
     if eight_bit and importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
@@ -260,7 +260,7 @@ def allowed(
     if not COMMIT.fullmatch(revision or ""):
         raise ModelError(
             f"on this public page a revision must be a commit of 40 hexadecimal digits, got "
-            f"{shown(revision)}; take it from the checkpoint's history on the hub"
+            f"{brief(revision)}; take it from the checkpoint's history on the hub"
         )
 
 

@@ -13,7 +13,7 @@ from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
 from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
 from lab.models.transformers.pretrained import read_network, read_own_tokenizer
-from samplers.registry import shown
+from samplers.signature import brief
 
 
 class Checkpoint(Model):
@@ -141,6 +141,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if start_id is not None and not (type(start_id) is int and 0 <= start_id < size):
         raise ModelError(
             f"start_id in lab.json of {folder.name} must be a token id below {size}, got "
-            f"{shown(start_id)}; correct it"
+            f"{brief(start_id)}; correct it"
         )
     return Checkpoint(network, card, tokenizer, start_id=start_id)
