@@ -53,12 +53,12 @@ def read_card(folder: Path) -> ModelCard:
         own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
         return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
     ids = special_ids(tokenizer_folder(folder))
-    eos = ids["eos_token"]
+    eos, pad = ids["eos_token"], ids["pad_token"]
     read: dict[str, Any] = {
         "name": folder.name,
         "vocab_size": config.get("vocab_size"),
         "mask_id": ids["mask_token"],
-        "pad_id": ids["pad_token"],
+        "pad_id": None if pad == eos else pad,  # an end that pads as well may be predicted
         "bos_id": ids["bos_token"],
         "eos_ids": () if eos is None else (eos,),
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's

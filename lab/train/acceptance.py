@@ -15,6 +15,7 @@ from lab.run.recorder import run
 from lab.train.bounds import chunks
 from lab.train.corpus import generator
 from lab.train.draft_learner import DraftLearner, dflash
+from lab.train.learner import banned_ids
 
 PROMPT_LENGTH = 32  # tokens of a held-out story that are the prompt
 PROMPTS = 32  # at most
@@ -33,8 +34,8 @@ class Acceptance(NamedTuple):
 def accuracy_by_place(model: Drafted, rows: torch.Tensor) -> list[float]:
     """Share of tokens of rows [N, T] that are predicted right, by place after the anchor."""
     card, draft_model = model.card, cast(PreTrainedModel, model.draft_model)
-    assert card.mask_id is not None and card.pad_id is not None and card.draft_length is not None
-    network, banned = cast(PreTrainedModel, model.network), (card.mask_id, card.pad_id)
+    assert card.draft_length is not None
+    network, banned = cast(PreTrainedModel, model.network), banned_ids(model.tokenizer)
     learner = DraftLearner(draft_model, network, banned).eval()
     right, count = torch.zeros(card.draft_length - 1), 0
     for number, part in chunks(rows, 16):

@@ -18,7 +18,7 @@ from lab.train import corpus, draft_learner
 from lab.train.card_file import read_stages, write_card
 from lab.train.exit_status import exit_status
 from lab.train.export import card_fields, export
-from lab.train.learner import Learner, is_masked, open_network
+from lab.train.learner import Learner, banned_ids, is_masked, open_network
 from lab.train.objectives import OBJECTIVES
 from lab.train.progress_log import ProgressLog
 from lab.train.progress_sample import sample
@@ -167,7 +167,7 @@ def open_learner(
 ) -> Learner | draft_learner.DraftLearner:
     """The model that trains, as it starts, and what it needs to compute its loss."""
     tokenizer, network = data.tokenizer, open_start(settings, data)
-    banned = (tokenizer.mask_token_id, tokenizer.pad_token_id)
+    banned = banned_ids(tokenizer)
     if settings.objective != "dflash":
         return Learner(network, banned)
     draft_model = draft_learner.build_draft_model(

@@ -12,6 +12,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
@@ -47,6 +48,12 @@ def _refusal(found: str) -> str:
         "(.ckpt, .pt, .bin) can run code when opened: load it where you trust it, then "
         "save_pretrained() the model into a folder and name that"
     )
+
+
+def banned_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """What a model never predicts: the mask, and the pad unless it also ends texts."""
+    never = {tokenizer.mask_token_id, tokenizer.pad_token_id} - {tokenizer.eos_token_id}
+    return tuple(sorted(never - {None}))
 
 
 def is_masked(network: PreTrainedModel) -> bool:
