@@ -11,7 +11,9 @@ from torch.nn import functional
 from lab.train import gidd
 from lab.train.corpus import Stream, generator
 from lab.train.learner import Learner
-from lab.train.objectives import Problem, bd3lm, everywhere, hybrid_noise
+from lab.train.objectives import bd3lm
+from lab.train.problem import Problem
+from lab.train.replacement_noise import everywhere, hybrid_noise, uniform_noise
 
 
 class Estimate(NamedTuple):
@@ -82,7 +84,7 @@ def bound(
 ) -> Estimate:
     """Bound on the NLL, nats a token, from weighted cross-entropy (mdlm, bd3lm).
 
-    Each of rows [N, T] is one estimate; column 0 is known and not counted.
+    Each of rows [N, T] is one estimate; the columns that the objective keeps clean do not count.
     """
     each = []
     for number, part in chunks(rows, 16):
@@ -91,34 +93,60 @@ def bound(
     return estimate(each)
 
 
+class NoiseProcess(NamedTuple):
+    """Noise that looks like text: draws z_t of tokens [B, T] at time [B]; its curve at times."""
+
+    noisy: Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
+    curve: Callable[[torch.Tensor], gidd.Marginal]
+
+
+def hybrid_process(
+    mask_id: int, vocab_size: int, p_uniform: float, prefix: int = 1
+) -> NoiseProcess:
+    """Masks and random tokens, GIDD's curve."""
+    return NoiseProcess(
+        lambda x, t, random: hybrid_noise(x, t, mask_id, vocab_size, p_uniform, random, prefix),
+        lambda t: gidd.marginal(t, p_uniform, vocab_size),
+    )
+
+
+def uniform_process(mask_id: int, vocab_size: int, prefix: int = 1) -> NoiseProcess:
+    """Random tokens alone, alpha = 1 - t."""
+    return NoiseProcess(
+        lambda x, t, random: uniform_noise(x, t, mask_id, vocab_size, random, prefix),
+        lambda t: gidd.uniform_marginal(t, vocab_size),
+    )
+
+
 @torch.no_grad()
-def hybrid_bound(
+def replacement_bound(
     learner: Learner,
     rows: torch.Tensor,
+    process: NoiseProcess,
     mask_id: int,
-    p_uniform: float,
     posterior: str = "full",
     seed: int = 0,
+    prefix: int = 1,
 ) -> Estimate:
     """GIDD's bound, nats a token; a model's full posterior is made leave-one-out by Bayes' rule.
 
     The integral from eps = 1e-4 to 1 - eps plus the reconstruction -log p(x | z_eps); the prior's
-    term (about 1e-4 in all) is left out. Column 0 is known.
+    term (about 1e-4 in all) is left out. The first `prefix` columns are known. Of uniform noise
+    this is UDLM's bound (arXiv 2412.10193).
     """
     eps, each = 1e-4, []
     for number, part in chunks(rows, 8):
         random = generator(seed, number)
-        vocab_size = learner.network.config.vocab_size
         times, jacobian = gidd.stratified_times(len(part), random, eps)
         total = torch.zeros(len(part), dtype=torch.float64)
         for time, integral in ((times, True), (torch.full_like(times, eps), False)):
             wide = time[:, None].expand(part.shape)
-            noisy = hybrid_noise(part, time, mask_id, vocab_size, p_uniform, random)
-            problem = everywhere(noisy, part, torch.ones(part.shape))
+            noisy = process.noisy(part, time, random)
+            problem = everywhere(noisy, part, torch.ones(part.shape), prefix)
             scored = problem.loss_mask
             posterior_log = learner.logits(problem).log_softmax(1)
             clean, seen = part[scored], noisy[scored]
-            curve = gidd.marginal(wide[scored], p_uniform, vocab_size)
+            curve = process.curve(wide[scored])
             if integral:
                 if posterior == "full":
                     posterior_log = gidd.leave_one_out(posterior_log, seen, curve, mask_id)
@@ -169,15 +197,19 @@ def accuracy(
     mask_id: int,
     level: float | None,
 ) -> Accuracy:
-    """Predict the masked tokens of rows [N, T] at noise level t = level, or each next token."""
+    """Predict the masked tokens of rows [N, T] at noise level t = level, or each next token.
+
+    Under uniform noise, which masks nothing, the tokens that were replaced.
+    """
     right, nats, count = 0, 0.0, 0
     for number, part in chunks(rows, 16):
         if level is None:
             problem = objective(part, random=generator(1, number))
         else:
             problem = objective(part, random=generator(1, number), level=level)
-            masked = problem.loss_mask & (problem.inputs == mask_id)
-            problem = problem._replace(loss_mask=masked)
+            masked = problem.inputs == mask_id
+            hidden = masked if masked.any() else problem.inputs != problem.target
+            problem = problem._replace(loss_mask=problem.loss_mask & hidden)
         logits, target = learner.logits(problem), problem.target[problem.loss_mask]
         right += int((logits.argmax(1) == target).sum())
         nats += float(functional.cross_entropy(logits, target, reduction="sum"))

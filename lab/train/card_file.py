@@ -22,6 +22,8 @@ KINDS = {
     "the pair writes",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
+    "uniform": "a diffusion language model for uniform noise (random tokens and no masks, UDLM, "
+    "arXiv 2412.10193; full attention); it gives the full posterior at every position",
 }
 
 

@@ -142,7 +142,8 @@ def sampler_of(
         target = Path(settings.init_from or "")
         return partial(draft_learner.sample, learner, data.tokenizer, target)
     return partial(
-        sample, learner, data.tokenizer, attention=fields["attention"], canvas=data.canvas
+        sample, learner, data.tokenizer, attention=fields["attention"],
+        corruption=fields["corruption"], canvas=data.canvas,
     )  # fmt: skip
 
 

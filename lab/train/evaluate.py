@@ -25,38 +25,53 @@ from lab.train.bounds import (
     accuracy,
     bound,
     held_out_windows,
-    hybrid_bound,
+    hybrid_process,
     noise_ranges,
+    replacement_bound,
+    uniform_process,
 )
 from lab.train.card_file import write_evaluation
 from lab.train.corpus import TINY_STORIES, check_tokenizer, pack, read_corpus
 from lab.train.exit_status import exit_status
 from lab.train.learner import Learner, open_network
-from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, hybrid, mdlm
+from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, mdlm
+from lab.train.replacement_noise import hybrid, uniform
 
 LEVELS = (0.15, 0.5, 0.85)
 
 
 def evaluate(
-    learner: Learner, card: dict[str, Any], mask_id: int, rows: torch.Tensor
+    learner: Learner, card: dict[str, Any], mask_id: int, rows: torch.Tensor, prefix: int = 1
 ) -> tuple[dict[str, Estimate], list[Accuracy]]:
-    """Every bound of a model with this card (lab.json) by name, and its accuracy at LEVELS."""
+    """Every bound of a model with this card (lab.json) by name, and its accuracy at LEVELS.
+
+    The first `prefix` columns of rows are known.
+    """
     levels: tuple[float | None, ...] = LEVELS
+    size = learner.network.config.vocab_size
+    known: dict[str, Any] = {"mask_id": mask_id, "prefix": prefix}
     if card["attention"] == "causal":
-        problem, levels = partial(ar, mask_id=mask_id), (None,)
+        problem, levels = partial(ar, **known), (None,)
         bounds = {"exact": bound(learner, rows, problem)}
     elif card["attention"] == "block_causal":
-        problem = partial(bd3lm, mask_id=mask_id, block_length=16)
+        problem = partial(bd3lm, block_length=16, **known)
         bounds = {
-            f"block length {size}": bound(learner, rows, partial(problem, block_length=size))
-            for size in card["block_lengths"] or BLOCK_LENGTHS
+            f"block length {width}": bound(learner, rows, partial(problem, block_length=width))
+            for width in card["block_lengths"] or BLOCK_LENGTHS
         }
     elif card["corruption"] == "hybrid":
-        size, p_uniform = learner.network.config.vocab_size, card["p_uniform"]
-        problem = partial(hybrid, mask_id=mask_id, vocab_size=size, p_uniform=p_uniform)
-        bounds = {"GIDD": hybrid_bound(learner, rows, mask_id, p_uniform, card["posterior"])}
+        p_uniform = card["p_uniform"]
+        problem = partial(hybrid, vocab_size=size, p_uniform=p_uniform, **known)
+        process = hybrid_process(vocab_size=size, p_uniform=p_uniform, **known)
+        bounds = {"GIDD": replacement_bound(
+            learner, rows, process, mask_id, card["posterior"], prefix=prefix
+        )}  # fmt: skip
+    elif card["corruption"] == "uniform":
+        problem = partial(uniform, vocab_size=size, **known)
+        process = uniform_process(vocab_size=size, **known)
+        bounds = {"UDLM": replacement_bound(learner, rows, process, mask_id, prefix=prefix)}
     else:
-        problem = partial(mdlm, mask_id=mask_id)
+        problem = partial(mdlm, **known)
         bounds = {"MDLM": bound(learner, rows, problem)}
     return bounds, [accuracy(learner, rows, problem, mask_id, level) for level in levels]
 

@@ -11,7 +11,10 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from lab.train.objectives import BLOCK_LENGTHS, NOISY
+from lab.train.objectives import BLOCK_LENGTHS
+
+NOISE = {"hybrid": "hybrid", "edit": "hybrid", "uniform": "uniform"}  # else absorbing
+SCHEDULES = {"hybrid": "hybrid", "uniform": "linear"}  # else loglinear
 
 
 def card_fields(
@@ -20,15 +23,14 @@ def card_fields(
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
     causal = objective in ("ar", "dflash")  # a draft model runs as its target with it
     block = objective in ("bd3lm", "edit")
-    hybrid = objective in NOISY
     return {
         "name": name,
         "task": task,
         "attention": "block_causal" if block else "causal" if causal else "full",
-        "corruption": "hybrid" if hybrid else "absorbing",
+        "corruption": NOISE.get(objective, "absorbing"),
         "posterior": "full",
-        "schedule": "hybrid" if objective == "hybrid" else "loglinear",
-        "p_uniform": p_uniform if hybrid else None,
+        "schedule": SCHEDULES.get(objective, "loglinear"),
+        "p_uniform": p_uniform if NOISE.get(objective) == "hybrid" else None,
         "time_conditioned": False,
         "block_lengths": list(BLOCK_LENGTHS) if block else None,
         "context": context,

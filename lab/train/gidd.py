@@ -40,6 +40,16 @@ def marginal(time: torch.Tensor, p_uniform: float, vocab_size: int) -> Marginal:
     )
 
 
+def uniform_marginal(time: torch.Tensor, vocab_size: int) -> Marginal:
+    """Uniform noise with alpha = 1 - t on the V - 1 ids beside the mask (UDLM, arXiv 2412.10193).
+
+    The bound of UDLM (eq. 18) is GIDD's on this curve.
+    """
+    time, others = time.double(), vocab_size - 1
+    zero, one = torch.zeros_like(time), torch.ones_like(time)
+    return Marginal(1 - time, zero, time / others, -one, zero, one / others)
+
+
 def leave_one_out(
     log_full: torch.Tensor, noisy: torch.Tensor, curve: Marginal, mask_id: int
 ) -> torch.Tensor:
@@ -110,7 +120,7 @@ def integrand(
     true = each[:, None].expand_as(predicted).clone()
     true[one, clean] += alpha
     true[:, mask_id] = curve.mask
-    divergence = (true * (true / predicted).log()).sum(1)
+    divergence = torch.where(true > 0, true * (true / predicted).log(), 0.0).sum(1)
     ratio = true[one, noisy] / predicted[one, noisy]
     factor = weight(noisy, clean, curve, mask_id) if weights is None else weights
     return factor * (divergence + ratio - ratio.log() - 1)

@@ -17,7 +17,7 @@ from transformers import (
 from transformers.utils import logging
 
 from lab.models.attention import additive
-from lab.train.objectives import Problem
+from lab.train.problem import Problem
 
 
 def open_network(source: str) -> PreTrainedModel:

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 
 from lab.train.draft_learner import Blocks, dflash
-from lab.train.gidd import Divergence
-from samplers.schedules import Hybrid
+from lab.train.problem import T_LOW, Problem, everything, low_discrepancy
+from lab.train.replacement_noise import hybrid, uniform
 
-T_LOW = 1e-3
-WEIGHTINGS = ("posterior", "elbo", "clip", "dynamic")
 BLOCK_LENGTHS = (4, 8, 16, 32)
 MASKINGS = ("exact", "independent")
 WHOLE = (0.0, 1.0)
-
-
-class Problem(NamedTuple):
-    """One training problem; loss = sum(weight * cross-entropy in loss_mask) / tokens.
-
-    inputs [B, C] ids; positions [C]; attention [C, C] bool (row attends to column);
-    loss_mask [B, C] bool; target [B, C] ids; weight [B, C] float; tokens: clean
-    tokens that the loss is a mean over.
-    """
-
-    inputs: torch.Tensor
-    positions: torch.Tensor
-    attention: torch.Tensor
-    loss_mask: torch.Tensor
-    target: torch.Tensor
-    weight: torch.Tensor
-    tokens: int
-    divergence: Divergence | None = None
-
-
-def low_discrepancy(count: int, random: torch.Generator) -> torch.Tensor:
-    """Draw [count] numbers in [0, 1), one a stratum, in random order (MDLM's antithetic t)."""
-    strata = torch.randperm(count, generator=random) / count
-    return (strata + torch.rand(1, generator=random)) % 1
 
 
 def absorb(
@@ -83,11 +56,6 @@ def absorb(
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length).expand(rows, -1))
     masked = may & (rank - begin[block] < count[:, block])
     return tokens.masked_fill(masked, mask_id), size[block] / count[:, block].clamp(min=1)
-
-
-def everything(length: int) -> torch.Tensor:
-    """Full attention [length, length]."""
-    return torch.ones(length, length, dtype=torch.bool)
 
 
 def mdlm(
@@ -144,6 +112,7 @@ def bd3lm(
     low: float = T_LOW,
     noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
+    prefix: int = 1,
 ) -> Problem:
     """Block diffusion: one noise level a block, x_t (+) x_0 in one pass (BD3LM eq. 8).
 
@@ -155,6 +124,7 @@ def bd3lm(
     noisy, weight = absorb(
         tokens, mask_id, random,
         block_length=block_length, masking=masking, low=low, noise_range=noise_range, level=level,
+        prefix=prefix,
     )  # fmt: skip
     nothing = torch.zeros_like(noisy, dtype=torch.bool)
     return Problem(
@@ -164,75 +134,8 @@ def bd3lm(
         torch.cat([noisy == mask_id, nothing], 1),
         torch.cat([tokens, tokens], 1),
         torch.cat([weight, torch.zeros_like(weight)], 1),
-        rows * (length - 1),
+        rows * (length - prefix),
     )
-
-
-def hybrid_noise(
-    tokens: torch.Tensor,
-    time: torch.Tensor,
-    mask_id: int,
-    vocab_size: int,
-    p_uniform: float,
-    random: torch.Generator,
-) -> torch.Tensor:
-    """Draw z_t [B, T] at time [B]: keep, mask, or one of the V-1 other ids at random (GIDD).
-
-    Column 0 stays clean.
-    """
-    _, mask, uniform = (share[:, None] for share in Hybrid(p_uniform).at(time))
-    draw = torch.rand(tokens.shape, generator=random)
-    other = torch.randint(vocab_size - 1, tokens.shape, generator=random)
-    other = other + (other >= mask_id)
-    noisy = torch.where(draw < mask + uniform, other, tokens).masked_fill(draw < mask, mask_id)
-    noisy[:, 0] = tokens[:, 0]
-    return noisy
-
-
-def everywhere(noisy: torch.Tensor, clean: torch.Tensor, weight: torch.Tensor) -> Problem:
-    """Ask a full-attention model for every column of noisy [B, T] but the first."""
-    rows, length = noisy.shape
-    loss_mask = torch.ones_like(noisy, dtype=torch.bool)
-    loss_mask[:, 0] = False
-    return Problem(
-        noisy,
-        torch.arange(length),
-        everything(length),
-        loss_mask,
-        clean,
-        weight,
-        rows * (length - 1),
-    )
-
-
-def hybrid(
-    tokens: torch.Tensor,
-    mask_id: int,
-    random: torch.Generator,
-    *,
-    vocab_size: int,
-    p_uniform: float = 0.1,
-    weighting: str = "posterior",
-    low: float = T_LOW,
-    level: float | None = None,
-) -> Problem:
-    """Noise of masks and random tokens (GIDD's curve, arXiv 2503.04482).
-
-    posterior: cross-entropy everywhere, 1/t at masks, 1/2 elsewhere: the weight depends on what the
-    model sees alone, so that the minimum is the full posterior. elbo, clip, dynamic: GIDD's losses,
-    from which a model learns the leave-one-out posterior (dynamic and clipped weights tell random
-    tokens from clean ones, which a model cannot, and move the minimum).
-    """
-    time = low + (1 - 2 * low) * low_discrepancy(len(tokens), random)
-    if level is not None:
-        time = torch.full_like(time, level)
-    noisy = hybrid_noise(tokens, time, mask_id, vocab_size, p_uniform, random)
-    if weighting != "posterior":
-        wide = time[:, None].expand(tokens.shape)
-        problem = everywhere(noisy, tokens, torch.ones(tokens.shape))
-        divergence = Divergence(wide, p_uniform, vocab_size, mask_id, weighting)
-        return problem._replace(divergence=divergence)
-    return everywhere(noisy, tokens, torch.where(noisy == mask_id, 1 / time[:, None], 0.5))
 
 
 def edit(
@@ -247,6 +150,7 @@ def edit(
     low: float = T_LOW,
     noise_range: tuple[float, float] = WHOLE,
     level: float | None = None,
+    prefix: int = 1,
 ) -> Problem:
     """Block diffusion that also learns to correct: LLaDA2.1's masks plus random tokens.
 
@@ -259,6 +163,7 @@ def edit(
     clean = bd3lm(
         tokens, mask_id, random,
         block_length=block_length, masking=masking, low=low, noise_range=noise_range, level=level,
+        prefix=prefix,
     )  # fmt: skip
     own = clean.attention[:length, :length]
     noisy = clean.inputs[:, :length]
@@ -269,11 +174,11 @@ def edit(
     other = torch.randint(vocab_size - 1, tokens.shape, generator=random)
     other = other + (other >= mask_id)
     wrong = torch.rand(tokens.shape, generator=random) < p_uniform
-    wrong[:, 0] = False
+    wrong[:, :prefix] = False
     masked = noisy == mask_id
     noisy = torch.where(wrong & ~masked, other, noisy)
     loss_mask = clean.loss_mask.clone()
-    loss_mask[:, 1:length] = True
+    loss_mask[:, prefix:length] = True
     weight = clean.weight.clone()
     weight[:, :length] = torch.where(masked, weight[:, :length], 0.5)
     inputs = torch.cat([noisy, tokens], 1)
@@ -316,9 +221,9 @@ OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
     "mdlm": mdlm,
     "bd3lm": bd3lm,
     "hybrid": hybrid,
+    "uniform": uniform,
     "edit": edit,
     "ar": ar,
     "dflash": dflash,
 }
 BLOCKED = ("bd3lm", "edit")  # objectives of block-causal models
-NOISY = ("hybrid", "edit")  # objectives that also replace tokens by random ones

@@ -6,7 +6,10 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from lab.train.learner import Learner
-from lab.train.objectives import Problem, block_causal, causal, everything
+from lab.train.objectives import block_causal, causal
+from lab.train.problem import Problem, everything
+
+SWEEPS = 3  # under uniform noise: how often each token is drawn again
 
 
 @torch.no_grad()
@@ -17,6 +20,7 @@ def sample(
     *,
     length: int = 64,
     attention: str = "full",
+    corruption: str = "absorbing",
     temperature: float = 0.8,
     canvas: torch.Tensor | None = None,
 ) -> str:
@@ -24,7 +28,7 @@ def sample(
 
     full: one block, the canvas; block_causal: blocks of 16; causal: left to right. At temperature 1
     this is the exact law of the model (first hitting, arXiv 2409.02908). canvas [1, T]: fill its
-    masked positions instead.
+    masked positions instead. Under uniform noise tokens start at random and are drawn again.
     """
     if canvas is None:
         tokens = torch.full((1, length), tokenizer.mask_token_id)
@@ -37,17 +41,27 @@ def sample(
         sees = causal(length)
     else:
         sees = everything(length) if attention == "full" else block_causal(length, size)
+
+    def draw(place: torch.Tensor) -> None:
+        loss_mask = torch.zeros(1, length, dtype=torch.bool)
+        loss_mask[0, place - shift] = True
+        problem = Problem(
+            tokens, torch.arange(length), sees, loss_mask, tokens, loss_mask.float(), 1
+        )
+        chance = (learner.logits(problem).cpu() / temperature).softmax(1)
+        tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
+
+    masked = (tokens[0] == tokenizer.mask_token_id).nonzero().flatten()
+    if corruption == "uniform":
+        noise = torch.randint(tokenizer.mask_token_id, masked.shape, generator=random)
+        tokens[0, masked] = noise  # every id below the mask's
+        for place in masked.repeat(SWEEPS)[torch.randperm(SWEEPS * len(masked), generator=random)]:
+            draw(place)
+        masked = masked[:0]
     for first in range(shift, length, size):
-        block = tokens[0, first : first + size]
-        while (masked := (block == tokenizer.mask_token_id).nonzero().flatten()).numel():
-            place = first + masked[torch.randint(len(masked), (1,), generator=random)]
-            loss_mask = torch.zeros(1, length, dtype=torch.bool)
-            loss_mask[0, place - shift] = True
-            problem = Problem(
-                tokens, torch.arange(length), sees, loss_mask, tokens, loss_mask.float(), 1
-            )
-            chance = (learner.logits(problem).cpu() / temperature).softmax(1)
-            tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
+        left = masked[(masked >= first) & (masked < first + size)]
+        for place in left[torch.randperm(len(left), generator=random)]:
+            draw(place)
     ids = tokens[0].tolist()
     if tokenizer.eos_token_id in ids:
         ids = ids[: ids.index(tokenizer.eos_token_id)]

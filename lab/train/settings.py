@@ -11,7 +11,8 @@ from typing import Any
 from lab.tasks import TASKS
 from lab.tasks.task import Task
 from lab.train.corpus import TINY_STORIES
-from lab.train.objectives import BLOCKED, MASKINGS, OBJECTIVES, WEIGHTINGS
+from lab.train.objectives import BLOCKED, MASKINGS, OBJECTIVES
+from lab.train.replacement_noise import WEIGHTINGS
 
 STORIES = "stories"
 NOISE_RANGE_RULE = "--noise-range must be two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1, got '{}'"

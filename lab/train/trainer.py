@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from lab.train.corpus import generator, window_length
 from lab.train.draft_learner import Blocks, DraftLearner
 from lab.train.learner import Learner
-from lab.train.objectives import Problem
+from lab.train.problem import Problem
 from lab.train.settings import TrainSettings
 
 

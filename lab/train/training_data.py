@@ -18,7 +18,8 @@ from lab.train import corpus
 from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
 
-DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "ar")  # what a task's own data serves
+# What a task's own data serves.
+DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "uniform", "ar")
 
 
 class TrainingData(NamedTuple):

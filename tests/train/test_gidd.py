@@ -8,15 +8,14 @@ import torch
 
 from lab.train import gidd
 from lab.train.corpus import generator, pack, windows
-from lab.train.objectives import hybrid
-from samplers.schedules import Hybrid
+from lab.train.replacement_noise import hybrid
 from tests.kit.chain import DATA as P
 from tests.kit.chain import MASK
 from tests.kit.chain import SEQUENCES as X
 from tests.kit.stories import STORIES
 
 
-def gidd_integral(p_uniform: float, convert: bool) -> float:
+def integral(curve_of, convert: bool) -> float:
     """Integrate GIDD's bound over the chain with exact posteriors, 60 nodes in s (t = sin^2)."""
     z = torch.tensor(list(itertools.product(range(4), repeat=4)))
     low = 2 / numpy.pi * numpy.arcsin(1e-2)
@@ -26,19 +25,19 @@ def gidd_integral(p_uniform: float, convert: bool) -> float:
     for unit, part in zip(s, share * (1 - 2 * low) / 2, strict=True):
         t = torch.tensor(numpy.sin(numpy.pi / 2 * unit) ** 2)
         jacobian = numpy.pi / 2 * numpy.sin(numpy.pi * unit)
-        alpha, mask, uniform = Hybrid(p_uniform).at(t)
-        kernel = torch.zeros(3, 4, dtype=torch.float64) + uniform / 3
-        kernel[:, MASK] = mask
-        kernel[range(3), range(3)] += alpha
+        level = curve_of(t)
+        kernel = torch.zeros(3, 4, dtype=torch.float64) + level.each
+        kernel[:, MASK] = level.mask
+        kernel[range(3), range(3)] += level.alpha
         chance = kernel[X[:, None], z[None]]  # [81, 256, 4]
         joint = P[:, None] * chance.prod(-1)
         for column in range(4):
             table = torch.stack([joint[X[:, column] == v].sum(0) for v in range(3)], 1)
             log_full = torch.cat([table, torch.zeros(256, 1)], 1).log()
-            pair = [(v, k) for v in range(3) for k in range(256)]
+            possible = joint.sum(0) > 0
+            pair = [(v, k) for v in range(3) for k in range(256) if possible[k]]
             clean, index = (torch.tensor(each) for each in zip(*pair, strict=True))
-            noisy, time_ = z[index, column], t.expand(len(pair))
-            curve = gidd.marginal(time_, p_uniform, 4)
+            noisy, curve = z[index, column], curve_of(t.expand(len(pair)))
             answer = log_full[index].log_softmax(1)
             if convert:
                 answer = gidd.leave_one_out(answer, noisy, curve, MASK)
@@ -49,8 +48,22 @@ def gidd_integral(p_uniform: float, convert: bool) -> float:
 
 @pytest.mark.parametrize(("p_uniform", "expected"), [(0.1, 3.46594), (0.2, 3.42587)])
 def test_gidd_bound_equals_entropy(p_uniform, expected):
-    assert gidd_integral(p_uniform, convert=True) == pytest.approx(expected, abs=1e-3)
-    assert gidd_integral(p_uniform, convert=False) > expected + 0.5, "a full posterior was taken"
+    def curve(t):
+        return gidd.marginal(t, p_uniform, 4)
+
+    assert integral(curve, convert=True) == pytest.approx(expected, abs=1e-3)
+    assert integral(curve, convert=False) > expected + 0.5, "a full posterior was taken"
+
+
+def test_uniform_bound_equals_entropy():
+    """With the exact posterior UDLM's bound is the chain's entropy, less what t < 1e-4 holds."""
+    entropy = -float((P * P.log()).sum())
+
+    def curve(t):
+        return gidd.uniform_marginal(t, 4)
+
+    assert integral(curve, convert=True) == pytest.approx(entropy, abs=5e-3)
+    assert integral(curve, convert=False) > entropy + 0.5, "a full posterior was taken"
 
 
 def test_gidd_weights_are_papers_closed_forms():

@@ -5,17 +5,9 @@ import torch
 
 from lab.train.corpus import generator, pack, windows
 from lab.train.learner import Learner
-from lab.train.objectives import (
-    Problem,
-    absorb,
-    ar,
-    bd3lm,
-    block_causal,
-    edit,
-    hybrid,
-    hybrid_noise,
-    mdlm,
-)
+from lab.train.objectives import absorb, ar, bd3lm, block_causal, edit, mdlm
+from lab.train.problem import Problem
+from lab.train.replacement_noise import hybrid, hybrid_noise, uniform, uniform_noise
 from samplers.schedules import Hybrid
 from tests.kit.chain import DATA as P
 from tests.kit.chain import MASK, PI
@@ -166,3 +158,25 @@ def test_loss_is_weighted_mean_and_specials_are_banned(learner, tokenizer):
     assert logits[:, [tokenizer.mask_token_id, tokenizer.pad_token_id]].eq(-torch.inf).all()
     nats = -logits.log_softmax(1).gather(1, rows[problem.loss_mask][:, None])[:, 0]
     torch.testing.assert_close(loss, (nats * problem.weight[problem.loss_mask]).sum() / (2 * 15))
+
+
+@pytest.mark.parametrize("objective", [mdlm, bd3lm, edit, hybrid, uniform])
+@pytest.mark.parametrize("prefix", [0, 1, 3])
+def test_prefix_stays_clean_and_unscored(objective, prefix):
+    tokens = torch.randint(5, (400, 8), generator=generator(2))
+    sizes = {} if objective in (mdlm, bd3lm) else {"vocab_size": 6}
+    blocks = {"block_length": 4} if objective in (bd3lm, edit) else {}
+    problem = objective(tokens, 5, generator(3), prefix=prefix, **sizes, **blocks)
+    noisy, scored = problem.inputs[:, :8], problem.loss_mask[:, :8]
+    assert (noisy[:, :prefix] == tokens[:, :prefix]).all()
+    assert not scored[:, :prefix].any()
+    assert (noisy[:, prefix:] != tokens[:, prefix:]).any(0).all()
+    assert scored[:, prefix:].any(0).all()
+    assert problem.tokens == 400 * (8 - prefix)
+
+
+def test_uniform_noise_spreads_over_all_but_mask():
+    tokens, time = torch.zeros(4000, 8, dtype=torch.int64), torch.full((4000,), 0.6)
+    noisy = uniform_noise(tokens, time, 2, 4, generator(1), prefix=0)
+    share = torch.bincount(noisy.flatten(), minlength=4) / noisy.numel()
+    torch.testing.assert_close(share, torch.tensor([0.6, 0.2, 0.0, 0.2]), atol=0.01, rtol=0)
