@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from transformers import PreTrainedTokenizerFast
 
@@ -10,6 +12,16 @@ from lab.train.objectives import block_causal, causal
 from lab.train.problem import Problem, everything
 
 SWEEPS = 3  # under uniform noise: how often each token is drawn again
+
+
+def _order(
+    places: torch.Tensor, shift: int, size: int, random: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Places in random order within their block of `size` columns, the blocks left to right."""
+    block = (places - shift) // size
+    for number in block.unique():
+        own = places[block == number]
+        yield from own[torch.randperm(len(own), generator=random)]
 
 
 @torch.no_grad()
@@ -41,8 +53,13 @@ def sample(
         sees = causal(length)
     else:
         sees = everything(length) if attention == "full" else block_causal(length, size)
-
-    def draw(place: torch.Tensor) -> None:
+    masked = (tokens[0] == tokenizer.mask_token_id).nonzero().flatten()
+    if corruption == "uniform":  # every id below the mask's
+        tokens[0, masked] = torch.randint(
+            tokenizer.mask_token_id, masked.shape, generator=random
+        )  # fmt: skip
+        masked, size = masked.repeat(SWEEPS), length
+    for place in _order(masked, shift, size, random):
         loss_mask = torch.zeros(1, length, dtype=torch.bool)
         loss_mask[0, place - shift] = True
         problem = Problem(
@@ -50,18 +67,6 @@ def sample(
         )
         chance = (learner.logits(problem).cpu() / temperature).softmax(1)
         tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
-
-    masked = (tokens[0] == tokenizer.mask_token_id).nonzero().flatten()
-    if corruption == "uniform":
-        noise = torch.randint(tokenizer.mask_token_id, masked.shape, generator=random)
-        tokens[0, masked] = noise  # every id below the mask's
-        for place in masked.repeat(SWEEPS)[torch.randperm(SWEEPS * len(masked), generator=random)]:
-            draw(place)
-        masked = masked[:0]
-    for first in range(shift, length, size):
-        left = masked[(masked >= first) & (masked < first + size)]
-        for place in left[torch.randperm(len(left), generator=random)]:
-            draw(place)
     ids = tokens[0].tolist()
     if tokenizer.eos_token_id in ids:
         ids = ids[: ids.index(tokenizer.eos_token_id)]
