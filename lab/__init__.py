@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.models.wrap import wrap
     from lab.record.files import read, save
     from lab.run.recorder import run, stream
+    from lab.study.study import study
 
 __all__ = [
     "ModelCard",
@@ -28,6 +29,7 @@ __all__ = [
     "run",
     "save",
     "stream",
+    "study",
     "table",
     "tasks",
     "wrap",
@@ -42,6 +44,7 @@ _HOMES = {
     "run": "lab.run.recorder",
     "save": "lab.record.files",
     "stream": "lab.run.recorder",
+    "study": "lab.study.study",
     "table": "lab.models.exact.table",
     "tasks": "lab.models.catalogue",
     "wrap": "lab.models.wrap",

@@ -20,6 +20,7 @@ COMMANDS = {
     "generate": "one sampler on one model",
     "bench": "what samplers cost beside their model's calls",
     "samplers": "list samplers, their guarantees and parameters",
+    "study": "grids of settings, with intervals: see python -m lab study --help",
     "train": "train a model: see python -m lab train --help",
     "evaluate": "measure a trained model: see python -m lab evaluate --help",
 }

@@ -15,6 +15,7 @@ SHOWS = {
     "bring_your_own_model": "left out: ",
     "write_a_sampler": "most_likely: temperature must be a number from 0 to 2",
     "distance_to_truth": "first_hitting",
+    "study_samplers": "entropy_bound (gamma=0.1, temperature=0) - mdlm (steps=2): +",
 }
 
 

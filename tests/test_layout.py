@@ -253,7 +253,7 @@ def test_project_speaks_of_itself_alone():
 
 def test_public_names_are_promised_ones():
     assert sorted(samplers.__all__) == ["SAMPLERS", "get"]
-    promised = "ModelCard load models oracle read run save stream table tasks wrap"
+    promised = "ModelCard load models oracle read run save stream study table tasks wrap"
     assert sorted(lab.__all__) == promised.split()
     for package in (samplers, lab):
         assert all(hasattr(package, name) for name in package.__all__)

@@ -12,6 +12,7 @@ import yaml
 import lab
 from docs import generate
 from lab import cli_options
+from lab.study import study_command
 from lab.train import evaluate, settings
 from samplers import SAMPLERS
 from tests.kit.project import ROOT, requirements, texts, tracked
@@ -71,22 +72,28 @@ def test_two_commands_stand_alone_and_ci_runs_second():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_shell_examples_are_understood(name: str):
-    for block in fenced(name, "bash"):
-        example = block.strip()
-        if example in COMMANDS or not example.startswith("python -m lab "):
+    lines = [line for block in fenced(name, "bash") for line in block.splitlines()]
+    for example in lines:
+        if not example.startswith("python -m lab "):
             continue
         command, *rest = shlex.split(example)[3:]
         if command == "train":
             settings.parse(rest, "")
         elif command == "evaluate":
             evaluate.parser().parse_args(rest)
+        elif command == "study":
+            study_command.parser().parse_args(rest)
         else:
             cli_options.parse(command, rest)
 
 
 def test_python_examples_run_as_they_stand(tmp_path: Path):
     """In one process: the page on CSV reads the file that the README saves."""
-    code = [block for name in ("README.md", "docs/csv.md") for block in fenced(name, "python")]
+    code = [
+        block
+        for name in ("README.md", "docs/csv.md", "docs/study.md")
+        for block in fenced(name, "python")
+    ]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", "\n".join(code)],
         cwd=tmp_path,

@@ -15,7 +15,7 @@ from lab.study.spec import Spec, read_spec
 from lab.tasks import TASKS
 from samplers.registry import Sampler
 
-ATLAS = Path(__file__).parents[2] / "assets" / "atlas"
+ATLAS = Path(__file__).parents[2] / "assets" / "atlas.parquet"
 ROWS = 1000  # a rate of 50 % to within 3 points
 # What a task measures where the default is too much for its cost: fewer cases, fewer rows.
 CASES = {

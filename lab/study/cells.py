@@ -29,7 +29,8 @@ BATCH_ROWS = 250
 class Cell:
     """One measurement: `instances` rows of a setting on the instances of a case.
 
-    Row i of every cell of a case has instance i and noise row i, so that settings are paired.
+    Row i of every cell of a case has instance i and noise row i, so that settings are paired. rows:
+    the first so many of the instances alone; most_rows: of a batch.
     """
 
     task: str
@@ -39,6 +40,8 @@ class Cell:
     seed: int
     instances: int
     gen_length: int | None = None
+    rows: int | None = None
+    most_rows: int = BATCH_ROWS
 
     @property
     def sampler(self) -> str:
@@ -60,7 +63,7 @@ class Cell:
 
     def plans(self) -> Iterator[tuple[Plan, list[Instance]]]:
         """The cell in batches of rows that memory holds, each checked and laid out."""
-        every = instances_of(self.task, self.case, self.instances)
+        every = instances_of(self.task, self.case, self.instances)[: self.rows]
         size = self._batch(every[0])
         for start in range(0, len(every), size):
             batch = every[start : start + size]
@@ -70,12 +73,12 @@ class Cell:
     def work(self) -> int:
         """Model calls x columns x rows, at most; the first row stands for all."""
         every = instances_of(self.task, self.case, self.instances)
-        return plan(self._request(every[:1], 0)).work * self.instances
+        return plan(self._request(every[:1], 0)).work * (self.rows or self.instances)
 
     def _batch(self, first: Instance) -> int:
         canvas = plan(self._request([first], 0)).canvas
         columns = canvas.tokens.shape[1]
-        return max(1, min(BATCH_ROWS, BATCH_CELLS // (columns * card(self.model).vocab_size)))
+        return max(1, min(self.most_rows, BATCH_CELLS // (columns * card(self.model).vocab_size)))
 
     def _request(self, batch: list[Instance], first_row: int) -> RunRequest:
         texts: Any = [instance.text for instance in batch]

@@ -12,13 +12,13 @@ ALPHA = 0.05
 
 
 class Scores(NamedTuple):
-    """One setting's measurements: score [N] and cost [N] a row, over the same instances as others'.
+    """One setting's measurements: the score of each row [N], and the mean cost of a row.
 
-    Rows of NaN score (a task without a checker) are left out of every comparison.
+    Row i is of the same instance as row i of any other setting of the case, which may have fewer.
     """
 
     score: ndarray
-    cost: ndarray
+    cost: float
 
     def score_interval(self) -> Interval:
         """Wilson's where every score is 0 or 1, the bootstrap's otherwise."""
@@ -84,7 +84,7 @@ def band(
     """
     names = list(settings)
     scores = np.stack([settings[name].score for name in names])  # [settings, N]
-    costs = np.array([settings[name].cost.mean() for name in names])
+    costs = np.array([settings[name].cost for name in names])
     allowed = np.less_equal(costs[None], np.asarray(budgets, float)[:, None])  # [K, settings]
     generator = np.random.default_rng(seed)
     count = scores.shape[1]
@@ -105,15 +105,19 @@ def best_under(settings: Mapping[str, Scores], budget: float) -> Best | None:
     allowed = {
         name: each
         for name, each in settings.items()
-        if each.cost.mean() <= budget and not np.isnan(each.score).any()
+        if each.cost <= budget and not np.isnan(each.score).any()
     }
     if not allowed:
         return None
-    ranked = sorted(
-        allowed, key=lambda name: (-allowed[name].score.mean(), allowed[name].cost.mean())
-    )
+    ranked = sorted(allowed, key=lambda name: (-allowed[name].score.mean(), allowed[name].cost))
     first = allowed[ranked[0]]
-    comparisons = [compare(first.score, allowed[name].score) for name in ranked[1:]]
+    comparisons = [paired(first, allowed[name]) for name in ranked[1:]]
     adjusted = holm([each.p_value for each in comparisons])
     rivals = tuple(map(Rival, ranked[1:], comparisons, adjusted))
-    return Best(ranked[0], first.score_interval(), float(first.cost.mean()), rivals)
+    return Best(ranked[0], first.score_interval(), first.cost, rivals)
+
+
+def paired(a: Scores, b: Scores) -> Comparison:
+    """Compare two settings on the rows that both have."""
+    rows = min(len(a.score), len(b.score))
+    return compare(a.score[:rows], b.score[:rows])

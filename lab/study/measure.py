@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -59,13 +59,26 @@ class Meter:
         self.seconds += asking * (spent / max(float(asking.sum()), 1.0))
 
 
+def nothing() -> None:
+    """What is called between two steps where nothing is to be done."""
+
+
 def measure(cell: Cell, study: str) -> list[dict[str, Any]]:
-    """The rows of one cell, as lab.study.results.ROW has them."""
-    return [row for each, batch in cell.plans() for row in _rows(cell, study, each, batch)]
+    """The rows of one cell, as lab.study.results has them."""
+    return [row for batch in batches(cell, study) for row in batch]
+
+
+def batches(
+    cell: Cell, study: str, between: Callable[[], None] = nothing
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a cell as they are measured; `between` is called after every step, and may raise
+    to end the run."""
+    for each, batch in cell.plans():
+        yield list(_rows(cell, study, each, batch, between))
 
 
 @torch.no_grad()
-def run(plan: Plan) -> tuple[Tensor, Meter, float]:
+def run(plan: Plan, between: Callable[[], None] = nothing) -> tuple[Tensor, Meter, float]:
     """Run a plan without a record: tokens [B, T], what was counted, seconds in all."""
     meter = Meter(
         plan.model.open(plan.canvas, plan.values.get("block_length")), len(plan.canvas.tokens)
@@ -74,11 +87,14 @@ def run(plan: Plan) -> tuple[Tensor, Meter, float]:
     tokens, began = plan.canvas.tokens, perf_counter()
     for step in plan.sampler(meter, plan.canvas, noise, **plan.values):
         tokens = step.tokens
+        between()
     return tokens, meter, perf_counter() - began
 
 
-def _rows(cell: Cell, study: str, plan: Plan, batch: list[Instance]) -> Iterator[dict[str, Any]]:
-    tokens, meter, seconds = run(plan)
+def _rows(
+    cell: Cell, study: str, plan: Plan, batch: list[Instance], between: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
+    tokens, meter, seconds = run(plan, between)
     task, model = TASKS[cell.task], plan.model
     judged = _judged(cell, plan, tokens)
     shared = {
@@ -86,6 +102,7 @@ def _rows(cell: Cell, study: str, plan: Plan, batch: list[Instance]) -> Iterator
         "fingerprint": fingerprint(cell.model), "sampler": cell.sampler,
         "preset": cell.setting.preset or "", "settings": canonical(plan.values),
         "setting": cell.setting.label, "seed": cell.seed, "versions": canonical(versions()),
+        "instances": cell.instances, "gen_length": cell.gen_length or 0,
     }  # fmt: skip
     pieces: dict[int, str] = {}
     for number, instance in enumerate(batch):

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from lab.study.summary import COSTS, QUALITIES
+from lab.study.points import COSTS, QUALITIES
 from samplers import SAMPLERS
 
 # Twelve colours that stay apart for most colour-blind readers, then again with other marks.

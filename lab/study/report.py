@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab.study.points import QUALITIES
 from lab.study.quality_figure import plot_quality
 from lab.study.statistics import Interval
-from lab.study.summary import QUALITIES, best, frontier, summarise
+from lab.study.summary import best, frontier
 from lab.tasks import TASKS
 
 BUDGETS = (8, 16, 32, 64, 128)
@@ -21,14 +22,13 @@ STYLE = (
 )
 
 
-def markdown(rows: pd.DataFrame) -> str:
+def markdown(points: pd.DataFrame) -> str:
     """Every case as a table, the cheapest setting first; the frontier is marked with a star."""
-    return "\n\n".join(_markdown(title, lines) for title, lines in _tables(rows))
+    return "\n\n".join(_markdown(title, lines) for title, lines in _tables(points))
 
 
-def _tables(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    summary = summarise(rows)
-    for (task, case), lines in summary.groupby(["task", "case"], sort=False):
+def _tables(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for (task, case), lines in points.groupby(["task", "case"], sort=False):
         unbeaten = set(map(tuple, frontier(lines)[["sampler", "setting"]].to_numpy()))
         marks = ["★" if key in unbeaten else "" for key in zip(lines.sampler, lines.setting)]  # noqa: B905
         yield f"{task}, {case}", lines.assign(mark=marks).sort_values("calls")
@@ -61,9 +61,9 @@ def quality(line: dict) -> str:
     return "; ".join(parts) or "not measured"
 
 
-def advice(rows: pd.DataFrame, task: str, case: str, budget: float, cost: str = "calls") -> str:
+def advice(points: pd.DataFrame, task: str, case: str, budget: float, cost: str = "calls") -> str:
     """What is best under a budget, and what the rows cannot tell from it, in one sentence."""
-    outcome = best(rows, task, case, budget, cost=cost)
+    outcome = best(points, task, case, budget, cost=cost)
     unit = cost.replace("_", " ")
     if outcome is None:
         return f"At most {budget:g} {unit}: no setting was measured that fits."
@@ -78,10 +78,10 @@ def advice(rows: pd.DataFrame, task: str, case: str, budget: float, cost: str = 
     return f"{text}; not distinguishable from {', '.join(same[:3])}{more}."
 
 
-def html(rows: pd.DataFrame, path: str | Path, title: str = "Study") -> None:
+def html(points: pd.DataFrame, path: str | Path, title: str = "Study") -> None:
     """Write the report as one HTML file that needs nothing else: figures and script are inside."""
     parts, script = [], True
-    for name, lines in _tables(rows):
+    for name, lines in _tables(points):
         task, case = lines.iloc[0][["task", "case"]]
         about = TASKS[task].cases.get(case, "") if task in TASKS else ""
         parts.append(f"<h2>{escape(name)}</h2><p>{escape(about)}</p>")
@@ -93,13 +93,14 @@ def html(rows: pd.DataFrame, path: str | Path, title: str = "Study") -> None:
             budgets = [b for b in BUDGETS if b <= 2 * lines["calls"].max()] or [
                 lines["calls"].max()
             ]
-            items = "".join(f"<li>{escape(advice(rows, task, case, b))}</li>" for b in budgets)
+            items = "".join(f"<li>{escape(advice(points, task, case, b))}</li>" for b in budgets)
             parts.append(f"<ul>{items}</ul>")
         parts.append(_html_table(lines))
+    rows = int(points["rows"].sum())
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
         f"<meta name=viewport content='width=device-width'><style>{STYLE}</style>"
-        f"<h1>{escape(title)}</h1><p>{len(rows):,} rows; 95 % intervals: Wilson for rates, "
+        f"<h1>{escape(title)}</h1><p>{rows:,} rows; 95 % intervals: Wilson for rates, "
         f"bootstrap for means. Marked: nothing is better at the same number of calls.</p>"
         f"{''.join(parts)}</html>"
     )

@@ -1,8 +1,9 @@
 """Results of a study: one Parquet file a cell, one line a generated row, never half a file."""
 
+import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,23 @@ ROW = pa.schema(
         ("versions", pa.string()),
     ]
 )
-_VERSION_KEY = b"lab.study.schema"
+_VERSION_KEY, _CELL_KEY = b"lab.study.schema", b"lab.study.cell"
+# What all rows of a cell share beside their columns; it stands in the file's metadata.
+#   instances: how many of a case were drawn together; gen_length: as asked for, 0: the model's own.
+OF_CELL = ("instances", "gen_length")
 SUFFIX = ".parquet"
 
 
 def write_cell(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write the rows of one cell to folder/name.parquet, whole or not at all.
+    """Write the rows of one cell (ROW and OF_CELL) to folder/name.parquet, whole or not at all.
 
     Two writers of one cell never meet: each writes a file of its own and renames it. OSError where
     the disk is full or read-only; no part of a file is left behind.
     """
     columns = {field.name: [row[field.name] for row in rows] for field in ROW}
-    table = pa.table(columns, schema=ROW.with_metadata({_VERSION_KEY: str(SCHEMA_VERSION)}))
+    shared = json.dumps({name: rows[0][name] for name in OF_CELL})
+    metadata = {_VERSION_KEY: str(SCHEMA_VERSION), _CELL_KEY: shared}
+    table = pa.table(columns, schema=ROW.with_metadata(metadata))
     path = folder / f"{name}{SUFFIX}"
     part = folder / f".{name}.{secrets.token_hex(4)}.part"
     try:
@@ -68,7 +74,10 @@ def finished_cells(folder: Path) -> set[str]:
 
 
 def read_cell(path: Path) -> pd.DataFrame:
-    """The rows of one file. ValueError, naming it, for a broken file or one of another schema."""
+    """The rows of one file: the columns of ROW, then those of OF_CELL.
+
+    ValueError, naming it, for a broken file or one of another schema.
+    """
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
@@ -82,17 +91,21 @@ def read_cell(path: Path) -> pd.DataFrame:
             f"{path.name} must hold results of schema {SCHEMA_VERSION}, got {version[:20]!r}; it "
             "was written by another version: read it with that one, or run the study again"
         )
-    return table.to_pandas()
+    shared = json.loads((table.schema.metadata or {}).get(_CELL_KEY, b"{}"))
+    whole = {"instances": table.num_rows, "gen_length": 0} | shared
+    return table.to_pandas().assign(**{name: int(whole[name]) for name in OF_CELL})
 
 
-def read_results(folder: Path | str) -> pd.DataFrame:
+def read_results(folder: Path | str, cells: Collection[str] | None = None) -> pd.DataFrame:
     """All rows of a results folder, in the order of task, case, sampler and row.
 
-    ValueError for a folder without results, a broken file, or files that disagree on a model's
-    weights (fingerprint).
+    cells: read those alone, by their names. ValueError for a folder without results, a broken file,
+    or files that disagree on a model's weights (fingerprint).
     """
     folder = Path(folder)
     paths = sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
+    if cells is not None:
+        paths = [path for path in paths if path.name.removesuffix(SUFFIX) in cells]
     if not paths:
         raise ValueError(
             f"{folder} holds no results (*{SUFFIX}); `python -m lab study run SPEC --out {folder}` "

@@ -5,13 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lab.study.atlas import ATLAS, atlas_specs
+from lab.study.points import read_points, write_points
 from lab.study.report import advice, html, markdown
 from lab.study.results import read_results
 from lab.study.runner import StudyProgress, run_study
-from lab.study.summary import compare_settings
+from lab.study.summary import compare_settings, summarise
 from lab.study.verification import verify
 
 EXAMPLE = """example of a spec (lists span a grid):
@@ -24,7 +28,8 @@ EXAMPLE = """example of a spec (lists span a grid):
     threshold: {threshold: [0.7, 0.9]}
     mdlm: {steps: [8, 32, 128]}
 
-several processes or machines share one folder:
+results are a folder of them, or one file of points that `pack` wrote from it.
+Several processes or machines share one folder:
   accelerate launch -m lab study run spec.yaml --out results/
 """
 
@@ -42,23 +47,29 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=1, help="torch threads a process (default 1)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="tables with intervals; one HTML file")
-    report.add_argument("results", help="a results folder")
+    report.add_argument("results", help="a results folder, or a file of points")
     report.add_argument("--html", metavar="FILE", help="write the report with figures as one file")
     report.add_argument("--budget", type=float, help="also say what is best under so many calls")
     report.set_defaults(command=_report)
     compare = commands.add_parser("compare", help="two settings on the same instances")
-    compare.add_argument("results", help="a results folder")
+    compare.add_argument("results", help="a results folder, or a file of points")
     for name in ("task", "case"):
         compare.add_argument(f"--{name}", required=True)
     compare.add_argument("settings", nargs=2, help='as the report names them: "mdlm (steps=8)"')
     compare.set_defaults(command=_compare)
-    check = commands.add_parser("verify", help="compute random cells again and compare")
-    check.add_argument("results", help="a results folder")
+    check = commands.add_parser("verify", help="measure random settings again and compare")
+    check.add_argument(
+        "results", nargs="?", default=str(ATLAS), help="as above (default: the atlas that ships)"
+    )
     check.add_argument("--cells", type=int, default=3, help="how many (default 3)")
     check.add_argument("--seed", type=int, default=0, help="which ones")
     check.set_defaults(command=_verify)
-    atlas = commands.add_parser("atlas", help="compute the shipped atlas, cell by cell")
-    atlas.add_argument("--out", default=str(ATLAS), help=f"default {ATLAS.name} in the assets")
+    pack = commands.add_parser("pack", help="results as one small file of points, for the page")
+    pack.add_argument("results", help="a results folder")
+    pack.add_argument("--out", required=True, help="a .parquet or .csv file")
+    pack.set_defaults(command=_pack)
+    atlas = commands.add_parser("atlas", help="compute the atlas cell by cell; then pack it")
+    atlas.add_argument("--out", required=True, help="folder of the results, resumed")
     atlas.add_argument("--only", help="tasks, comma-separated (default: all)")
     atlas.add_argument("--threads", type=int, default=1, help="torch threads a process (default 1)")
     atlas.set_defaults(command=_atlas)
@@ -120,20 +131,20 @@ def _bar(process: int) -> Any:
 
 
 def _report(options: argparse.Namespace) -> None:
-    rows = read_results(options.results)
-    print(markdown(rows))
+    points = _points(options.results)
+    print(markdown(points))
     if options.budget is not None:
-        for task, case in rows[["task", "case"]].drop_duplicates().itertuples(index=False):
-            print(f"\n{task}, {case}: {advice(rows, task, case, options.budget)}")
+        for task, case in points[["task", "case"]].drop_duplicates().itertuples(index=False):
+            print(f"\n{task}, {case}: {advice(points, task, case, options.budget)}")
     if options.html:
-        html(rows, options.html, " and ".join(sorted(set(rows["study"]))))
+        html(points, options.html, Path(options.results).stem)
         print(f"wrote {options.html}", file=sys.stderr)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    rows = read_results(options.results)
+    points = _points(options.results)
     first, second = options.settings
-    outcome = compare_settings(rows, options.task, options.case, first, second)
+    outcome = compare_settings(points, options.task, options.case, first, second)
     print(
         f"{first} minus {second}: {outcome.difference.percent()}, p = {outcome.p_value:.3g} "
         "(paired, two-sided)"
@@ -141,11 +152,24 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    outcome = verify(read_results(options.results), options.cells, seed=options.seed)
+    outcome = verify(_points(options.results), options.cells, seed=options.seed)
     print(
-        f"{outcome.equal} of {outcome.rows} rows equal in {outcome.cells} cells; the rates of "
+        f"{outcome.equal} of {outcome.rows} rows equal in {outcome.points} settings; the rates of "
         f"{outcome.rates_agree} agree within their intervals"
     )
+
+
+def _pack(options: argparse.Namespace) -> None:
+    points = summarise(read_results(options.results))
+    write_points(points, options.out)
+    size = Path(options.out).stat().st_size
+    print(f"{len(points)} points of {points['rows'].sum():,} rows in {options.out}, {size:,} bytes")
+
+
+def _points(results: str) -> pd.DataFrame:
+    """The points of a results folder, or of a file."""
+    path = Path(results)
+    return read_points(path) if path.is_file() else summarise(read_results(path))
 
 
 def _atlas(options: argparse.Namespace) -> None:

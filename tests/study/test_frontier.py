@@ -25,9 +25,7 @@ def test_points_without_number_are_not_on_frontier():
 def rates(*shares, count=200):
     """Settings a, b, ... that solve the first share of the instances, at 10, 20, ... calls."""
     return {
-        "abcdef"[i]: Scores(
-            (np.arange(count) < share * count).astype(float), np.full(count, 10.0 * (i + 1))
-        )
+        "abcdef"[i]: Scores((np.arange(count) < share * count).astype(float), 10.0 * (i + 1))
         for i, share in enumerate(shares)
     }
 
@@ -61,3 +59,10 @@ def test_band_holds_best_score_at_every_budget():
     assert outcome[1, 0] == 0.5 and outcome[2, 0] == 0.9
     assert (outcome[1:, 1] < outcome[1:, 0]).all() and (outcome[1:, 0] < outcome[1:, 2]).all()
     assert 0.05 < outcome[1, 2] - outcome[1, 1] < 0.2
+
+
+def test_setting_of_fewer_rows_is_compared_on_those_it_has():
+    many, few = rates(0.5, count=200)["a"], Scores(np.ones(20), 10.0)
+    best = best_under({"many": many, "few": few}, 10)
+    assert best.name == "few" and best.indistinguishable == ("many",)
+    assert best.rivals[0].comparison.difference.estimate == 0  # the first 20 of many are solved

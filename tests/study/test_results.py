@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from lab.study.results import ROW, finished_cells, read_cell, read_results, write_cell
+from lab.study.results import OF_CELL, ROW, finished_cells, read_cell, read_results, write_cell
 from lab.study.statistics import wilson
 from lab.study.summary import best, compare_settings, frontier, settings_of, summarise
 
@@ -13,14 +13,16 @@ KINDS = {"string": "", "int32": 0, "int64": 0, "float": float("nan"), "double": 
 
 
 def row(**values):
-    return {field.name: KINDS[str(field.type)] for field in ROW} | values
+    own = {"instances": 40, "gen_length": 0, "token_hash": "00" * 8}
+    return {field.name: KINDS[str(field.type)] for field in ROW} | own | values
 
 
 def rows(setting, solved, calls=8, count=40, **values):
     return [
         row(
             task="sudoku4", case="6", model="m", fingerprint="f", sampler="mdlm", setting=setting,
-            instance=i, row=i, score=float(i < solved), calls=calls, tokens=16, **values,
+            instance=i, row=i, score=float(i < solved), calls=calls, tokens=16,
+            instances=count, **values,
         )
         for i in range(count)
     ]  # fmt: skip
@@ -37,7 +39,7 @@ def folder(tmp_path):
 def test_rows_come_back_as_written(folder):
     table = read_results(folder)
     assert finished_cells(folder) == {"a", "b", "c"}
-    assert len(table) == 120 and list(table.columns) == ROW.names
+    assert len(table) == 120 and list(table.columns) == [*ROW.names, *OF_CELL]
     assert table["score"].sum() == 95 and np.isnan(table["nats"]).all()
 
 
@@ -45,6 +47,16 @@ def test_other_libraries_read_files_as_they_are(folder):
     direct = pd.concat([pd.read_parquet(p) for p in sorted(folder.glob("*.parquet"))])
     assert direct["score"].sum() == 95
     assert pq.ParquetFile(folder / "a.parquet").metadata.num_rows == 40
+
+
+def test_file_says_what_its_cell_was(tmp_path):
+    write_cell(tmp_path, "a", rows("steps=4", 20, gen_length=32))
+    table = read_results(tmp_path)
+    assert (table["gen_length"] == 32).all() and (table["instances"] == 40).all()
+
+
+def test_files_of_named_cells_alone_are_read(folder):
+    assert set(read_results(folder, {"a", "c"})["setting"]) == {"steps=4", "steps=16"}
 
 
 def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -92,11 +104,11 @@ def test_summary_has_one_line_setting_with_intervals(folder):
     assert np.isnan(summary.loc["steps=8", "nats"])
 
 
-def test_best_and_frontier_follow_from_rows(folder):
-    table = read_results(folder)
+def test_best_and_frontier_follow_from_points(folder):
+    table = summarise(read_results(folder))
     assert best(table, "sudoku4", "6", 100).name == "mdlm (steps=8)"
     assert best(table, "sudoku4", "6", 7).name == "mdlm (steps=4)"
-    assert frontier(summarise(table))["setting"].tolist() == ["steps=4", "steps=8"]
+    assert frontier(table)["setting"].tolist() == ["steps=4", "steps=8"]
     outcome = compare_settings(table, "sudoku4", "6", "mdlm (steps=8)", "mdlm (steps=4)")
     assert outcome.difference.estimate == pytest.approx(0.45) and outcome.p_value < 1e-4
     with pytest.raises(ValueError, match="there are mdlm"):
@@ -105,7 +117,7 @@ def test_best_and_frontier_follow_from_rows(folder):
 
 def test_settings_on_other_instances_are_left_out(folder):
     write_cell(folder, "e", rows("steps=2", 10, 2, count=30))
-    assert list(settings_of(read_results(folder), "sudoku4", "6")) == [
+    assert list(settings_of(summarise(read_results(folder)), "sudoku4", "6")) == [
         "mdlm (steps=16)",
         "mdlm (steps=4)",
         "mdlm (steps=8)",
