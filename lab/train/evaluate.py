@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer
 
 from lab.models.card import read_facts, target_folder
 from lab.tasks import TASKS
@@ -24,16 +23,23 @@ from lab.train.bounds import (
     Estimate,
     accuracy,
     bound,
-    held_out_windows,
     hybrid_process,
     noise_ranges,
     replacement_bound,
     uniform_process,
 )
 from lab.train.card_file import write_evaluation
-from lab.train.corpus import TINY_STORIES, check_tokenizer, pack, read_corpus
+from lab.train.corpus import TINY_STORIES
 from lab.train.exit_status import exit_status
-from lab.train.learner import Learner, open_network
+from lab.train.held_out import (
+    HeldOut,
+    corpus_windows,
+    rows_of,
+    task_texts,
+    tokenizer_beside,
+    truth_known,
+)
+from lab.train.learner import Learner, banned_ids, open_network
 from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, mdlm
 from lab.train.replacement_noise import hybrid, uniform
 
@@ -76,8 +82,12 @@ def evaluate(
     return bounds, [accuracy(learner, rows, problem, mask_id, level) for level in levels]
 
 
-def report(bounds: dict[str, Estimate], accuracies: list[Accuracy]) -> str:
-    """The numbers as two small markdown tables."""
+def report(
+    bounds: dict[str, Estimate], accuracies: list[Accuracy], truth: Estimate | None = None
+) -> str:
+    """The numbers as two small markdown tables; truth: what the best model could reach."""
+    if truth is not None:
+        bounds = {"the truth itself": truth, **bounds}
     lines = ["| bound | nats a token | perplexity at most |", "|---|---|---|"]
     for name, value in bounds.items():
         lines.append(
@@ -141,7 +151,8 @@ def is_solver(argument: str) -> bool:
     folder = Path(argument)
     if not (folder / "lab.json").is_file():
         return False
-    return solve_rates.is_measured(TASKS.get(read_facts(folder).get("task", "")))
+    task = TASKS.get(read_facts(folder).get("task", ""))
+    return solve_rates.is_measured(task) and task is not None and task.log_prob is None
 
 
 @exit_status
@@ -156,42 +167,47 @@ def main(argv: list[str]) -> int:
             raise ValueError(
                 f"{folder} must be a folder written by `python -m lab train`; it has no lab.json"
             )
-    tokenizer: Any = AutoTokenizer.from_pretrained(
-        options.tokenizer or options.models[0].parent / "tokenizer", trust_remote_code=False
-    )
-    check_tokenizer(tokenizer)
-    corpus = read_corpus(options.data, options.held_out, options.field)
-    rows = held_out_windows(pack(tokenizer, corpus.held_out), options.length, options.windows)
-    head = f"{len(rows)} windows of {options.length} tokens, each from the start of a "
-    head += "held-out story; the first column (bos) is known."
-    sys.stdout.write(head + "\n")
-    all_bounds = []
+    tokenizer = tokenizer_beside(options.models[0], options.tokenizer)
+    task = truth_known(options.models)
+    held_out = (
+        corpus_windows(
+            tokenizer, options.data, options.held_out, options.field, options.length,
+            options.windows,
+        )
+        if task is None
+        else task_texts(task, options.windows)
+    )  # fmt: skip
+    sys.stdout.write(held_out.text + "\n")
+    all_bounds = [("the truth itself", {"entropy": held_out.truth})] if held_out.truth else []
     for folder in options.models:
-        text, bounds = _measure(folder, options, tokenizer, rows)
+        text, bounds = _measure(folder, options, tokenizer, held_out)
         if bounds:
             all_bounds.append((folder.name, bounds))
         title = f"\n{folder.name}:\n" if len(options.models) > 1 else ""
         sys.stdout.write(f"{title}\n{text}\n")
         sys.stdout.flush()
         if options.card:
-            flags = f"--length {options.length}"
+            flags = f"--length {options.length}" if task is None else ""
             flags += f" --windows {options.windows}" if options.windows else ""
-            write_evaluation(folder / "README.md", f"{head}\n\n{text}", flags)
+            write_evaluation(folder / "README.md", f"{held_out.text}\n\n{text}", flags.strip())
     if len(all_bounds) > 1:
         sys.stdout.write(f"\n{compared(all_bounds)}\n")
     return 0
 
 
 def _measure(
-    folder: Path, options: argparse.Namespace, tokenizer: Any, rows: torch.Tensor
+    folder: Path, options: argparse.Namespace, tokenizer: Any, held_out: HeldOut
 ) -> tuple[str, dict[str, Estimate]]:
     """The tables of one model, and its bounds; a draft model has none."""
     if target_folder(folder) is not None:
-        return acceptance.report(folder, rows), {}
-    mask_id = tokenizer.mask_token_id
-    learner = Learner(open_network(str(folder)), (mask_id, tokenizer.pad_token_id)).eval()
-    bounds, accuracies = evaluate(learner, read_facts(folder), mask_id, rows)
-    text = report(bounds, accuracies)
+        return acceptance.report(folder, held_out.rows), {}
+    facts, mask_id = read_facts(folder), tokenizer.mask_token_id
+    learner = Learner(open_network(str(folder)), banned_ids(tokenizer)).eval()
+    rows, prefix = rows_of(facts, held_out)
+    bounds, accuracies = evaluate(learner, facts, mask_id, rows, prefix)
+    scale = held_out.columns_per_token
+    bounds = {name: Estimate(scale * one.mean, scale * one.error) for name, one in bounds.items()}
+    text = report(bounds, accuracies, held_out.truth)
     if options.noise_ranges:
         text += "\n\n" + clipped(learner, mask_id, rows, options.noise_ranges)
     return text, bounds
