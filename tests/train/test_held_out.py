@@ -18,7 +18,7 @@ def held_out():
     return task_texts(tales.TASK, 40)
 
 
-def test_truth_is_nats_a_token_of_texts(held_out):
+def test_truth_is_mean_surprise_of_tokens(held_out):
     nats = [-tales.log_prob(row) for row in held_out.rows.tolist()]
     tokens = [row.index(tales.EOS_ID) + 1 for row in held_out.rows.tolist()]
     assert held_out.truth.mean == pytest.approx(sum(nats) / sum(tokens))
