@@ -1,14 +1,15 @@
 """The exact law of a sampler on a small model: every choice it can make, with its probability.
 
 The very generator that ships is run, with noise that lists outcomes instead of drawing one. Every
-random choice of a sampler passes `noise.categorical` or `noise.reveal`; at the first choice not
-made yet the run stops, each row is split into one row an outcome, weighted by the kernel seen
-there, rows whose canvas has become the same are joined, and the generator runs again, until no
-choice is left. Joining is exact for samplers whose future depends on the canvas and the number of
-calls alone.
+random choice of a sampler passes `noise.categorical` or `noise.reveal`, or ranks positions by
+uniform numbers, which is a choice of their order; at the first choice not made yet the run stops,
+each row is split into one row an outcome, weighted by the kernel seen there, rows whose canvas has
+become the same are joined, and the generator runs again, until no choice is left. Joining is exact
+for samplers whose future depends on the canvas and the number of calls alone.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import torch
@@ -129,7 +130,19 @@ class _Script:
         return outcomes.masked_fill(outcomes == weights.shape[-1], -1)
 
     def uniform(self, where: Tensor, purpose: str = "draw") -> Tensor:
-        raise ValueError(f"a uniform number ({purpose}) has no outcomes to list; sample rows")
+        """Numbers that only rank positions (purpose "rank") are one of n! orders, all alike."""
+        if purpose != "rank":
+            raise ValueError(f"a uniform number ({purpose}) has no outcomes to list; sample rows")
+        count = where.sum(-1)
+        orders = [list(permutations(range(n))) for n in range(int(count.max()) + 1)]
+        alike = torch.tensor([len(each) for each in orders])[count]
+        weights = (torch.arange(int(alike.max())) < alike[:, None]).double()[:, None]
+        outcomes = self.categorical(weights, (count > 0)[:, None], purpose)[:, 0].tolist()
+        numbers = torch.full(where.shape, 0.5, dtype=torch.float64)
+        for row, (n, outcome) in enumerate(zip(count.tolist(), outcomes, strict=True)):
+            order = torch.tensor(orders[n][outcome], dtype=torch.float64)
+            numbers[row, where[row]] = (order + 0.5) / max(n, 1)
+        return numbers
 
 
 class _Counted:

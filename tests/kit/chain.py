@@ -1,6 +1,8 @@
 """The reference chain of the exact tests: V = 3, L = 4, all 81 sequences, entropy 3.50701 nats."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -86,6 +88,57 @@ def law_of_order(choose: Callable[[torch.Tensor, list[int], int], list[int]]) ->
 
     fill((MASK,) * 4, 1.0, 0)
     return law
+
+
+def doubt(canvas: Sequence[int], p: float = 0.9) -> torch.Tensor:
+    """The marginals [4, 3] of a model that takes every written token for noise with chance p."""
+    weights = DATA.clone()
+    for i, token in enumerate(canvas):
+        if token != MASK:
+            weights *= (1 - p) * (SEQUENCES[:, i] == token) + p / 3
+    return posterior(weights, 4)
+
+
+class Doubtful:
+    """That model: masks are all its noise by its card, and it doubts what is written."""
+
+    def __init__(self, p: float = 0.9, **facts: Any):
+        self.model = chain(corruption="hybrid", p_uniform=p)
+        self.card = replace(self.model.card, corruption="absorbing", **facts)
+
+    def open(self, canvas: Any, block_length: int | None = None) -> Any:
+        denoise = self.model.open(canvas, block_length)
+        denoise.card = self.card
+        return denoise
+
+
+Canvases = list[tuple[float, tuple[int, ...]]]  # chances of the next canvases
+
+
+def law_of_walk(
+    calls: int,
+    follow: Callable[[tuple[int, ...], torch.Tensor, dict[int, int], int], Canvases],
+    *,
+    redraw: bool = False,
+) -> torch.Tensor:
+    """The law [81] of a sampler without memory on `Doubtful`, at temperature 1.
+
+    `follow(canvas, marginals [4, 3], {position: token drawn}, call)` gives the next canvases; a
+    token is drawn at every masked position, with `redraw` at every position.
+    """
+    law = {(MASK,) * 4: 1.0}
+    for call in range(calls):
+        after: dict[tuple[int, ...], float] = {}
+        for canvas, chance in law.items():
+            marginals = doubt(canvas)
+            places = [i for i in range(4) if redraw or canvas[i] == MASK]
+            for tokens in product(range(3), repeat=len(places)):
+                drawn = dict(zip(places, tokens, strict=True))
+                weight = chance * math.prod(float(marginals[i, v]) for i, v in drawn.items())
+                for share, line in follow(canvas, marginals, drawn, call):
+                    after[line] = after.get(line, 0.0) + weight * share
+        law = after
+    return torch.tensor([law.get(tuple(line), 0.0) for line in SEQUENCES.tolist()])
 
 
 def law_of_noise(

@@ -30,6 +30,7 @@ torch.set_num_threads(1)
 HOT = {"temperature": 1.0}
 STATED, ORDERS = "tests/samplers/test_laws_exact.py", "tests/samplers/test_laws_orders.py"
 HERE = "this file"
+P2 = "tests/samplers/test_p2.py"
 
 # (sampler, parameter): {choice: where its exact law is held, or why it cannot be}.
 COVERED = {
@@ -71,6 +72,8 @@ COVERED = {
     ("hybrid", "rule"): {"auto": STATED, "plug_in": HERE, "mixture": HERE},
     ("uniform", "schedule"): dict.fromkeys(schedules.SCHEDULES, HERE),
     ("uniform", "grid"): {"uniform": ORDERS, "sqrt": HERE},
+    ("p2", "score"): {"confidence": P2, "random": P2},
+    ("p2", "scored"): {"own": P2, "drawn": P2},
 }
 FILTER = "nucleus_rule"  # a filter: no guarantee is claimed under it; tests/samplers/test_draw.py
 
