@@ -56,16 +56,7 @@ HOMES = {
 }
 
 STILL: dict[str, set[str]] = {
-    "one class a name": {
-        *("lab.tasks.tales.pattern.Alternatives", "lab.ui.film.Alternatives"),
-    },
-    "files are short": {
-        *("tests/models/test_hub.py",),
-    },
-    "functions are short": {
-        *("lab.models.exact.base.describe",),
-        *("lab.models.hub.download.look_up", "lab.models.transformers.checkpoint.forward"),
-    },
+    "functions are short": {"lab.models.transformers.checkpoint.forward"},
 }
 
 

@@ -87,11 +87,11 @@ def special_ids(folder: Path) -> dict[str, int | None]:
     names = read_json(folder / "tokenizer_config.json")
     entries = [token for token in tokens or () if isinstance(token, dict)]
     ids = {str(token.get("content")): token.get("id") for token in entries}
-    specials: dict[str, int | None] = {}
+    special: dict[str, int | None] = {}
     for name in ("mask_token", "pad_token", "bos_token", "eos_token"):
         token = names.get(name)
-        specials[name] = ids.get(str(token.get("content") if isinstance(token, dict) else token))
-    return specials
+        special[name] = ids.get(str(token.get("content") if isinstance(token, dict) else token))
+    return special
 
 
 def check_card(card: ModelCard, folder: str) -> ModelCard:

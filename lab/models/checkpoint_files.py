@@ -176,7 +176,7 @@ def check_config(config: Mapping[str, Any], shapes: Shapes, name: str) -> None:
         raise ModelError(
             f"config.json of {name} names other weights; take transformers_weights out"
         )
-    numbers = [int(found) for key in shapes for found in NUMBER.findall(key)]
+    numbers = [int(digits) for key in shapes for digits in NUMBER.findall(key)]
     layers = 1 + max(numbers, default=-1)
     largest = max([layers, len(shapes), *(size for shape in shapes.values() for size in shape)])
     for part in _objects(config):

@@ -1,6 +1,6 @@
 """What every model is to the lab: a ModelCard, a tokenizer, and logits for a window.
 
-B rows, T columns, W = window width, V = `card.vocab_size`, mask and specials counted.
+B rows, T columns, W = window width, V = `card.vocab_size`, mask and special tokens counted.
 """
 
 import threading

@@ -55,7 +55,7 @@ def fill(board: Board, chance: random.Random) -> list[int]:
 
 @cache
 def bases(board: Board, held_out: bool = False) -> Tensor:
-    """Random grids [N, side, side]; the held-out ones come from another seed."""
+    """Random grids [N, side, side]; the held-out ones come from a seed of their own."""
     chance = random.Random(2 * board.side + held_out)
     grids = [fill(board, chance) for _ in range(BASES[held_out])]
     return torch.tensor(grids).view(-1, board.side, board.side)

@@ -42,9 +42,9 @@ def open_network(source: str) -> PreTrainedModel:
         ) from error
 
 
-def _refusal(found: str) -> str:
+def _refusal(contents: str) -> str:
     return (
-        f"weights must be safetensors beside a config.json, found {found}; a pickled checkpoint "
+        f"weights must be safetensors beside a config.json, got {contents}; a pickled checkpoint "
         "(.ckpt, .pt, .bin) can run code when opened: load it where you trust it, then "
         "save_pretrained() the model into a folder and name that"
     )

@@ -14,6 +14,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
+import lab
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -121,3 +123,9 @@ def serve() -> Iterator[Hub]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def refused(pattern, *arguments, **named):
+    """lab.load refuses this with a message that the pattern matches."""
+    with pytest.raises(ValueError, match=pattern):
+        lab.load(*arguments, **named)

@@ -250,10 +250,10 @@ def write_draft_model(folder: Path, target: Path) -> Path:
     """A random draft model of two layers for the model in the folder `target`, as the hub has
     them."""
     config = transformers.AutoConfig.from_pretrained(target)
-    made = draft_model_config(config, layers=2, block_size=4, mask_token_id=0)
+    draft_config = draft_model_config(config, layers=2, block_size=4, mask_token_id=0)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(6)
-        draft_model = transformers.MuseGlimmerAssistantModel(made)
+        draft_model = transformers.MuseGlimmerAssistantModel(draft_config)
         draft_model.save_pretrained(folder.with_name("saved"))
     return as_dflash(folder.with_name("saved"), folder, config.num_hidden_layers)
 

@@ -57,8 +57,8 @@ def test_prompt_is_read_once_run():
     model, read = network(), []
     plain = model.network.model.encoder.forward
     try:
-        model.network.model.encoder.forward = lambda **given: (
-            read.append(given["input_ids"].shape) or plain(**given)
+        model.network.model.encoder.forward = lambda **inputs: (
+            read.append(inputs["input_ids"].shape) or plain(**inputs)
         )
         (one, two) = lab.run("uniform", model, ["One day the dog", "a"], gen_length=6, steps=4)
     finally:
@@ -78,6 +78,6 @@ def test_images_and_pads_are_never_said_and_noise_is_every_id():
 def test_more_than_canvas_is_refused_before_any_call(monkeypatch):
     model = network()
     assert len(record("uniform", model, "a", gen_length=24, steps=1).frames) == 3
-    monkeypatch.setattr(model, "forward", lambda *given: pytest.fail("a call was made"))
+    monkeypatch.setattr(model, "forward", lambda *inputs: pytest.fail("a call was made"))
     with pytest.raises(ValueError, match=r"one canvas of at most 24 tokens, got 25; lower gen_"):
         lab.run("uniform", model, "a", gen_length=25, steps=1)

@@ -83,8 +83,8 @@ def test_cache_spares_prefix(kind):
     canvas = canvas_of(model, [17])
     cached, x = model.open(canvas, 4), canvas.tokens
     try:
-        model.network.forward = lambda **given: (
-            widths.append(given["input_ids"].shape[1]) or plain(**given)
+        model.network.forward = lambda **inputs: (
+            widths.append(inputs["input_ids"].shape[1]) or plain(**inputs)
         )
         for block in canvas.blocks():
             for _ in range(2):

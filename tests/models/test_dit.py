@@ -161,7 +161,7 @@ def test_time_is_heard_where_network_was_trained_with_it():
     gidd = published.load("gidd-p_unif-0.2")
     for model in (timed, gidd):
         handle = model.network.sigma_map.register_forward_pre_hook(
-            lambda module, given: levels.append(float(given[0][0]))
+            lambda module, inputs: levels.append(float(inputs[0][0]))
         )
         model.denoise(ids, t=torch.tensor([0.5]))
         handle.remove()

@@ -31,8 +31,8 @@ class Cheating(Drafted):
 
     def _propose(self, context, block):
         columns = len(context) + torch.arange(1, len(block))
-        wanted = self.text[columns] + (columns % self.every == 0)
-        return 9.0 * torch.nn.functional.one_hot(wanted, self.card.vocab_size).float()
+        expected = self.text[columns] + (columns % self.every == 0)
+        return 9.0 * torch.nn.functional.one_hot(expected, self.card.vocab_size).float()
 
 
 def generate(model, prompt, length, **more):
@@ -50,16 +50,16 @@ def generate(model, prompt, length, **more):
 @pytest.mark.parametrize("prompt", tiny.prompts([1, 5, 30]))
 def test_greedy_output_is_transformers_own_and_plain_greedy(prompt):
     model = tiny.networks()[NET]
-    wanted = generate(model, prompt, 24)
+    expected = generate(model, prompt, 24)
     run = record("dflash", model, [prompt], gen_length=24, temperature=0.0)
     check(run)
     plain = record("autoregressive", model, [prompt], gen_length=24, temperature=0.0)
-    assert run.trajectories()[0].output == wanted == plain.trajectories()[0].output
+    assert run.trajectories()[0].output == expected == plain.trajectories()[0].output
     for every in (2, 5, 99):
-        cheat = Cheating(model, [*prompt, *wanted, *[9] * BLOCK], every)
+        cheat = Cheating(model, [*prompt, *expected, *[9] * BLOCK], every)
         fast = record("dflash", cheat, [prompt], gen_length=24, temperature=0.0)
         check(fast)
-        assert fast.trajectories()[0].output == wanted
+        assert fast.trajectories()[0].output == expected
         assert fast.frames[-1].calls[0] < run.frames[-1].calls[0]
 
 
@@ -131,9 +131,9 @@ def test_every_round_equals_transformers_dflash(agreeing):
     finally:
         del pair.draft_model.forward
     assert one.output == text == generate(model, prompt, 40)
-    kept = one.commits.sum(-1).tolist()
+    accepted = one.commits.sum(-1).tolist()
     # A round there reads the features of what the round before kept; the first, of the prompt.
-    assert kept[0] == 1 and seen[0] == len(prompt) and kept[1 : len(seen)] == seen[1:]
+    assert accepted[0] == 1 and seen[0] == len(prompt) and accepted[1 : len(seen)] == seen[1:]
     assert set(seen[1:]) >= {1, BLOCK}, (
         "the draft model agrees always or never: nothing is compared"
     )
@@ -146,21 +146,21 @@ def test_draft_is_what_learner_trains(agreeing):
     pair, _ = agreeing
     learner = DraftLearner(pair.draft_model, pair.network, (pair.card.mask_id, pair.card.pad_id))
     tokens = torch.tensor(tiny.prompts([20, 20]))
-    asked = dflash(tokens, pair.draft_model.config.mask_token_id, torch.Generator().manual_seed(0),
-                   block_length=BLOCK)  # fmt: skip
+    mask_id, random = pair.draft_model.config.mask_token_id, torch.Generator().manual_seed(0)
+    problem = dflash(tokens, mask_id, random, block_length=BLOCK)
     with torch.no_grad():
-        wanted = learner.logits(asked)
-    for place, anchor in enumerate(asked.anchors.tolist()):
+        expected = learner.logits(problem)
+    for place, anchor in enumerate(problem.anchors.tolist()):
         window = slice(anchor + 1, anchor + BLOCK)
         canvas_tokens = tokens.clone()
         canvas_tokens[:, window] = pair.card.mask_id
         seen = torch.ones_like(tokens, dtype=torch.bool)
         opened = pair.open(Canvas(canvas_tokens, ~seen, seen, pair.card.mask_id))
-        found = opened.draft(canvas_tokens, window=window)
-        assert torch.allclose(found, wanted[:, place], atol=1e-4)
+        answer = opened.draft(canvas_tokens, window=window)
+        assert torch.allclose(answer, expected[:, place], atol=1e-4)
         junk = canvas_tokens.clone()
         junk[:, window.stop :] = 77
-        assert torch.equal(opened.draft(junk, window=window), found), "it looked ahead"
+        assert torch.equal(opened.draft(junk, window=window), answer), "it looked ahead"
 
 
 def test_what_is_kept_between_calls_is_what_fresh_call_computes(agreeing):
@@ -206,8 +206,8 @@ def test_text_that_changed_since_it_was_read_is_read_again(agreeing, column):
         held, fresh = pair.open(canvas), Opened(pair, canvas, caches=False)
         held(tokens, window=slice(6, 12))
         window = slice(11, 13)
-        found, wanted = (getattr(one, name)(changed, window=window) for one in (held, fresh))
-        assert torch.allclose(found, wanted, atol=1e-4), name
+        answer, expected = (getattr(one, name)(changed, window=window) for one in (held, fresh))
+        assert torch.allclose(answer, expected, atol=1e-4), name
 
 
 def test_row_of_pads_alone_is_no_error(agreeing):
@@ -216,9 +216,9 @@ def test_row_of_pads_alone_is_no_error(agreeing):
     seen = torch.ones_like(tokens, dtype=torch.bool)
     seen[1, :6] = False
     canvas = Canvas(tokens, seen & False, seen, pair.card.mask_id)
-    found = pair.open(canvas)(tokens, window=slice(4, 6))
+    answer = pair.open(canvas)(tokens, window=slice(4, 6))
     alone = pair.denoise(tokens[:1], window=slice(4, 6))
-    assert torch.allclose(found[0], alone[0], atol=1e-4)
+    assert torch.allclose(answer[0], alone[0], atol=1e-4)
     with pytest.raises(ValueError, match=r"is causal: its canvas needs a first token"):
         pair.open(canvas)(tokens, window=slice(4, 7))
 

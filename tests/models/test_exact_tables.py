@@ -96,8 +96,8 @@ def test_prompt_leaves_only_what_is_true(name):
     seen = torch.ones_like(writable)
     canvas = Canvas(tokens, writable, seen, model.card.mask_id, model.card.eos_ids)
     logits = model.open(canvas)(tokens, window=slice(0, model.card.length))
-    told = writable if model.card.attention == "causal" else seen  # that one sees no cell itself
-    assert torch.equal(logits.argmax(-1)[told], row[told])
+    known = writable if model.card.attention == "causal" else seen  # that one sees no cell itself
+    assert torch.equal(logits.argmax(-1)[known], row[known])
 
 
 def test_false_prompt_still_answers():

@@ -140,14 +140,14 @@ def test_dreams_shift_is_undone():
     model = published.load("dream")
     ids = tiny.prompts([12])[0]
     out = manual(model.network, ids)
-    wanted = banned(model, torch.cat([out[:, :1], out[:, :-1]], 1))
-    close(model.denoise(torch.tensor([ids])), wanted)
+    expected = banned(model, torch.cat([out[:, :1], out[:, :-1]], 1))
+    close(model.denoise(torch.tensor([ids])), expected)
     for window in (slice(0, 1), slice(3, 7), slice(11, 12)):
-        close(model.denoise(torch.tensor([ids]), window=window), wanted[:, window])
+        close(model.denoise(torch.tensor([ids]), window=window), expected[:, window])
     padded = torch.tensor([[77, 77, 77, *ids]])
     visible = torch.ones_like(padded, dtype=torch.bool)
     visible[:, :3] = False
-    close(canvas_logits(model, padded, visible, slice(3, 15)), wanted)
+    close(canvas_logits(model, padded, visible, slice(3, 15)), expected)
 
 
 def test_unshifted_moves_by_one_within_each_row():

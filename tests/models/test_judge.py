@@ -21,8 +21,8 @@ def test_judge_gives_nll_of_what_was_written():
         with torch.no_grad():
             logits = model.network(input_ids=ids).logits[0]
         logits[:, [model.card.mask_id, model.card.pad_id]] = -torch.inf
-        chosen = logits.log_softmax(1)[:-1].gather(1, ids[0, 1:, None])[:, 0]
-        assert nats == pytest.approx(-float(chosen[len(prompt) - 1 :].mean()), rel=1e-4)
+        each = logits.log_softmax(1)[:-1].gather(1, ids[0, 1:, None])[:, 0]
+        assert nats == pytest.approx(-float(each[len(prompt) - 1 :].mean()), rel=1e-4)
 
 
 def test_empty_text_has_no_likelihood():

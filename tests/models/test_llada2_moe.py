@@ -58,9 +58,9 @@ def experts(x, state, here):
     for i, row in enumerate(chance):
         choice = (row + state[f"{here}.gate.expert_bias"]).unflatten(0, (-1, size))
         groups = choice.topk(2).values.sum(-1).topk(CONFIG["topk_group"]).indices
-        kept = torch.full_like(choice, -torch.inf)
-        kept[groups] = choice[groups]
-        best = kept.flatten().topk(CONFIG["num_experts_per_tok"]).indices
+        eligible = torch.full_like(choice, -torch.inf)
+        eligible[groups] = choice[groups]
+        best = eligible.flatten().topk(CONFIG["num_experts_per_tok"]).indices
         share = CONFIG["routed_scaling_factor"] * row[best] / row[best].sum()
         for number, part in zip(best.tolist(), share, strict=True):
             out[i] += part * perceptron(x[i], state, f"{here}.experts.{number}")
@@ -85,8 +85,8 @@ def test_it_says_what_published_layers_say(tmp_path):
     (ids,) = tiny.prompts([40])
     columns = torch.arange(40)
     seen = allowed(torch.ones(1, 40).bool(), "block_causal", 32, columns, columns)[0, 0]
-    wanted = by_hand(state, ids, seen)
-    close(model.denoise(torch.tensor([ids]))[0], banned(model, wanted[None])[0])
+    expected = by_hand(state, ids, seen)
+    close(model.denoise(torch.tensor([ids]))[0], banned(model, expected[None])[0])
 
 
 def test_it_has_published_tensors_and_writes_them_again(tmp_path):

@@ -171,8 +171,8 @@ def test_remote_code_runs_when_it_is_switched_on_and_only_then(tmp_path, monkeyp
     model = lab.load(str(folder), trust_remote_code=switch)
     assert type(model.function.network).__name__ == "Model" and model.card.attention == "full"
     ids = tiny.prompts([64])[0]
-    wanted = banned(model, manual(model.function.network, ids))
-    close(model.denoise(torch.tensor([ids])), wanted)
+    expected = banned(model, manual(model.function.network, ids))
+    close(model.denoise(torch.tensor([ids])), expected)
     (run,) = lab.run("llada", model, "One day", gen_length=6, steps=4)
     assert run.output
 

@@ -73,8 +73,8 @@ def brute(law, tokens, kernels, posterior, sequences=SEQUENCES):
     return answer / answer.sum(-1, keepdim=True)
 
 
-def close(logits, wanted):
-    torch.testing.assert_close(logits[..., :V].softmax(-1).double(), wanted, atol=1e-6, rtol=1e-5)
+def close(logits, expected):
+    torch.testing.assert_close(logits[..., :V].softmax(-1).double(), expected, atol=1e-6, rtol=1e-5)
 
 
 MODELS = {
@@ -145,8 +145,8 @@ def test_pinned_tokens_are_certain_under_hybrid_noise(name):
     logits = model.open(Canvas(tokens, writable, seen, MASK))(
         tokens, window=slice(0, L), t=torch.tensor([0.5])
     )
-    sure, noisy = kernel("absorbing", None), kernel("hybrid", 0.5)
-    close(logits, brute(law(), tokens, [sure, noisy, noisy, sure], "full"))
+    certain, noisy = kernel("absorbing", None), kernel("hybrid", 0.5)
+    close(logits, brute(law(), tokens, [certain, noisy, noisy, certain], "full"))
 
 
 def test_rows_and_window_pick_from_whole_answer():

@@ -48,9 +48,9 @@ def calls():
 
 
 def test_every_loader_call_says_whether_code_is_trusted():
-    found = dict(calls())
-    assert len(found) >= 8
-    for place, call in found.items():
+    by_place = dict(calls())
+    assert len(by_place) >= 8
+    for place, call in by_place.items():
         values = [word.value for word in call.keywords if word.arg == "trust_remote_code"]
         assert len(values) == 1, f"{place} leaves trust_remote_code to transformers, which asks"
         (value,) = values

@@ -53,10 +53,10 @@ class Sums(Model):
 @pytest.mark.parametrize("size", SIZES)
 def test_honest_model_passes_at_every_vocabulary_size(size):
     for special, order in product(range(min(size, 4) + 1), ("full", "causal")):
-        asked = Sums(size, order, order, special)
+        sums = Sums(size, order, order, special)
         left = size - special
-        note = check_attention(asked)
-        assert len(ordinary_tokens(asked)) == left
+        note = check_attention(sums)
+        assert len(ordinary_tokens(sums)) == left
         assert bool(note) == (left < 2)
         assert not note or f"two tokens that are not special, it has {left}" in note
 
@@ -73,13 +73,13 @@ def test_liar_is_refused_wherever_it_can_be_asked(size):
 
 def test_replaced_token_differs_whichever_stands_there():
     """On 21 ordinary tokens the one that the first version changed to was there already."""
-    asked = Sums(25, special=4)
-    assert check_attention(asked) == ""
-    whole = [row for row in asked.seen if len(row) == 8]
+    sums = Sums(25, special=4)
+    assert check_attention(sums) == ""
+    whole = [row for row in sums.seen if len(row) == 8]
     pairs = list(zip(whole[::2], whole[1::2], strict=True))
     assert len(pairs) == 3 and all(sum(a != b for a, b in zip(*p, strict=True)) == 1 for p in pairs)
     assert len({a[-1] for a, _ in pairs} | {b[-1] for _, b in pairs}) > 3, "several tokens"
-    assert all(row[0] == asked.card.mask_id for row in whole), "a masked position is asked about"
+    assert all(row[0] == sums.card.mask_id for row in whole), "a masked position is asked about"
 
 
 def test_short_context_is_noted_not_refused():

@@ -25,11 +25,11 @@ OPENING = {  # how each kind is asked for the word in "Once upon a ..."
 def test_shipped_network_is_what_its_card_says(name):
     task, _, network = name.partition("-")
     folder = ASSETS / task / network
-    told = (folder / "README.md").read_text("utf-8")
+    card = (folder / "README.md").read_text("utf-8")
     stages = json.loads((folder / "training.json").read_text("utf-8"))
     assert lab.load(name).card.name == name
-    assert f"# {name}" in told and stages[-1]["command"] in told
-    assert "Not measured" not in told and "None read yet" not in told
+    assert f"# {name}" in card and stages[-1]["command"] in card
+    assert "Not measured" not in card and "None read yet" not in card
     assert all(file.stat().st_size < 10e6 for file in folder.iterdir())
 
 
@@ -62,11 +62,11 @@ def test_drafts_change_no_text():
 
 def test_held_out_bounds_stand_in_papers_order():
     """Arriola et al. 2025 (arXiv:2503.09573), table 3: AR < BD3LM 4 < 8 < 16 < MDLM."""
-    found = {}
+    nats = {}
     for network in ("ar", "block", "mdlm"):
         for line in (ASSETS / "stories" / network / "README.md").read_text("utf-8").splitlines():
             cells = [cell.strip() for cell in line.split("|")[1:-1]]
             if len(cells) == 3 and "±" in cells[1]:
-                found[cells[0]] = float(cells[1].split("±")[0])
+                nats[cells[0]] = float(cells[1].split("±")[0])
     order = ["exact", *(f"block length {size}" for size in (4, 8, 16, 32)), "MDLM"]
-    assert all(found[better] <= found[worse] for better, worse in pairwise(order)), found
+    assert all(nats[better] <= nats[worse] for better, worse in pairwise(order)), nats

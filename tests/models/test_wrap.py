@@ -41,15 +41,15 @@ def test_callable_and_module_with_logits_answer_alike():
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (lambda tokens: torch.zeros(*tokens.shape, V - 1), r"got \(1, 5, 11\)"),
         (lambda tokens: torch.zeros(tokens.shape[1], V), r"got \(5, 12\)"),
         (lambda tokens: [1, 2], "got list"),
     ],
 )
-def test_answer_of_another_shape_is_told(answer, told):
-    with pytest.raises(ValueError, match=rf"fake must answer with logits of shape .*{told}"):
+def test_answer_of_another_shape_is_told(answer, message):
+    with pytest.raises(ValueError, match=rf"fake must answer with logits of shape .*{message}"):
         lab.run("llada", lab.wrap(answer, card()), [[1]], gen_length=4)
     with pytest.raises(ValueError, match="wrap needs a callable"):
         lab.wrap("network", card())

@@ -23,7 +23,7 @@ def broken(tmp_path, suffix: str, data: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "data, wanted",
+    "data, message",
     [
         (b"", "whole JSON"),
         (b"\x80\x04\x95\x10", "UTF-8"),
@@ -42,12 +42,12 @@ def broken(tmp_path, suffix: str, data: bytes) -> str:
         (b'{"schema": 2, "runs": [{"row": ' + b"9" * 5000 + b"}]}", "Exceeds the limit"),
     ],
 )
-def test_json_of_another_kind_is_refused(tmp_path, data, wanted):
-    assert wanted in broken(tmp_path, ".json", data)
+def test_json_of_another_kind_is_refused(tmp_path, data, message):
+    assert message in broken(tmp_path, ".json", data)
 
 
 @pytest.mark.parametrize(
-    "change, wanted",
+    "change, message",
     [
         ({"tokens": [[0, 9]]}, "tokens must have the shape [3, 4], got [1, 2]"),
         ({"tokens": [[0, 9], [0]]}, "tokens must be whole numbers in equal rows"),
@@ -84,11 +84,11 @@ def test_json_of_another_kind_is_refused(tmp_path, data, wanted):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_json_with_wrong_value_is_refused(tmp_path, change, wanted):
+def test_json_with_wrong_value_is_refused(tmp_path, change, message):
     files.save([make(["a___", "ab_c", "adc$"], prompt=1)], tmp_path / "run.json")
     file = json.loads((tmp_path / "run.json").read_bytes())
     file["runs"][0] |= change
-    assert wanted in broken(tmp_path, ".json", json.dumps(file).encode())
+    assert message in broken(tmp_path, ".json", json.dumps(file).encode())
 
 
 def test_json_cut_short_anywhere_is_refused(tmp_path):
@@ -121,7 +121,7 @@ def edit(line: int, column: str, value: str):
 
 
 @pytest.mark.parametrize(
-    "change, wanted",
+    "change, message",
     [
         (lambda rows: rows[1:], "first line must be the columns"),
         (lambda rows: [rows[0], *rows[2:]], "must hold its header"),
@@ -156,12 +156,12 @@ def edit(line: int, column: str, value: str):
         (edit(0, "model", "\0"), "text that ends with a whole line"),
     ],
 )
-def test_csv_with_wrong_cell_is_refused(tmp_path, change, wanted):
+def test_csv_with_wrong_cell_is_refused(tmp_path, change, message):
     files.save(several()[:1], tmp_path / "run.csv")
     rows = list(csv.reader(io.StringIO((tmp_path / "run.csv").read_text()), strict=True))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(change(rows))
-    assert wanted in broken(tmp_path, ".csv", text.getvalue().encode())
+    assert message in broken(tmp_path, ".csv", text.getvalue().encode())
 
 
 def test_csv_of_first_schema_is_refused_by_its_version(tmp_path):

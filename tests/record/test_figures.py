@@ -25,8 +25,8 @@ def busy():
 
 def test_heatmap_is_blank_where_no_token_stands_and_after_eos():
     (panel,) = confidence_info([busy()]).panels
-    shown = ["".join("x."[int(blank)] for blank in line) for line in np.isnan(panel.confidence)]
-    assert shown == ["x.x..", "x.x..", "x....", "xxx..", "xxxx."]
+    blanks = ["".join("x."[int(blank)] for blank in line) for line in np.isnan(panel.confidence)]
+    assert blanks == ["x.x..", "x.x..", "x....", "xxx..", "xxxx."]
     assert panel.confidence.dtype == np.float32
     assert panel.confidence[0, 0] == np.float32(0.101) and panel.confidence[4, 3] == np.float32(
         0.504
@@ -80,7 +80,7 @@ def test_borders_are_block_starts_and_end_of_last_block():
 
 
 @pytest.mark.parametrize(
-    "text, wanted",
+    "text, label",
     [
         ("<img src=x onerror=alert(1)>", "&lt;img␣src=x␣onerror=alert"),
         ("\u202eabc\ud800\0\n", r"\u202eabc\ud800\x00⏎"),
@@ -90,9 +90,9 @@ def test_borders_are_block_starts_and_end_of_last_block():
     ],
     ids=ascii,
 )
-def test_hostile_tokens_are_shown_and_do_nothing(text, wanted):
+def test_hostile_tokens_are_shown_and_do_nothing(text, label):
     run = make(["_", "a"], pieces={0: text}, model=text)
-    assert order_info([run]).panels[0].text == [wanted]
+    assert order_info([run]).panels[0].text == [label]
     figure = plot_order(order_info([run]))
     figure.to_json().encode("utf-8")
     assert "<img" not in figure.to_json()

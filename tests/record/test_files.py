@@ -46,8 +46,8 @@ def test_what_is_saved_is_read_back(tmp_path, suffix):
     back = files.read(tmp_path / f"runs{suffix}")
     assert back == runs and [run.run_id for run in back] == [run.run_id for run in runs]
     assert [run.pieces for run in back] == [run.pieces for run in runs]
-    kept = [run.top_ids is not None for run in back]
-    assert kept == [suffix == ".json", False, False]
+    with_top = [run.top_ids is not None for run in back]
+    assert with_top == [suffix == ".json", False, False]
     if suffix == ".json":
         assert np.array_equal(back[0].top_ids, runs[0].top_ids)
         assert np.array_equal(back[0].top_probabilities, runs[0].top_probabilities)
@@ -181,10 +181,10 @@ def test_pandas_reads_csv_as_frame(tmp_path):
     run = several()[0]
     files.save([run], tmp_path / "run.csv")
     read = pd.read_csv(tmp_path / "run.csv", dtype={"committed_step": "Int32"})
-    wanted = run.to_frame().astype({"state": "str"})
-    for name in wanted:
-        same = read[name].astype(wanted[name].dtype)
-        pd.testing.assert_series_equal(same, wanted[name], check_dtype=False)
+    expected = run.to_frame().astype({"state": "str"})
+    for name in expected:
+        same = read[name].astype(expected[name].dtype)
+        pd.testing.assert_series_equal(same, expected[name], check_dtype=False)
 
 
 @BOTH

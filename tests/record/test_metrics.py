@@ -20,24 +20,24 @@ from tests.kit.trajectories import EOS, ids, make
 
 def test_numbers_of_run_that_edits_and_remasks():
     run = make(["a____", "ab_c_", "ad_c_", "ad___", "adcec"], prompt=1, calls=[1, 2, 2, 4])
-    found = metrics(run)
-    assert (found.calls, found.tokens, found.edits, found.remasks) == (4, 4, 1, 1)
-    assert found.tokens_per_call == 1.0
-    assert found.seconds == pytest.approx(0.4) and found.model_seconds == pytest.approx(0.28)
-    assert found.other_seconds == pytest.approx(0.12)
-    assert found.tokens_per_second == pytest.approx(4 / 0.4)
+    result = metrics(run)
+    assert (result.calls, result.tokens, result.edits, result.remasks) == (4, 4, 1, 1)
+    assert result.tokens_per_call == 1.0
+    assert result.seconds == pytest.approx(0.4) and result.model_seconds == pytest.approx(0.28)
+    assert result.other_seconds == pytest.approx(0.12)
+    assert result.tokens_per_second == pytest.approx(4 / 0.4)
     # Written in step 2 at position 1, in step 4 at 2, 3 and 4: (step + position / 100) / 10.
-    assert found.confidence == pytest.approx((0.201 + 0.402 + 0.403 + 0.404) / 4, rel=1e-6)
-    assert found.entropy == pytest.approx(-(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)))
-    assert (found.distinct_1, found.distinct_2, found.distinct_3) == (0.75, 1.0, 1.0)
+    assert result.confidence == pytest.approx((0.201 + 0.402 + 0.403 + 0.404) / 4, rel=1e-6)
+    assert result.entropy == pytest.approx(-(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)))
+    assert (result.distinct_1, result.distinct_2, result.distinct_3) == (0.75, 1.0, 1.0)
 
 
 def test_tokens_count_up_to_eos_and_text_leaves_it_out():
     run = make(["____", "ab$c"], output=ids("ab$"))
-    found = metrics(run)
-    assert found.tokens == 3 and found.tokens_per_call == 3.0
-    assert found.entropy == pytest.approx(math.log(2)) and found.distinct_1 == 1.0
-    assert found.confidence == pytest.approx((0.1 + 0.101 + 0.102) / 3, rel=1e-6)
+    result = metrics(run)
+    assert result.tokens == 3 and result.tokens_per_call == 3.0
+    assert result.entropy == pytest.approx(math.log(2)) and result.distinct_1 == 1.0
+    assert result.confidence == pytest.approx((0.1 + 0.101 + 0.102) / 3, rel=1e-6)
 
 
 def test_stopped_run_counts_neither_masks_nor_noise():
@@ -49,23 +49,23 @@ def test_stopped_run_counts_neither_masks_nor_noise():
 
 
 def test_run_that_never_began_has_no_ratios():
-    found = metrics(make(["a__"], prompt=1))
-    assert (found.calls, found.tokens, found.seconds, found.edits) == (0, 0, 0.0, 0)
-    assert math.isnan(found.tokens_per_call) and math.isnan(found.tokens_per_second)
-    assert math.isnan(found.confidence) and math.isnan(found.entropy)
-    assert math.isnan(found.distinct_3)
+    result = metrics(make(["a__"], prompt=1))
+    assert (result.calls, result.tokens, result.seconds, result.edits) == (0, 0, 0.0, 0)
+    assert math.isnan(result.tokens_per_call) and math.isnan(result.tokens_per_second)
+    assert math.isnan(result.confidence) and math.isnan(result.entropy)
+    assert math.isnan(result.distinct_3)
 
 
 def test_confidence_at_commit_is_of_step_that_wrote_token():
     run = make(["a__", "ab_", "abc"], prompt=1)
-    wanted = [np.nan, 0.101, 0.202]
-    assert np.allclose(written_confidence(run), wanted, rtol=1e-6, equal_nan=True)
+    expected = [np.nan, 0.101, 0.202]
+    assert np.allclose(written_confidence(run), expected, rtol=1e-6, equal_nan=True)
     unknown = replace(run, confidence=np.full((2, 3), np.nan))
     assert math.isnan(metrics(unknown).confidence)
 
 
 @pytest.mark.parametrize(
-    "line, wanted",
+    "line, expected",
     [
         ("aaaa", (0.25, 1 / 3, 0.5)),
         ("abab", (0.5, 2 / 3, 1)),
@@ -73,10 +73,10 @@ def test_confidence_at_commit_is_of_step_that_wrote_token():
         ("a", (1, None, None)),
     ],
 )
-def test_distinct_n_grams(line, wanted):
-    for n, share in enumerate(wanted, 1):
-        found = distinct(ids(line), n)
-        assert math.isnan(found) if share is None else found == share
+def test_distinct_n_grams(line, expected):
+    for n, share in enumerate(expected, 1):
+        result = distinct(ids(line), n)
+        assert math.isnan(result) if share is None else result == share
 
 
 def test_entropy_is_in_nats():

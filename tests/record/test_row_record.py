@@ -52,7 +52,7 @@ def test_history_in_pieces_equals_history_of_whole(row, card, cuts):
 
 def record(row, card, random=None) -> RowRecord:
     tokens, predicted, writable = row
-    made = RowRecord(tokens[0], writable, card)
+    result = RowRecord(tokens[0], writable, card)
     for step, line in enumerate(predicted):
         width = len(line)
         numbers = {
@@ -66,17 +66,17 @@ def record(row, card, random=None) -> RowRecord:
             "seconds": step / 2,
             "model_seconds": step / 4,
         }
-        made.add(slice(1, width), tokens[step + 1], np.full(width, step / 8), numbers)
-    return made
+        result.add(slice(1, width), tokens[step + 1], np.full(width, step / 8), numbers)
+    return result
 
 
 @settings(deadline=None, max_examples=100)
 @given(rows(), CARDS, st.integers(0, 7))
 def test_steps_since_are_end_of_all_steps(row, card, since):
-    made = record(row, card)
-    since = min(since, made.steps)
-    made.steps_since(0)
-    part, everything = made.steps_since(since), record(row, card).steps_since(0)
+    result = record(row, card)
+    since = min(since, result.steps)
+    result.steps_since(0)
+    part, everything = result.steps_since(since), record(row, card).steps_since(0)
     assert part.since == since and everything.since == 0
     for name, values in everything._asdict().items():
         if name not in ("since", "settled_state"):
@@ -86,8 +86,8 @@ def test_steps_since_are_end_of_all_steps(row, card, since):
 
 def test_steps_hold_window_alone_and_begin_with_line_before():
     row = np.array([[0, 3, 3], [0, 1, 3], [0, 1, 2]], np.int32), np.array([[0, 1, 1], [0, 1, 2]])
-    made = record((*row, np.array([False, True, True])), {"mask_id": 3, "eos_ids": [2]})
-    first, second = made.steps_since(0), made.steps_since(1)
+    result = record((*row, np.array([False, True, True])), {"mask_id": 3, "eos_ids": [2]})
+    first, second = result.steps_since(0), result.steps_since(1)
     assert np.isnan(first.confidence[0]).all() and first.confidence[1:, 0].tolist() == [0, 0.125]
     assert second.tokens.tolist() == [[0, 1, 3], [0, 1, 2]] and second.confidence[0, 0] == 0
     assert np.isnan(first.entropy[:, 0]).all() and first.entropy[1, 1:].tolist() == [1, 1]
@@ -96,25 +96,25 @@ def test_steps_hold_window_alone_and_begin_with_line_before():
     assert first.calls.tolist() == [0, 2] and second.seconds.tolist() == [0.5]
     assert second.committed_step.tolist() == [[-1, 1, -1], [-1, 1, 2]]
     assert second.commits.tolist() == [[False, False, True]] and not second.edits.any()
-    assert second.ids() == {0, 1, 2, 3} and len(made.steps_since(2).calls) == 0
+    assert second.ids() == {0, 1, 2, 3} and len(result.steps_since(2).calls) == 0
     with pytest.raises(ValueError, match="since must be from 0 to 2, the steps so far, got 3"):
-        made.steps_since(3)
+        result.steps_since(3)
 
 
 def test_what_was_handed_out_stays_while_record_grows():
     row = np.zeros((200, 3), np.int32), np.zeros((199, 3), np.int32), np.ones(3, bool)
-    made = RowRecord(row[0][0], row[2], {})
-    early = made.steps_since(0)
+    result = RowRecord(row[0][0], row[2], {})
+    early = result.steps_since(0)
     grown = record(row, {})
     before = grown.steps_since(3)
-    kept = before.entropy.copy()
+    entropy = before.entropy.copy()
     for name in ("tokens", "state"):
         assert getattr(early, name).shape == (1, 3)
     numbers = {name: 9 for name in ("predicted", "entropy", "score", "top_ids", "block", "calls")}
     numbers |= {"top_probabilities": 1, "seconds": 1e9, "model_seconds": 1e9}
     for _ in range(500):
         grown.add(slice(0, 3), row[0][0] + 7, np.ones(3), numbers)
-    assert np.array_equal(before.entropy, kept, equal_nan=True) and grown.steps == 699
+    assert np.array_equal(before.entropy, entropy, equal_nan=True) and grown.steps == 699
     arrays = grown.arrays(ended=True)
     assert arrays["tokens"].shape == (700, 3) and (arrays["tokens"][200:] == 7).all()
 

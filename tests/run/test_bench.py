@@ -28,8 +28,8 @@ def planned(sampler, kind, **more):
     [("llada2", BLOCK), ("mdlm", "full-absorbing"), ("dflash", tiny.DRAFTED)],
 )
 def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
-    made, heard = planned(sampler, kind, seed=4), []
-    model = type(made.model)
+    run_plan, heard = planned(sampler, kind, seed=4), []
+    model = type(run_plan.model)
 
     def listen(name, real):
         def noted(self, tokens, visible, window, *more):
@@ -40,14 +40,16 @@ def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
 
     for name in ("forward", "draft"):
         listen(name, getattr(model, name))
-    length = made.values.get("block_length")
-    tape = bench.Tape(made.model.open(made.canvas, length))
-    tokens = bench._sample(made, tape)
+    length = run_plan.values.get("block_length")
+    tape = bench.Tape(run_plan.model.open(run_plan.canvas, length))
+    tokens = bench._sample(run_plan, tape)
     first, heard[:] = list(heard), []
-    bench._replay(made.model.open(made.canvas, length), tape)
+    bench._replay(run_plan.model.open(run_plan.canvas, length), tape)
     assert heard == first and len(first) == len(tape.calls) > 3
     assert sampler != "dflash" or {name for name, *_ in first} == {"forward", "draft"}
-    (run,) = lab.run(sampler, made.model, "One day the", gen_length=12, seed=4, **made.values)
+    (run,) = lab.run(
+        sampler, run_plan.model, "One day the", gen_length=12, seed=4, **run_plan.values
+    )
     assert run.tokens[-1].tolist() == tokens[0].tolist(), "the run that is timed is the run"
 
 
@@ -70,9 +72,9 @@ def test_ratio_is_median_of_repeats_own_and_each_side_goes_first(monkeypatch):
     for side, name in (("alone", "_replay"), ("sampling", "_sample"), ("recording", "_record")):
         monkeypatch.setattr(bench, name, passes(side))
     monkeypatch.setattr(bench, "thread_time", lambda: clock[0])
-    (told,) = bench.costs([planned("mdlm", "full-absorbing")], 3)
-    assert (told.calls, told.milliseconds, told.sampling, told.recording) == (1, 10_000, 2, 3)
-    assert told.diffusers != told.diffusers and told.same is None
+    (cost,) = bench.costs([planned("mdlm", "full-absorbing")], 3)
+    assert (cost.calls, cost.milliseconds, cost.sampling, cost.recording) == (1, 10_000, 2, 3)
+    assert cost.diffusers != cost.diffusers and cost.same is None
     assert order[3:] == [*seconds, "sampling", "recording", "alone", "recording", "alone",
                          "sampling"]  # fmt: skip
 
@@ -83,9 +85,9 @@ def test_diffusers_writes_same_tokens_where_it_can_be_compared(threshold):
     # model is confident enough of other tokens to edit, were it asked to.
     model = lab.wrap(tiny.Fake(refinement.network(2)), tiny.card(refinement.V, eos_ids=()))
     params = {"block_length": 4, "steps": 4, "threshold": threshold}
-    made = plan(RunRequest("llada2", model, [[5, 6, 7, 8]], gen_length=12, params=params))
-    (told,) = bench.costs([made], 1)
-    assert told.same is True and told.diffusers > 0
+    run_plan = plan(RunRequest("llada2", model, [[5, 6, 7, 8]], gen_length=12, params=params))
+    (cost,) = bench.costs([run_plan], 1)
+    assert cost.same is True and cost.diffusers > 0
 
 
 @pytest.mark.parametrize(
@@ -103,12 +105,12 @@ def test_what_diffusers_does_otherwise_is_not_compared(more):
 
 def test_command_prints_line_sampler_and_writes_it(tmp_path, capsys):
     file = tmp_path / "bench.csv"
-    given = ["bench", "--task", "capitals", "--samplers", "mdlm,llada2", "--steps", "4",
+    arguments = ["bench", "--task", "capitals", "--samplers", "mdlm,llada2", "--steps", "4",
              "--repeats", "1", "--csv", str(file)]  # fmt: skip
-    assert main(given) == 0
-    told = pd.read_csv(file)
-    assert told["Sampler"].tolist() == ["mdlm", "llada2"] and (told["Model calls"] > 0).all()
-    assert (told["Recording / calls alone"] > 0).all() and "mdlm" in capsys.readouterr().out
+    assert main(arguments) == 0
+    cost = pd.read_csv(file)
+    assert cost["Sampler"].tolist() == ["mdlm", "llada2"] and (cost["Model calls"] > 0).all()
+    assert (cost["Recording / calls alone"] > 0).all() and "mdlm" in capsys.readouterr().out
     for repeats in ("0", "x"):
-        assert main([*given[:-4], "--repeats", repeats]) == 2
+        assert main([*arguments[:-4], "--repeats", repeats]) == 2
         assert "repeats must be a whole number from 1 to 1000" in capsys.readouterr().err

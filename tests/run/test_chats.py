@@ -33,13 +33,13 @@ def start_of(one):
 @pytest.mark.parametrize("chats", [CHAT, [CHAT], [CHAT, LONG]])
 def test_chats_in_batch_equal_chats_alone(chats, options):
     model = thinking()
-    given = {} if options is None else {"chat_template_kwargs": options}
-    made = record("llada", model, chats, gen_length=4, steps=2, **given).trajectories()
+    extra = {} if options is None else {"chat_template_kwargs": options}
+    runs = record("llada", model, chats, gen_length=4, steps=2, **extra).trajectories()
     batch = [chats] if isinstance(chats[0], dict) else chats
-    assert len(made) == len(batch)
-    for chat, one in zip(batch, made, strict=True):
-        wanted = {"add_generation_prompt": True, **(options or {})}
-        ids = model.tokenizer.apply_chat_template(chat, **wanted).input_ids
+    assert len(runs) == len(batch)
+    for chat, one in zip(batch, runs, strict=True):
+        expected = {"add_generation_prompt": True, **(options or {})}
+        ids = model.tokenizer.apply_chat_template(chat, **expected).input_ids
         assert start_of(one) == ids and one.writable.sum() == 4
         assert (
             one.settings.get("chat_template_kwargs") == options and one.settings["prompt"] == chat
@@ -51,8 +51,8 @@ def test_chats_in_batch_equal_chats_alone(chats, options):
 def test_chat_template_options_tell_runs_apart():
     model, masked = thinking(), [{"role": "user", "content": "Peru: [MASK]*3."}]
     plain, quiet = (
-        lab.run("llada", model, template=masked, steps=2, **given)[0]
-        for given in ({}, {"chat_template_kwargs": THINK})
+        lab.run("llada", model, template=masked, steps=2, **extra)[0]
+        for extra in ({}, {"chat_template_kwargs": THINK})
     )
     assert plain.run_id != quiet.run_id and len(plain.tokens[0]) < len(quiet.tokens[0])
     assert plain.writable.sum() == quiet.writable.sum() == 3
@@ -86,7 +86,7 @@ def test_options_are_checked_before_any_work(options, prompts, reason):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "writable", "wanted"),
+    ("tokens", "writable", "expected"),
     [
         ([9, 2, 5, 6, 2, 7], "..####", [5, 6, 2]),  # an EOS of the prompt ends nothing
         ([9, 5, 6, 7], ".###", [5, 6, 7]),
@@ -100,7 +100,7 @@ def test_options_are_checked_before_any_work(options, prompts, reason):
         ([9, 9], "..", []),
     ],
 )
-def test_answer_is_cut_after_its_first_eos(tokens, writable, wanted):
+def test_answer_is_cut_after_its_first_eos(tokens, writable, expected):
     card = tiny.card(12, mask_id=1, eos_ids=(2,))
     marks = np.array([mark == "#" for mark in writable])
-    assert output(card, np.array(tokens), marks) == wanted
+    assert output(card, np.array(tokens), marks) == expected

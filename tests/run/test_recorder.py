@@ -101,11 +101,11 @@ def test_trajectory_of_run_that_goes_on_keeps_what_it_has():
     for _ in range(9):
         next(frames)
     (early,) = live.trajectories()
-    kept = early.tokens.copy(), early.entropy.copy()
+    copies = early.tokens.copy(), early.entropy.copy()
     for _ in frames:
         pass
-    assert np.array_equal(early.tokens, kept[0]) and live.steps(0) > len(early.calls)
-    assert np.array_equal(early.entropy, kept[1], equal_nan=True)
+    assert np.array_equal(early.tokens, copies[0]) and live.steps(0) > len(early.calls)
+    assert np.array_equal(early.entropy, copies[1], equal_nan=True)
     (late,) = live.trajectories()
     assert np.array_equal(late.tokens[: len(early.tokens)], early.tokens)
 

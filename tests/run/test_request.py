@@ -73,8 +73,10 @@ def test_values_are_bound_and_prompts_encoded_once(monkeypatch):
 
 
 def test_block_longer_than_what_is_generated_is_one_block():
-    made = plan(RunRequest("llada2", "capitals", "The capital of", params={"block_length": 512}))
-    assert len(made.canvas.blocks()) == 1
+    run_plan = plan(
+        RunRequest("llada2", "capitals", "The capital of", params={"block_length": 512})
+    )
+    assert len(run_plan.canvas.blocks()) == 1
 
 
 @pytest.mark.parametrize("prompts", ["", None])

@@ -13,9 +13,9 @@ POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
 def test_frontier_equals_brute_force(points):
     cost = np.array([c for c, _ in points], float)
     score = np.array([s for _, s in points], float)
-    for (c, s), kept in zip(points, frontier(cost, score), strict=True):
+    for (c, s), member in zip(points, frontier(cost, score), strict=True):
         beaten = any(a <= c and b >= s and (a, b) != (c, s) for a, b in points)
-        assert kept == (not beaten)
+        assert member == (not beaten)
 
 
 def test_points_without_number_are_not_on_frontier():

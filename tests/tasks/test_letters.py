@@ -43,9 +43,9 @@ def test_word_of_no_letters_is_marked():
 def test_log_prob_of_chain_is_product_of_its_pairs():
     chain, text = letters.bigrams(), "the cat"
     ids = [letters.LETTERS.index(letter) for letter in text]
-    wanted = math.log(chain.initial[ids[0]])
-    wanted += sum(math.log(chain.transition[a][b]) for a, b in pairwise(ids))
-    assert TASKS["chain"].log_prob(tuple(text)) == pytest.approx(wanted)
+    expected = math.log(chain.initial[ids[0]])
+    expected += sum(math.log(chain.transition[a][b]) for a, b in pairwise(ids))
+    assert TASKS["chain"].log_prob(tuple(text)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", CHAINS)

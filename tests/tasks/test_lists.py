@@ -26,8 +26,8 @@ def total_correlation(rows, weights):
 def test_bound_is_total_correlation_of_answers(case):
     for question in lists.questions(case)[::37]:
         count = len(question.answers)
-        found = total_correlation(question.answers, [1 / count] * count)
-        assert TASK.bounds[case] == pytest.approx(found, abs=1e-12)
+        bound = total_correlation(question.answers, [1 / count] * count)
+        assert TASK.bounds[case] == pytest.approx(bound, abs=1e-12)
 
 
 def test_bounds_are_published_ones():
@@ -39,8 +39,8 @@ def test_bounds_are_published_ones():
 def test_bound_of_latin_squares_is_their_total_correlation():
     squares = latin4.squares()
     assert len(squares) == len(set(squares)) == latin4.COUNT
-    found = total_correlation(squares, [1 / len(squares)] * len(squares))
-    assert TASKS["latin4"].bounds["0"] == pytest.approx(found)
+    bound = total_correlation(squares, [1 / len(squares)] * len(squares))
+    assert TASKS["latin4"].bounds["0"] == pytest.approx(bound)
 
 
 def test_each_case_weighs_same():

@@ -84,8 +84,8 @@ def test_nothing_that_trains_is_instance(name: str):
     task = TASKS[name]
     end = task.question or None
     trained = {words[:end] for seed in range(20) for words in texts(name, task.draw(300, seed))}
-    asked = {one.solution[:end] for case in task.cases for one in task.instances(case, 40, 0)}
-    assert len(trained) > 100 and not trained & asked
+    held_out = {one.solution[:end] for case in task.cases for one in task.instances(case, 40, 0)}
+    assert len(trained) > 100 and not trained & held_out
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -6,15 +6,15 @@ from lab.train.corpus import generator, pack, read_corpus, window_length, window
 from tests.kit.stories import STORIES
 
 
-def test_tokenizer_round_trip_and_specials(tokenizer):
+def test_tokenizer_round_trip_and_special_tokens(tokenizer):
     text = "Zoë’s 猫 said: <|mask|> é\n\t!"
     stream = pack(tokenizer, [text])
     ids = stream.tokens.tolist()
     assert tokenizer.decode(ids[1:-1]) == text
     assert (ids[0], ids[-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
-    specials = {tokenizer.mask_token_id, tokenizer.pad_token_id, ids[0], ids[-1]}
-    assert len(specials) == 4
-    assert not specials & set(ids[1:-1]), "text was read as a special token"
+    special = {tokenizer.mask_token_id, tokenizer.pad_token_id, ids[0], ids[-1]}
+    assert len(special) == 4
+    assert not special & set(ids[1:-1]), "text was read as a special token"
 
 
 def test_held_out_split_never_trains(data):

@@ -103,11 +103,11 @@ def test_draft_model_trains_and_target_stays(learner):
 def test_acceptance_is_one_plus_chances_to_get_further():
     model = lab.oracle([0.5, 0.5], [[0.9, 0.1], [0.3, 0.7]], length=65, draft_length=BLOCK)
     rows = torch.zeros(8, 65, dtype=torch.int64)
-    found = acceptance(model, rows[:, : 1 + 64], 1.0)
-    assert len(found.at_least) == BLOCK - 1 and found.at_least == sorted(found.at_least)[::-1]
-    assert found.length == pytest.approx(1 + sum(found.at_least), abs=0.1)  # but for cut blocks
+    sampled = acceptance(model, rows[:, : 1 + 64], 1.0)
+    assert len(sampled.at_least) == BLOCK - 1 and sampled.at_least == sorted(sampled.at_least)[::-1]
+    assert sampled.length == pytest.approx(1 + sum(sampled.at_least), abs=0.1)  # but for cut blocks
     greedy = acceptance(model, rows, 0.0)
-    assert greedy.length > found.length
+    assert greedy.length > sampled.length
 
 
 # --- the commands
@@ -146,8 +146,8 @@ def test_train_resume_load_and_evaluate(data, tmp_path, capsys):
     assert main(again) == 0 and (folder / "model.safetensors").read_bytes() == whole
 
     capsys.readouterr()
-    shown = [str(folder), "--data", str(data), "--length", "24", "--windows", "3", "--card"]
-    assert evaluate.main(shown) == 0
+    arguments = [str(folder), "--data", str(data), "--length", "24", "--windows", "3", "--card"]
+    assert evaluate.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "tokens kept per draft, of at most 4" in printed and "| 3 |" in printed
     assert "tokens kept per draft, of at most 4" in (folder / "README.md").read_text("utf-8")

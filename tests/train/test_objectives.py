@@ -94,13 +94,13 @@ def test_edit_corrupts_what_is_shown_and_asks_for_all(tokenizer):
     problem = edit(tokens, 0, generator(6), vocab_size=size, p_uniform=0.2, block_length=8)
     noisy, masked_here = problem.inputs[:, :32], problem.inputs[:, :32] == 0
     assert torch.equal(problem.inputs[:, 32:], tokens), "the context of later blocks must be clean"
-    shown = ~masked_here
-    shown[:, 0] = False
-    share = float((noisy != 7)[shown].float().mean())
+    unmasked = ~masked_here
+    unmasked[:, 0] = False
+    share = float((noisy != 7)[unmasked].float().mean())
     assert share == pytest.approx(0.2 * (size - 2) / (size - 1), abs=0.01)
     assert problem.loss_mask[:, 1:32].all() and not problem.loss_mask[:, 0].any()
     assert not problem.loss_mask[:, 32:].any()
-    assert problem.weight[:, :32][shown].unique().tolist() == [0.5]
+    assert problem.weight[:, :32][unmasked].unique().tolist() == [0.5]
     whole = (~masked_here).view(400, 4, 8).all(2)[:, 1:].float().mean()
     assert 0.2 < whole < 0.3, "a quarter of the blocks has no masks left, as an editor finds them"
     masked = bd3lm(tokens, 0, generator(6), block_length=8).weight[:, :32]
@@ -133,24 +133,24 @@ def test_one_pass_equals_one_block_at_time(learner, tokenizer, block_length):
     problem = bd3lm(rows, tokenizer.mask_token_id, generator(9), block_length=block_length)
     with torch.no_grad():
         once = learner.logits(problem)
-        wanted = problem.loss_mask[:, :24]
-        together = torch.zeros(*wanted.shape, once.shape[1])
-        together[wanted] = once
+        scored = problem.loss_mask[:, :24]
+        together = torch.zeros(*scored.shape, once.shape[1])
+        together[scored] = once
         for first in range(0, 24, block_length):
             block = slice(first, first + block_length)
             inputs = rows.clone()
             inputs[:, block] = problem.inputs[:, block]
             inputs = inputs[:, : block.stop]
             only = torch.zeros_like(inputs, dtype=torch.bool)
-            only[:, block] = wanted[:, block]
+            only[:, block] = scored[:, block]
             alone = learner.logits(
                 Problem(inputs, torch.arange(block.stop), block_causal(block.stop, block_length),
                         only, inputs, only.float(), 1)
             )  # fmt: skip
-            torch.testing.assert_close(together[:, block][wanted[:, block]], alone)
+            torch.testing.assert_close(together[:, block][scored[:, block]], alone)
 
 
-def test_loss_is_weighted_mean_and_specials_are_banned(learner, tokenizer):
+def test_loss_is_weighted_mean_without_banned_tokens(learner, tokenizer):
     rows = windows(pack(tokenizer, STORIES), 2, 16, generator(10))
     problem = mdlm(rows, tokenizer.mask_token_id, generator(11))
     with torch.no_grad():

@@ -193,31 +193,9 @@ def describe(
     draft_length: int | None,
 ) -> tuple[ModelCard, Any]:
     """Check what oracle and table share; return the card and the tokenizer (None: ids only)."""
-    if corruption not in CORRUPTIONS:
-        raise ValueError(f"corruption must be one of {', '.join(CORRUPTIONS)}, got {corruption!r}")
-    if posterior not in POSTERIORS:
-        raise ValueError(f"posterior must be one of {', '.join(POSTERIORS)}, got {posterior!r}")
-    if not isinstance(p_uniform, (int, float)) or not 0 <= p_uniform < 1:
-        raise ValueError(f"p_uniform must be from 0 to below 1, got {p_uniform!r}; try 0.1")
-    whole = isinstance(eos_id, int) and not isinstance(eos_id, bool)
-    if eos_id is not None and not (whole and 0 <= eos_id < size):
-        raise ValueError(f"eos_id must be a token id from 0 to {size - 1} or None, got {eos_id!r}")
-    if draft_length is not None:
-        whole = isinstance(draft_length, int) and not isinstance(draft_length, bool)
-        if not whole or draft_length < 2:
-            raise ValueError(
-                f"draft_length must be a whole number of at least 2 or None, got {draft_length!r}"
-            )
-        if corruption != "absorbing":
-            raise ValueError(
-                f"draft_length makes a left-to-right model, which has no {corruption} noise; "
-                "leave one of the two out"
-            )
-    if vocabulary is not None and (isinstance(vocabulary, str) or len(vocabulary) != size):
-        raise ValueError(
-            f"vocabulary must name each of the {size} tokens, got {len(vocabulary)} names; "
-            "leave it out to work with ids"
-        )
+    _check_noise(corruption, posterior, p_uniform)
+    _check_tokens(size, vocabulary, eos_id)
+    _check_draft(draft_length, corruption)
     card = ModelCard(
         name=name,
         vocab_size=size + 1,
@@ -236,6 +214,41 @@ def describe(
     return card, tokenizer
 
 
+def _check_noise(corruption: str, posterior: str, p_uniform: float) -> None:
+    if corruption not in CORRUPTIONS:
+        raise ValueError(f"corruption must be one of {', '.join(CORRUPTIONS)}, got {corruption!r}")
+    if posterior not in POSTERIORS:
+        raise ValueError(f"posterior must be one of {', '.join(POSTERIORS)}, got {posterior!r}")
+    if not isinstance(p_uniform, (int, float)) or not 0 <= p_uniform < 1:
+        raise ValueError(f"p_uniform must be from 0 to below 1, got {p_uniform!r}; try 0.1")
+
+
+def _check_tokens(size: int, vocabulary: Sequence[str] | None, eos_id: int | None) -> None:
+    whole = isinstance(eos_id, int) and not isinstance(eos_id, bool)
+    if eos_id is not None and not (whole and 0 <= eos_id < size):
+        raise ValueError(f"eos_id must be a token id from 0 to {size - 1} or None, got {eos_id!r}")
+    if vocabulary is not None and (isinstance(vocabulary, str) or len(vocabulary) != size):
+        raise ValueError(
+            f"vocabulary must name each of the {size} tokens, got {len(vocabulary)} names; "
+            "leave it out to work with ids"
+        )
+
+
+def _check_draft(draft_length: int | None, corruption: str) -> None:
+    if draft_length is None:
+        return
+    whole = isinstance(draft_length, int) and not isinstance(draft_length, bool)
+    if not whole or draft_length < 2:
+        raise ValueError(
+            f"draft_length must be a whole number of at least 2 or None, got {draft_length!r}"
+        )
+    if corruption != "absorbing":
+        raise ValueError(
+            f"draft_length makes a left-to-right model, which has no {corruption} noise; "
+            "leave one of the two out"
+        )
+
+
 def distribution(name: str, values: Any, shape: tuple[int | None, ...]) -> Tensor:
     """Read weights of that shape (None: any size) as float64 whose last axis sums to 1.
 
@@ -245,11 +258,11 @@ def distribution(name: str, values: Any, shape: tuple[int | None, ...]) -> Tenso
         array = torch.as_tensor(values, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be an array of numbers; {error}") from None
-    shown = ", ".join("any" if size is None else str(size) for size in shape)
+    expected = ", ".join("any" if size is None else str(size) for size in shape)
     fits = array.dim() == len(shape) and array.numel()
     sizes = zip(array.shape, shape, strict=False)
     if not fits or any(size not in (None, real) for real, size in sizes):
-        raise ValueError(f"{name} must have shape [{shown}], got {list(array.shape)}")
+        raise ValueError(f"{name} must have shape [{expected}], got {list(array.shape)}")
     if not bool((torch.isfinite(array) & (array >= 0)).all()):
         raise ValueError(f"{name} must be finite and not negative, got {_worst(array)}")
     total = array.sum(-1, keepdim=True)

@@ -107,13 +107,8 @@ def look_up(
             target = look_up(known, dtype=dtype, eight_bit=eight_bit)
         else:
             openable(family, name, config, trust_remote_code)
-        parts = (config, config.get("text_config") or {})
-        # transformers keeps experts as one tensor, which bitsandbytes leaves as it is.
-        if eight_bit and family.adapter != "remote" and any(p.get("num_experts") for p in parts):
-            raise ModelError(
-                f"eight_bit does not reach the experts of {name}, which are most of its weights; "
-                'leave eight_bit off and set dtype="bfloat16"'
-            )
+        if eight_bit:
+            _check_eight_bit(family, name, config)
         if family.adapter == "remote":
             texts |= {file: size for file, size in sizes.items() if file.endswith(".py")}
     if family is None or family.adapter == "dit":
@@ -124,6 +119,17 @@ def look_up(
     card = expected_card(family, name) if family else None
     files = {**texts, **weights}
     return Offer(name, commit, files, family, memory, free_memory(), target, card, dtype)
+
+
+def _check_eight_bit(family: Family, name: str, config: Mapping[str, Any]) -> None:
+    """ModelError where most weights are experts, which bitsandbytes leaves as they are."""
+    parts = (config, config.get("text_config") or {})
+    # transformers keeps them as one tensor.
+    if family.adapter != "remote" and any(p.get("num_experts") for p in parts):
+        raise ModelError(
+            f"eight_bit does not reach the experts of {name}, which are most of its weights; "
+            'leave eight_bit off and set dtype="bfloat16"'
+        )
 
 
 def open_offer(

@@ -34,8 +34,8 @@ class SplitHeads(ConversionOps):
         **context: Any,
     ) -> dict[str, Any]:
         """Split the one tensor of input_dict by the sizes that the model's config names."""
-        (found,) = input_dict.values()
-        fused = found[0] if isinstance(found, list) else found
+        (value,) = input_dict.values()
+        fused = value[0] if isinstance(value, list) else value
         config = context["model"].config
         heads = (config.num_attention_heads, *[config.num_key_value_heads] * 2)
         parts = fused.split([count * config.head_dim for count in heads])

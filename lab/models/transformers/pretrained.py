@@ -26,14 +26,14 @@ def quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     with LOADING:
-        shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
         logging.disable_progress_bar()
         logging.set_verbosity(logging.CRITICAL)
         try:
             yield
         finally:
             logging.set_verbosity(level)
-            if shown:
+            if bar:
                 logging.enable_progress_bar()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.tasks.split import draw_side
-from lab.tasks.tales.pattern import REGISTERS, Alternatives, Items, Literal, Slot
+from lab.tasks.tales.pattern import REGISTERS, Items, Literal, Slot, Variants
 from lab.tasks.tales.process import EOS_ID, LENGTH, Option, closed, some_offers, stage
 from lab.tasks.tales.world import Plot
 
@@ -20,7 +20,7 @@ Writer = Callable[[list[int], list[int], Callable[[], float]], None]
 @cache
 def writer(items: Items) -> Writer:
     """A function that says a pattern: it appends to the text and fills in the binding."""
-    parts = [_choice(item) if isinstance(item, Alternatives) else _words(item) for item in items]
+    parts = [_choice(item) if isinstance(item, Variants) else _words(item) for item in items]
     if len(parts) == 1:
         return parts[0]
 
@@ -49,7 +49,7 @@ def _words(item: Literal | Slot) -> Writer:
     return new if item.domain else known
 
 
-def _choice(item: Alternatives) -> Writer:
+def _choice(item: Variants) -> Writer:
     bounds = list(accumulate(share for share, _ in item.options))[:-1]
     options = [writer(option) for _, option in item.options]
 

@@ -66,13 +66,13 @@ class Slot(NamedTuple):
         return [value for value in self.domain if value not in used]
 
 
-class Alternatives(NamedTuple):
+class Variants(NamedTuple):
     """One of several sequences of items, with its probability."""
 
     options: tuple[tuple[float, Items], ...]
 
 
-Item = Literal | Slot | Alternatives
+Item = Literal | Slot | Variants
 Items = tuple[Item, ...]
 
 
@@ -91,7 +91,7 @@ def walk(
             yield share, at, -1, binding
             continue
         first, rest = items[0], items[1:]
-        if isinstance(first, Alternatives):
+        if isinstance(first, Variants):
             stack += [(share * p, option + rest, at, binding) for p, option in first.options]
             continue
         if isinstance(first, Slot) and binding[first.register] < 0:
@@ -137,7 +137,7 @@ def spell(
             yield share, said, binding
             continue
         first, rest = items[0], items[1:]
-        if isinstance(first, Alternatives):
+        if isinstance(first, Variants):
             stack += [(share * p, option + rest, said, binding) for p, option in first.options]
         elif isinstance(first, Literal):
             stack.append((share, rest, said + first.ids, binding))

@@ -24,10 +24,10 @@ from lab.tasks.tales.pattern import (
     NAME,
     NOUN,
     PLACE,
-    Alternatives,
     Items,
     Literal,
     Slot,
+    Variants,
     text_ids,
 )
 from lab.tasks.tales.world import Plot
@@ -119,7 +119,7 @@ def literal(text: str) -> Items:
 
 def either(share: float, first: Items, second: Items) -> Items:
     """The first with this probability, else the second."""
-    return (Alternatives(((share, first), (1 - share, second))),)
+    return (Variants(((share, first), (1 - share, second))),)
 
 
 def thing(form: str, letter: str, roles: Roles, ctx: Context) -> Items:
@@ -162,7 +162,7 @@ def parse(part: str, roles: Roles, ctx: Context) -> Items:
     """The items of one part of a text, which has no spaces."""
     if "|" in part:
         options = part.split("|")
-        return (Alternatives(tuple((1 / len(options), parse(o, roles, ctx)) for o in options)),)
+        return (Variants(tuple((1 / len(options), parse(o, roles, ctx)) for o in options)),)
     items: Items = ()
     for word in filter(None, part.split("_")):
         form, dot, letters = word.partition(".")
@@ -172,7 +172,7 @@ def parse(part: str, roles: Roles, ctx: Context) -> Items:
 
 def joined(items: Items) -> Items:
     """The same with neighbouring words in one."""
-    discovered: list[Literal | Slot | Alternatives] = []
+    discovered: list[Literal | Slot | Variants] = []
     for item in items:
         if discovered and isinstance(item, Literal) and isinstance(discovered[-1], Literal):
             discovered[-1] = Literal(discovered[-1].ids + item.ids)
@@ -191,9 +191,9 @@ def capital(items: Items) -> Items:
     if isinstance(first, Literal):
         head = lexicon.INDEX[upper(lexicon.WORDS[first.ids[0]])]
         return (Literal((head, *first.ids[1:])), *rest)
-    if isinstance(first, Alternatives):
+    if isinstance(first, Variants):
         options = tuple((share, capital(option)) for share, option in first.options)
-        return (Alternatives(options), *rest)
+        return (Variants(options), *rest)
     return items  # a name
 
 
@@ -209,7 +209,7 @@ def compiled(text: str, roles: tuple[tuple[str, int], ...], link: str, ctx: Cont
         return capital(items)
     options = [(1 - share, capital(items))]
     options += [(share / len(links), joined((*literal(upper(one)), *items))) for one in links]
-    return (Alternatives(tuple(options)),)
+    return (Variants(tuple(options)),)
 
 
 @cache
