@@ -35,6 +35,9 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"preset": ["factor"]},
         {"threshold": [None]},
     ],
+    "klass": [
+        {"threshold": [0.3, 0.6, 0.9], "kl_bound": [0.01, 0.1], "temperature": [0.0, 1.0]},
+    ],
     "entropy_bound": [{"gamma": [0.0, 0.05, 0.1, 0.3, 1.0, 3.0], "temperature": [0.0, 1.0]}],
     "llada2": [
         {"threshold": [0.5, 0.7, 0.9, 0.95, 0.99]},

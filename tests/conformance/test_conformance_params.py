@@ -248,7 +248,7 @@ def named_score(sampler, p, predicted):
         return best[..., 0] - best[..., 1]
     if sampler == "entropy_bound":
         return -torch.special.entr(p).sum(-1)
-    if sampler == "max_prob":
+    if sampler in ("max_prob", "klass"):
         return p.amax(-1)
     return p.gather(-1, predicted.clamp(min=0)[..., None])[..., 0]
 

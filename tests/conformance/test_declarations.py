@@ -212,6 +212,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("max_prob", {}, 7, 2048),
     ("autoregressive", {}, 7, 7),
     ("dflash", {}, 7, 7),
+    ("klass", {}, 7, 7),
     ("p2", {"steps": 8}, 16, 16),
     ("p2", {"steps": 8, "eta": 0.0}, 7, 7),
 ]

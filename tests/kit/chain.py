@@ -76,8 +76,7 @@ def law_of_order(choose: Callable[[torch.Tensor, list[int], int], list[int]]) ->
         if not masked:
             law[int((torch.tensor(canvas) * torch.tensor([27, 9, 3, 1])).sum())] += chance
             return
-        observed = torch.tensor(canvas)
-        marginals = posterior(DATA * ((observed == MASK) | (observed == SEQUENCES)).all(-1), 4)
+        marginals = marginals_of(canvas)
         places = choose(marginals, masked, call)
         for tokens in product(range(3), repeat=len(places)):
             line = list(canvas)
@@ -88,6 +87,12 @@ def law_of_order(choose: Callable[[torch.Tensor, list[int], int], list[int]]) ->
 
     fill((MASK,) * 4, 1.0, 0)
     return law
+
+
+def marginals_of(canvas: Sequence[int]) -> torch.Tensor:
+    """The marginals [4, 3] of the chain given what is written, by enumeration."""
+    observed = torch.tensor(canvas)
+    return posterior(DATA * ((observed == MASK) | (observed == SEQUENCES)).all(-1), 4)
 
 
 def doubt(canvas: Sequence[int], p: float = 0.9) -> torch.Tensor:

@@ -60,6 +60,7 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("entropy_bound", {"gamma": 1.5}),
     ("uniform", {"corrector": 1}),
     ("dflash", {"draft_length": 2}),
+    ("klass", {"threshold": 0.2, "kl_bound": 10.0, "history": 1}),
     ("p2", {"eta": 0.2, "steps": 6}),
     ("p2", {"score": "random"}),
     ("p2", {"scored": "drawn", "eta": 2.0}),

@@ -8,9 +8,10 @@ from samplers import SAMPLERS
 from tests.kit.golden import CASES, FEW, PROMPTS, SETTINGS, network, stored, trace
 from tests.kit.laws import check, only, record
 
-# What must write as an earlier case does: nothing is above their thresholds, eta 0.008 takes
-# nothing back in four steps, and at temperature 0 Dream's rules are max_prob and margin.
-ALIKE = ["sdar", "threshold", "remdm", "max_prob", "dream"]
+# What must write as an earlier case does: nothing is above their thresholds (or stays as it is),
+# eta 0.008 takes nothing back in four steps, and at temperature 0 Dream's rules are max_prob and
+# margin.
+ALIKE = ["sdar", "threshold", "remdm", "max_prob", "klass", "dream"]
 
 
 def title(case):
