@@ -37,8 +37,9 @@ def additive(allowed: Tensor, device: torch.device = CPU) -> Tensor:
     autocast = torch.is_autocast_enabled(device.type)
     dtype = torch.get_autocast_dtype(device.type) if autocast else torch.float32
     lowest = torch.finfo(torch.float32).min
-    mask = torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, lowest)
-    return mask.to(device, dtype)
+    # Loading a model beside this one changes torch's default dtype for a while.
+    zeros = torch.zeros(allowed.shape, dtype=torch.float32, device=allowed.device)
+    return zeros.masked_fill(~allowed, lowest).to(device, dtype)
 
 
 def positions(visible: Tensor) -> Tensor:

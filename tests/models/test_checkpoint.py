@@ -168,6 +168,17 @@ def test_wrapped_module_runs_as_same_network_in_checkpoint(kind, sampler):
             assert (mine.tokens == theirs.tokens).all() and mine.text == theirs.text
 
 
+def test_mask_is_float32_while_another_model_loads():
+    """Which changes torch's default dtype for as long as it reads weights."""
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        mask = additive(torch.tensor([True, False]))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert mask.dtype == torch.float32
+    assert mask.tolist() == [0, torch.finfo(torch.float32).min]
+
+
 def test_attention_is_what_its_name_says():
     seen, columns = torch.ones(1, 6, dtype=torch.bool), torch.arange(6)
     seen[0, 0] = False
