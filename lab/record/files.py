@@ -32,10 +32,24 @@ def save(trajectories: Iterable[Trajectory] | Trajectory, path: str | Path) -> N
         total.add(len(run.predicted), len(run.writable))
     data = csv_files.dump(runs) if suffix == ".csv" else _dump(runs)
     file_limits.size(len(data))
+    _replace(path, data)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; on Linux a writer that is killed leaves nothing else."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:
+        # A file without a name is gone with its process; it gets one once it is whole.
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except (AttributeError, OSError):  # another system, or a file system that has no such files
+        descriptor = -1
+    try:
+        with part.open("xb") if descriptor < 0 else os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            file.flush()
+            if descriptor >= 0:
+                # Links are followed only where a folder is given, which a whole path needs not.
+                os.link(f"/proc/self/fd/{descriptor}", part, src_dir_fd=descriptor)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

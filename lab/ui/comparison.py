@@ -78,6 +78,8 @@ class Run:
                 return "stopped before it began"
             if ready():
                 yield Update(self._values, slot.waiting(place))
+        if self.stop.is_set():  # while it waited: nothing is begun for nobody
+            return "stopped before it began"
         for panel in self.panels:
             budget = panel.open(budget)
         if ready():

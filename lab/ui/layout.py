@@ -11,6 +11,7 @@ from lab.ui.assets import asset
 from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
+from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
 from lab.ui.settings_form import PANELS, SettingsForm, start_value
 from lab.ui.tasks import misfits
 from samplers import get
@@ -68,27 +69,27 @@ def sidebar() -> Inputs:
     """The settings, top to bottom: what to write, then how."""
     task = next(iter(lab.tasks()))
     texts = examples(task)
-    chooser = gr.Dropdown(
+    chooser = RawDropdown(
         list(lab.tasks()), value=task, label="Task", elem_id="task",
         info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
     )  # fmt: skip
     other = model_picker()
-    kind = gr.Radio(
+    kind = RawRadio(
         [("Continue a prompt", PROMPT), ("Fill in a template", TEMPLATE)],
         value=kind_of(texts[0]), label="What to generate", elem_id="kind",
     )  # fmt: skip
-    text = gr.Textbox(
+    text = RawTextbox(
         texts[0], label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
-    dataset = gr.Dataset(
+    dataset = Examples(
         label="Examples", components=[gr.Textbox(visible=False)],
         samples=[[text] for text in texts], elem_classes="lab-examples",
     )  # fmt: skip
-    length = gr.Slider(
+    length = RawSlider(
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
     )
-    seed = gr.Number(0, label="Seed", elem_id="seed", precision=0, minimum=0)
+    seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("Random seed", size="sm")
     settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
     return Inputs(chooser, other, kind, text, dataset, length, seed, dice, settings)

@@ -10,6 +10,7 @@ from lab.models.hub.connection import on_space
 from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
 from lab.ui.error_text import explain
+from lab.ui.raw_inputs import Examples, RawRadio, RawTextbox
 
 EXAMPLES = (
     "google-bert/bert-base-uncased", "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
@@ -41,11 +42,11 @@ def model_picker() -> ModelPicker:
     if public:
         info = "owner/name@commit. This public page opens small models that need no code of theirs."
     with gr.Accordion("Load another model", open=False, elem_id="other"):
-        text = gr.Textbox(
+        text = RawTextbox(
             label="Hub id or folder", info=info, elem_id="other-text", max_lines=1,
             max_length=loaded_models.LONGEST, placeholder="owner/name",
         )  # fmt: skip
-        examples = gr.Dataset(
+        examples = Examples(
             label="Examples", components=[gr.Textbox(visible=False)], visible=not public,
             samples=[[name] for name in EXAMPLES], elem_classes="lab-examples",
         )  # fmt: skip
@@ -55,7 +56,7 @@ def model_picker() -> ModelPicker:
             stop = gr.Button("Stop loading", size="sm", min_width=90, visible=False)
         answer = gr.HTML("", elem_id="other-answer", elem_classes="lab-other")
         with gr.Accordion("Loading options", open=False, elem_id="other-options"):
-            dtype = gr.Radio(
+            dtype = RawRadio(
                 ["float32", "bfloat16"], value="float32", label="Precision",
                 info="bfloat16 takes half the memory, and rounds.",
             )  # fmt: skip
@@ -70,7 +71,7 @@ def attach(picker: ModelPicker, task: gr.Dropdown) -> None:
         [picker.answer, picker.entry, picker.load],
         concurrency_limit=4, show_progress_on=picker.answer, api_visibility="private",
     )  # fmt: skip
-    picker.examples.click(lambda sample: sample[0], picker.examples, picker.text, **QUICK)
+    picker.examples.click(lambda text: text, picker.examples, picker.text, **QUICK)
     for one in (picker.text, picker.dtype):
         one.change(None, None, picker.load, js=DISABLE_LOAD, **QUICK)
     buttons = [picker.look_up, picker.load, picker.stop]

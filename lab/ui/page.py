@@ -20,7 +20,7 @@ from lab.ui.guard import visitor
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
 from lab.ui.page_runs import PageRuns
 from lab.ui.replay import open_file
-from lab.ui.run_inputs import RunInputs
+from lab.ui.run_inputs import RunInputs, check_kind, run_inputs
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import (
     FormValue,
@@ -113,14 +113,15 @@ def _checked_task(task: Any) -> str:
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def _use_example(sample: Any) -> list[str]:
-    if not (isinstance(sample, list) and sample and isinstance(sample[0], str)):
-        raise gr.Error("an example is a list of one text; reload the page", print_exception=False)
-    return [kind_of(sample[0]), sample[0]]
+def _use_example(text: str) -> list[str]:
+    return [kind_of(text), text]
 
 
 def _change_kind(kind: Any) -> Any:
-    template = kind == TEMPLATE
+    try:
+        template = check_kind(kind) == TEMPLATE
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
     info = "A template says itself what to fill in." if template else LENGTH_INFO
     return gr.Slider(interactive=not template, info=info)
 
@@ -178,14 +179,10 @@ def run_request(
     if form["task"] != task:
         text = examples(_checked_task(task))[0]
         kind, form = kind_of(text), settings_for(task, form)
-    return run_inputs(task, kind, text, gen_length, seed), panel_settings(form)
-
-
-def run_inputs(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> RunInputs:
-    """The visitor's inputs; a slider at 0 leaves the length to the model."""
-    if kind == TEMPLATE:
-        return RunInputs(task, template=text, seed=seed)
-    return RunInputs(task, text, gen_length=None if gen_length == 0 else gen_length, seed=seed)
+    try:
+        return run_inputs(task, kind, text, gen_length, seed), panel_settings(form)
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
 
 
 def _stop(request: gr.Request) -> str:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lab.tasks.task import PROMPT, TEMPLATE
+from samplers.registry import shown
+
 
 @dataclass(frozen=True)
 class RunInputs:
@@ -23,3 +26,24 @@ class RunInputs:
         if self.template is not None:
             return {"template": self.template, "seed": self.seed}
         return {"prompts": self.prompt, "gen_length": self.gen_length, "seed": self.seed}
+
+
+def run_inputs(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> RunInputs:
+    """The visitor's inputs, as the page sends them; a slider at 0 leaves the length to the model.
+
+    ValueError, naming the field, for what no panel could be run with; the rest is checked where a
+    run is planned.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"text must be text, got {type(text).__name__}")
+    if check_kind(kind) == TEMPLATE:
+        return RunInputs(task, template=text, seed=seed)
+    model_says = gen_length == 0 and not isinstance(gen_length, bool)
+    return RunInputs(task, text, gen_length=None if model_says else gen_length, seed=seed)
+
+
+def check_kind(kind: Any) -> str:
+    """Whether a text is a prompt or a template. ValueError for anything else."""
+    if not isinstance(kind, str) or kind not in (PROMPT, TEMPLATE):
+        raise ValueError(f"kind must be one of {PROMPT}, {TEMPLATE}, got {shown(kind)}")
+    return kind

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import time
 from dataclasses import replace
@@ -201,6 +202,27 @@ def test_file_is_replaced_whole_or_not_at_all(tmp_path, suffix, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         files.save([run, run], path)
     assert files.read(path) == [run] and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name are Linux's")
+def test_writer_that_is_killed_leaves_no_part(tmp_path, monkeypatch):
+    """What it was writing has no name yet: there is nothing to be left."""
+    link, seen = os.link, []
+
+    def look(*arguments, **options):
+        seen.append(list(tmp_path.iterdir()))
+        link(*arguments, **options)
+
+    monkeypatch.setattr(files.os, "link", look)
+    files.save(several(), tmp_path / "run.json")
+    assert seen == [[]] and len(files.read(tmp_path / "run.json")) == len(several())
+
+
+def test_file_system_without_nameless_files_is_written_to(tmp_path, monkeypatch):
+    monkeypatch.delattr(files.os, "O_TMPFILE", raising=False)
+    files.save(several(), tmp_path / "run.json")
+    assert len(files.read(tmp_path / "run.json")) == len(several())
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.json"]
 
 
 @pytest.mark.parametrize("name", ["run.txt", "run", "run.csv.gz", "run.pkl"])

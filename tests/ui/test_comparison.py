@@ -10,8 +10,7 @@ import lab
 from lab.run import limits
 from lab.ui import slot
 from lab.ui.comparison import Run
-from lab.ui.page import run_inputs
-from lab.ui.run_inputs import RunInputs
+from lab.ui.run_inputs import RunInputs, run_inputs
 from lab.ui.settings_form import PanelSettings
 from tests.kit.pressing import CAPITALS, FOUR, kinds, press, recorder
 
@@ -107,6 +106,16 @@ def test_waiting_run_says_its_place_and_may_be_stopped():
     assert not len(slot.LINE)
 
 
+def test_run_stopped_while_it_waited_begins_nothing():
+    run = Run(CAPITALS, FOUR[:1])
+    with slot.LINE.ticket():
+        updates = run.updates()
+        next(updates)
+        run.stop.set()
+    assert kinds(list(updates)[-1]) == ["stopped"]
+    assert run.panels[0].message == "stopped before it began" and not run.comparison.runs
+
+
 def test_long_run_lets_next_one_go_first(monkeypatch):
     monkeypatch.setattr(slot, "TURN", 0.05)
     long = Run(CAPITALS, [PanelSettings("hybrid", None, {"steps": 3000})])
@@ -181,7 +190,10 @@ def test_error_half_way_keeps_steps_of_its_panel(caplog):
         ({"seed": -1}, "seed must be a whole number"),
         ({"text": "a\ud800b"}, "surrogate"),
         ({"text": "a\0b"}, "NUL"),
-        ({"text": 7}, "must be text"),
+        ({"seed": 5.7}, "seed must be a whole number"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"gen_length": 5.7}, "gen_length must be a whole number"),
+        ({"gen_length": False}, "gen_length must be a whole number"),
         ({"text": "${1+1} </script>"}, "words this model knows"),
         ({"kind": "template", "text": "The capital"}, "needs a masked position"),
         ({"text": "x" * 30_000}, "at most"),

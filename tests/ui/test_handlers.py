@@ -12,7 +12,8 @@ import pytest
 import lab
 from lab.ui import build
 from lab.ui.error_text import explain
-from lab.ui.page import _change_task, _use_example, run_request
+from lab.ui.layout import sidebar
+from lab.ui.page import _change_task, run_request
 from lab.ui.panel_run import notes
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PanelSettings, start_value
@@ -45,10 +46,35 @@ def test_task_that_is_none_is_one_sentence(task):
             handler()
 
 
-@pytest.mark.parametrize("sample", [None, [], [3], "x", {"a": 1}])
-def test_example_that_is_none_is_one_sentence(sample):
-    with pytest.raises(gr.Error, match="an example"):
-        _use_example(sample)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"kind": None}, "kind must be one of"), ({"kind": ["prompt"]}, "kind must be one of"),
+     ({"text": None}, "text must be text"), ({"text": [1, 2]}, "text must be text")],
+)  # fmt: skip
+def test_field_of_wrong_type_is_named(changes, words):
+    values = {"task": "capitals", "kind": "prompt", "text": "x", "gen_length": 0, "seed": 0,
+              "settings": FORM, **changes}  # fmt: skip
+    with pytest.raises(gr.Error, match=words):
+        run_request(**values)
+
+
+def test_page_rounds_and_converts_nothing():
+    """What is sent reaches the one check of a run, whose sentence names the field."""
+    with gr.Blocks():
+        inputs = sidebar()
+    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed)
+    for one in (*sent, inputs.other.text, inputs.other.dtype):
+        for value in (5.7, True, None, "7", [1], {"a": 1}, -1):
+            assert one.preprocess(value) is value
+
+
+@pytest.mark.parametrize("number", [None, True, -1, 10**6, 0.5, "x", [], {"a": 1}])
+def test_example_that_is_none_is_one_sentence(number):
+    with gr.Blocks():
+        examples = sidebar().examples
+    with pytest.raises(gr.Error, match="example must be a whole number from 0"):
+        examples.preprocess(number)
+    assert examples.preprocess(0) == examples.raw_samples[0][0]
 
 
 def test_out_of_memory_says_what_to_lower(caplog):

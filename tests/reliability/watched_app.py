@@ -1,0 +1,166 @@
+"""The app with somebody watching: who computes, who stands in the line, what memory it takes.
+
+In this process (`here`), or in one of its own that answers a line of its input with a Look
+(`apart`): figures of memory want a process that holds nothing of the client's.
+"""
+
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from unittest import mock
+
+import psutil
+
+from lab.ui import slot
+from lab.ui.panel_run import PanelRun
+from tests.kit.project import ROOT
+from tests.kit.serving import served
+
+OURS = re.compile(r'File "[^"]*[/\\](?:lab|samplers)[/\\][^"]*\.py"')
+
+
+class Look(NamedTuple):
+    """What was seen.
+
+    most: the most runs that took a step at one time, since the look before; computing: those that
+    do now; line: runs that stand in the line; strangers: places in it that a thread other than the
+    run's own gave back, ever; memory in MB; threads; handles: open files and sockets.
+    """
+
+    most: int
+    computing: int
+    line: int
+    strangers: int
+    memory: float
+    threads: int
+    handles: int
+
+
+class Watch:
+    """Counts at every step, which misses nothing that a sample every 10 ms would see."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._computing = self._most = self._strangers = 0
+        self._process = psutil.Process()
+
+    def look(self) -> Look:
+        with self._lock:
+            most, self._most = self._most, self._computing
+        process = self._process
+        return Look(
+            most, self._computing, len(slot.LINE), self._strangers,
+            process.memory_info().rss / 1e6, process.num_threads(), process.num_fds(),
+        )  # fmt: skip
+
+    @contextmanager
+    def on(self) -> Iterator["Watch"]:
+        advance, leave = PanelRun.advance, slot.Line.leave
+
+        def counted(panel: PanelRun) -> bool:
+            with self._lock:
+                self._computing += 1
+                self._most = max(self._most, self._computing)
+            try:
+                return advance(panel)
+            finally:
+                with self._lock:
+                    self._computing -= 1
+
+        def noted(line: slot.Line, ticket: slot.Ticket) -> None:
+            # A load (which has no visitor) waits on Gradio's own threads.
+            if ticket.visitor is not None and threading.current_thread().name != "run":
+                self._strangers += 1
+            leave(line, ticket)
+
+        with (
+            mock.patch.object(PanelRun, "advance", counted),
+            mock.patch.object(slot.Line, "leave", noted),
+        ):
+            yield self
+
+
+class Site(NamedTuple):
+    """An app that is being served. output: what it has written to its log so far."""
+
+    url: str
+    look: Callable[[], Look]
+    output: Callable[[], str]
+    process: psutil.Process
+
+    def tracebacks(self) -> int:
+        """How many lines of tracebacks in the log are of our own files."""
+        return len(OURS.findall(self.output()))
+
+
+@contextmanager
+def here() -> Iterator[Site]:
+    """The app in this process, for as long as the block lasts; its log is not kept."""
+    from lab.ui import build
+
+    with Watch().on() as watch:
+        serving = served(build())
+        yield Site(next(serving), watch.look, str, psutil.Process())
+        next(serving, None)
+
+
+@contextmanager
+def apart(*options: str) -> Iterator[Site]:
+    """The app in a process of its own, for as long as the block lasts."""
+    command = [sys.executable, "-m", "tests.reliability.watched_app", *options]
+    with TemporaryDirectory() as folder, (Path(folder) / "log").open("w+b") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(folder), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        try:
+            url = process.stdout.readline().strip()
+            if not url:
+                raise RuntimeError(Path(log.name).read_text("utf-8", "replace"))
+
+            def look() -> Look:
+                print(file=process.stdin, flush=True)
+                return Look(*json.loads(process.stdout.readline()))
+
+            def output() -> str:
+                return Path(log.name).read_text("utf-8", "replace")
+
+            yield Site(url, look, output, psutil.Process(process.pid))
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def environment(folder: str) -> dict[str, str]:
+    """Variables of a process that serves the app: no hub, no telemetry, one thread, files there."""
+    return {
+        **os.environ,
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "GRADIO_TEMP_DIR": f"{folder}/gradio",
+        "TMPDIR": folder,
+    }
+
+
+def main(options: list[str]) -> None:
+    """Serve until the input ends. --no-collect: without Python's garbage collector."""
+    if "--no-collect" in options:
+        gc.disable()
+    with here() as site:
+        print(site.url, flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(site.look()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
