@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.tasks.task import PROMPT, TEMPLATE
-from samplers.registry import shown
+from samplers.signature import brief
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,5 @@ def run_inputs(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any) -> R
 def check_kind(kind: Any) -> str:
     """Whether a text is a prompt or a template. ValueError for anything else."""
     if not isinstance(kind, str) or kind not in (PROMPT, TEMPLATE):
-        raise ValueError(f"kind must be one of {PROMPT}, {TEMPLATE}, got {shown(kind)}")
+        raise ValueError(f"kind must be one of {PROMPT}, {TEMPLATE}, got {brief(kind)}")
     return kind

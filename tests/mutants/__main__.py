@@ -16,7 +16,11 @@ from tests.mutants.match import apply
 from tests.mutants.trial import copy_tree, run
 
 GREEN, RED = 0, 1
-SPAWNED = ("tests/ui/", "tests/browser/", "tests/reliability/")  # browsers and threads of a server do not survive a fork
+SPAWNED = (
+    "tests/ui/",
+    "tests/browser/",
+    "tests/reliability/",
+)  # browsers and threads of a server do not survive a fork
 # Imported once, for every process that is forked; tests.conftest first: its settings come before.
 LARGE = (
     *("tests.conftest", "accelerate.utils", "huggingface_hub.hf_api", "pandas", "plotly.subplots"),

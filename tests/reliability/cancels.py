@@ -32,8 +32,11 @@ async def _check(site: Site, size: int) -> list[Figure]:
             # Somebody else is there before it has ended, and waits.
             after = await _end(visitor, door.new(), way, draw.uniform(0, 0.8))
             began = monotonic()
-            while (look := site.look()).line > int(not after.done()) and monotonic() - began < 30:
+            while True:
+                look = site.look()
                 together = max(together, look.most)
+                if look.line <= int(not after.done()) or monotonic() - began > 30:
+                    break
                 await asyncio.sleep(0.01)
             times.append(monotonic() - began)
             await after
