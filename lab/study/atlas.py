@@ -69,6 +69,11 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     ],
     "hybrid": [{"steps": [4, 8, 16, 32, 64]}, {"preset": ["self_correction"], "steps": [16]}],
     "uniform": [{"steps": [4, 8, 16, 32, 64]}, {"preset": ["gibbs_corrector"], "steps": [8, 32]}],
+    "psi": [
+        {"steps": [8, 32, 64], "eta": [0.01, 0.1]},
+        {"preset": ["paper_loop"], "steps": [32]},
+    ],
+    "p2": [{"steps": [8, 32], "eta": [0.0, 1.0, 2.0]}, {"preset": ["dfm"], "steps": [8, 32]}],
     "remdm": [
         {"steps": [8, 32, 64], "eta": [0.008, 0.1]},
         {"steps": [8, 32], "strategy": ["conf", "forward_backward"]},

@@ -212,6 +212,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("max_prob", {}, 7, 2048),
     ("autoregressive", {}, 7, 7),
     ("dflash", {}, 7, 7),
+    ("psi", {"steps": 8}, 16, 16),
     ("klass", {}, 7, 7),
     ("p2", {"steps": 8}, 16, 16),
     ("p2", {"steps": 8, "eta": 0.0}, 7, 7),
@@ -253,7 +254,7 @@ def test_revision_of_shipped_sampler(name, values, revision):
 def test_eos_rule_and_context_of_shipped_samplers():
     stops = {name: one.stops_at_eos(one.bind()) for name, one in SAMPLERS.items()}
     assert {name for name, stop in stops.items() if not stop} == {
-        "remdm", "hybrid", "uniform", "second_look", "p2",
+        "remdm", "hybrid", "uniform", "second_look", "p2", "psi",
     }  # fmt: skip
     for name, one in SAMPLERS.items():
         values = {key: value for key, value in (("sliding_window", True), ("eos_early_stop", False))

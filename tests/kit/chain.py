@@ -147,12 +147,15 @@ def law_of_walk(
 
 
 def law_of_noise(
-    times: Sequence[float], masses: Callable[[float], tuple[float, float, float]]
+    times: Sequence[float],
+    masses: Callable[[float], tuple[float, float, float]],
+    kappa: Callable[[float, float], float] = lambda t, s: 1.0,
 ) -> torch.Tensor:
     """The law [81] of the exact reverse process on a grid of times, by matrices of its kernel.
 
     masses(t): alpha, what is on the mask, and what is spread over the three tokens. The product of
-    sum_x r(x) q(z_s | z_t, x) over positions, r given all but the position's own token.
+    sum_x r(x) q(z_s | z_t, x) over positions, r given all but the position's own token; of which
+    1 - kappa(t, s) is replaced by sum_x p(x) q(z_s | x), p given all tokens (Psi-samplers).
     """
     size = 4 if masses(times[0])[1] else 3
     states = torch.tensor(list(product(range(size), repeat=4)))
@@ -172,7 +175,10 @@ def law_of_noise(
                 others = DATA * seen[:, [j for j in range(4) if j != i]].prod(-1)
                 clean = torch.stack([others[SEQUENCES[:, i] == v].sum() for v in range(3)])
                 to = (clean / clean.sum()) @ forward_s * step[:, state[i]]
-                kernel = (kernel[:, None] * (to / to.sum())).flatten()
+                full = clean * forward_t[:, state[i]]
+                share, again = kappa(t, s), (full / full.sum()) @ forward_s
+                kernel = kernel[:, None] * (share * to / to.sum() + (1 - share) * again)
+                kernel = kernel.flatten()
             after += chance * kernel
         law = after
     return law[(states < MASK).all(-1)]

@@ -43,7 +43,7 @@ def law_of_klass(threshold, kl_bound, history, size=4):
 
 @pytest.mark.parametrize(
     ("threshold", "kl_bound", "history"),
-    [(0.4, 0.05, 1), (0.4, 0.3, 1), (0.5, 0.45, 1), (0.0, 10.0, 2)],
+    [(0.4, 0.05, 1), (0.4, 0.3, 1), (0.5, 0.3, 1), (0.5, 0.45, 1), (0.0, 10.0, 2)],
 )
 def test_klass_commits_what_is_confident_and_stable(threshold, kl_bound, history):
     values = {"threshold": threshold, "kl_bound": kl_bound, "history": history}

@@ -30,7 +30,7 @@ torch.set_num_threads(1)
 HOT = {"temperature": 1.0}
 STATED, ORDERS = "tests/samplers/test_laws_exact.py", "tests/samplers/test_laws_orders.py"
 HERE = "this file"
-P2 = "tests/samplers/test_p2.py"
+P2, PSI = "tests/samplers/test_p2.py", "tests/samplers/test_psi.py"
 
 # (sampler, parameter): {choice: where its exact law is held, or why it cannot be}.
 COVERED = {
@@ -72,6 +72,9 @@ COVERED = {
     ("hybrid", "rule"): {"auto": STATED, "plug_in": HERE, "mixture": HERE},
     ("uniform", "schedule"): dict.fromkeys(schedules.SCHEDULES, HERE),
     ("uniform", "grid"): {"uniform": ORDERS, "sqrt": HERE},
+    ("psi", "strategy"): dict.fromkeys(("cap", "rescale", "constant", "share"), PSI),
+    ("psi", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{PSI}: the kernels of mdlm, uniform"),
+    ("psi", "grid"): dict.fromkeys(schedules.GRIDS, f"{PSI}: the grid of mdlm, held"),
     ("p2", "score"): {"confidence": P2, "random": P2},
     ("p2", "scored"): {"own": P2, "drawn": P2},
 }
