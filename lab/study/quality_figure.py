@@ -5,21 +5,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from lab.study.colours import style
 from lab.study.points import COSTS, QUALITIES
-from samplers import SAMPLERS
-
-# Twelve colours that stay apart for most colour-blind readers, then again with other marks.
-COLOURS = (
-    "#4477AA", "#EE6677", "#228833", "#AA3377", "#66CCEE", "#B58900", "#332288", "#CC6677",
-    "#117733", "#882255", "#44AA99", "#999933",
-)  # fmt: skip
-MARKS = ("circle", "diamond", "square")
-
-
-def style(sampler: str) -> tuple[str, str]:
-    """The colour and mark of a sampler: the same in every figure, whatever else is drawn."""
-    place = list(SAMPLERS).index(sampler) if sampler in SAMPLERS else len(SAMPLERS)
-    return COLOURS[place % len(COLOURS)], MARKS[place // len(COLOURS) % len(MARKS)]
 
 
 def plot_quality(

@@ -131,6 +131,17 @@ def instances(case: str, count: int, seed: int) -> list[Instance]:
     return result
 
 
+def case_of(words: Sequence[str | None]) -> str | None:
+    """Digits of the larger number and the carry chain, of a question whose sum is open."""
+    question = "".join(word or " " for word in words[:QUESTION])
+    match = re.fullmatch(rf"([0-9]{{{WIDTH}}})\+([0-9]{{{WIDTH}}})=", question)
+    if not match or any(words[QUESTION:]):
+        return None
+    first, second = ([int(digit) for digit in number] for number in match.groups())
+    digits = len(str(max(int(match[1]), int(match[2]))))
+    return f"{digits}:{int(chains(torch.tensor([first]), torch.tensor([second])))}"
+
+
 def check(words: Sequence[str], columns: int) -> Score:
     """Value 1 for a right sum, else 0 with the digits of the sum that are wrong."""
     text = "".join(words)
@@ -160,6 +171,7 @@ TASK = Task(
     cases=CASES,
     instances=instances,
     checker=check,
+    case_of=case_of,
     question=QUESTION,
     draw=lambda count, seed: sums(count, torch.Generator().manual_seed(seed)),
     structure=structure(),

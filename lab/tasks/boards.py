@@ -119,6 +119,11 @@ def instances(board: Board, case: str, count: int, seed: int) -> list[Instance]:
     return result
 
 
+def case_of(board: Board, words: Sequence[str | None]) -> str | None:
+    """How many cells of a whole board are given."""
+    return str(sum(map(bool, words))) if len(words) == board.side**2 else None
+
+
 def check(board: Board, words: Sequence[str], columns: int) -> Score:
     """Value 1 for a whole grid without a clash, else 0 with every cell that clashes."""
     size = board.side**2
@@ -177,6 +182,7 @@ def task(
         bounds=bounds or {},
         cases={str(number): f"{number} of {size} cells are given" for number in givens},
         instances=partial(instances, board), checker=partial(check, board),
+        case_of=partial(case_of, board),
         # Three heads look along the row, the column and the box of a cell.
         structure=Structure(units, ((0, 0), (1, 0), (2, 0))),
     )  # fmt: skip

@@ -56,6 +56,18 @@ def instances(case: str, count: int, seed: int) -> list[Instance]:
     return [_instance(case, *pair) for pair in pairs]
 
 
+def case_of(words: Sequence[str | None]) -> str | None:
+    """Which part of a sentence is left open."""
+    if not any(words):
+        return "sentence"
+    if not all(words[:3]):
+        return None
+    if None in words and words[-1] is not None:
+        return "country" if words.index(None) == 3 else None
+    rest = words[words.index("is") + 1 :] if "is" in words else ["?"]
+    return None if any(rest) else "capital"
+
+
 def _instance(case: str, country: str, capital: str) -> Instance:
     words: Sequence[str] = sentence(country, capital)
     verb = words.index("is", 3 + len(country.split()))
@@ -138,5 +150,6 @@ TASK = Task(
     cases=CASES,
     instances=instances,
     checker=check,
+    case_of=case_of,
     exact=lambda: Listing(sentences()),
 )

@@ -67,6 +67,11 @@ def instances(
     return [Instance(text, draw(chain(), int(case), chance)) for _ in range(count)]
 
 
+def case_of(words: Sequence[str | None]) -> str | None:
+    """How many letters, where all of them are masked."""
+    return None if any(words) else str(len(words))
+
+
 def draw(chain: Chain, length: int, chance: random.Random) -> tuple[str, ...]:
     """A text of the chain, drawn again where it holds a letter that `check` would mark."""
     while True:
@@ -128,4 +133,5 @@ def task(name: str, title: str, summary: str, chain: Callable[[], Chain]) -> Tas
         models=(name, f"{name}-hybrid", f"{name}-uniform", f"{name}-causal"),
         words=LETTERS, length=LENGTH, cases=CASES, instances=partial(instances, name, chain),
         checker=partial(check, chain), exact=chain, log_prob=partial(log_prob, chain),
+        case_of=case_of,
     )  # fmt: skip

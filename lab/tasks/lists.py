@@ -106,6 +106,11 @@ def instances(case: str, count: int, seed: int) -> list[Instance]:
     return [_instance(question, chance) for question in chance.choices(questions(case), k=count)]
 
 
+def case_of(words: Sequence[str | None]) -> str | None:
+    """What is to be done with the list."""
+    return "replace_any" if list(words[:2]) == ["replace", "any"] else next(iter(words), None)
+
+
 def _instance(question: Question, chance: random.Random) -> Instance:
     answer = chance.choice(question.answers)
     solution = (*question.words, *answer)
@@ -171,5 +176,6 @@ TASK = Task(
     instances=instances,
     checker=check,
     exact=sequences,
+    case_of=case_of,
     bounds={case: least_kl(case) for case in CASES},
 )  # fmt: skip

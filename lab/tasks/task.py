@@ -105,6 +105,7 @@ class Task:
     there. exact(): its sequences, where they can be enumerated, or the chain that writes them.
     log_prob(words): natural log of a text's probability under the truth, where it is known.
     judge: the model whose word on texts is measured where nothing checks them.
+    case_of(words): the case that a text of these words belongs to, None at masked positions.
     bounds: by case, the least KL (nats) to the truth of text that is written in one call.
     """
 
@@ -127,6 +128,7 @@ class Task:
     exact: Callable[[], Listing | Chain] | None = None
     log_prob: Callable[[Sequence[str]], float] | None = None
     judge: str | None = None
+    case_of: Callable[[Sequence[str | None]], str | None] | None = None
     bounds: Mapping[str, float] = field(default_factory=dict)
 
     def score(self, pieces: Sequence[str], instance: Instance | None = None) -> Score:
@@ -151,6 +153,11 @@ class Task:
             if changed:
                 return Score(0.0, "a word that was given has changed", changed)
         return self.checker(text, len(words))
+
+    def case(self, text: str) -> str | None:
+        """The case that a prompt or template is one of; None where it is like no instance."""
+        name = self.case_of(self.known(text)) if self.case_of else None
+        return name if name in self.cases else None
 
     def known(self, text: str) -> list[str | None]:
         """The word at each position of a prompt or template, None at masked positions."""

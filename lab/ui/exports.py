@@ -4,18 +4,28 @@ import asyncio
 import re
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+import pandas as pd
+
 from lab.record import files
 from lab.record.trajectory import Trajectory
-from lab.ui import page_runs, standalone
+from lab.study.points import write_points
+from lab.ui import page_runs, picture, standalone
 from lab.ui.error_text import explain, explain_disk
 from lab.ui.page_runs import PageRuns
 
-TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
+TYPES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "html": "text/html",
+    "parquet": "application/vnd.apache.parquet",
+}
 ROUTE = re.compile(r"/lab/export/([0-9a-f]{32})/(csv|json|html)")
+POINTS = re.compile(r"/lab/study/([0-9a-f]{32}|none)/(\w+)/([\w:.-]+)/(csv|parquet)")
 CHUNK = 256 * 1024  # bytes sent at a time
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -45,28 +55,49 @@ def text(runs: list[Trajectory], suffix: str) -> str:
 
 
 async def serve(path: str, send: Send) -> bool:
-    """Answer ROUTE: the file, or one sentence why there is none; False for any other path."""
-    match = ROUTE.fullmatch(path)
-    if not match:
+    """Answer ROUTE and POINTS: the file, or why there is none; False for any other path."""
+    if match := ROUTE.fullmatch(path):
+        comparison = page_runs.runs_beside(match[1])
+        if comparison is None or not comparison.runs:
+            await refuse(send, 404, "This run is no longer kept here; run it again to export it")
+            return True
+        await _answer(send, match[2], partial(write, comparison, match[2]), "The run is kept")
+    elif match := POINTS.fullmatch(path):
+        points = picture.points_of(match[2], match[3], match[1])
+        if not len(points):
+            await refuse(send, 404, "Nothing was measured here; measure or load something first")
+            return True
+        await _answer(
+            send, match[4], partial(_write_points, points, match[4]), "The points are kept"
+        )
+    else:
         return False
-    comparison = page_runs.runs_beside(match[1])
-    if comparison is None or not comparison.runs:
-        await refuse(send, 404, "This run is no longer kept here; run it again to export it")
-        return True
-    suffix, folder = match[2], None
+    return True
+
+
+def _write_points(points: pd.DataFrame, suffix: str, folder: Path) -> Path:
+    line = points.iloc[0]
+    name = re.sub(r"[^\w.-]", "-", f"points-{line['task']}-{line['case']}")
+    write_points(points, path := folder / f"{name}.{suffix}")
+    return path
+
+
+async def _answer(send: Send, suffix: str, write_file: Callable[[Path], Path], rest: str) -> None:
+    """Send what `write_file` writes into a folder, which is then removed; rest: what is not lost
+    where it cannot be written."""
+    folder = None
     try:
         folder = Path(await asyncio.to_thread(mkdtemp, prefix="sampler-lab-"))
-        file = await asyncio.to_thread(write, comparison, suffix, folder)
+        file = await asyncio.to_thread(write_file, folder)
         await _send_file(send, file, TYPES[suffix])
     except OSError as error:
         reason = f"The {suffix.upper()} file could not be written: {explain_disk(error)}"
-        await refuse(send, 507, f"{reason}. The run is kept; try again later")
+        await refuse(send, 507, f"{reason}. {rest}; try again later")
     except Exception as error:
         await refuse(send, 422, f"The {suffix.upper()} file cannot be written: {explain(error)}")
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
-    return True
 
 
 async def _send_file(send: Send, file: Path, kind: str) -> None:

@@ -13,6 +13,7 @@ from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
 from lab.ui.settings_form import PANELS, SettingsForm, start_value
+from lab.ui.study_tab import StudyTab, study_tab
 from lab.ui.tasks import misfits
 from samplers import get
 
@@ -26,6 +27,7 @@ ABOUT = (
 LENGTH_INFO = "0: 64, or as long as the model allows."
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
 METRICS, TRAJECTORY, PYTHON = "Metrics", "Trajectory", "Python"
+COMPARE, STUDY = "Compare", "Study"
 
 
 class Inputs(NamedTuple):
@@ -58,6 +60,7 @@ class Outputs(NamedTuple):
     python: gr.Code
     tabs: list[gr.Tab]
     open_tab: gr.State
+    study: StudyTab
 
     @property
     def results(self) -> list[Any]:
@@ -96,11 +99,20 @@ def sidebar() -> Inputs:
 
 
 def stage(inputs: Inputs) -> Outputs:
-    """The title, Run and Stop, and what a run fills."""
+    """The title; Compare with Run, Stop and what a run fills; Study."""
     gr.Markdown(ABOUT, elem_classes="lab-about")
     gr.Button("Prompt and settings", size="md", elem_classes="lab-narrow").click(
         None, js="() => document.querySelector('.toggle-button').click()"
     )
+    with gr.Tabs():
+        with gr.Tab(COMPARE):
+            parts = _compare(inputs)
+        with gr.Tab(STUDY):
+            study = study_tab()
+    return Outputs(**parts, study=study)
+
+
+def _compare(inputs: Inputs) -> dict[str, Any]:
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=60, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
@@ -113,7 +125,7 @@ def stage(inputs: Inputs) -> Outputs:
         )
     status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
     buttons: dict[str, Any] = {"run": run, "stop": stop, "exports": exports, "open": open_file}
-    return Outputs(**buttons, status=status, **_tabs(inputs), open_tab=gr.State(TOKENS))
+    return {**buttons, "status": status, **_tabs(inputs), "open_tab": gr.State(TOKENS)}
 
 
 def _tabs(inputs: Inputs) -> dict[str, Any]:

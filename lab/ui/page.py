@@ -11,7 +11,16 @@ import gradio as gr
 import lab
 from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
-from lab.ui import api, loaded_models, model_picker, page_runs, result_tabs, slot
+from lab.ui import (
+    api,
+    loaded_models,
+    model_picker,
+    page_runs,
+    picture,
+    result_tabs,
+    slot,
+    study_tab,
+)
 from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
@@ -53,6 +62,7 @@ def build() -> gr.Blocks:
         model_picker.attach(inputs.other, inputs.task)
         _wire_run(demo, inputs, outputs)
         _wire_results(outputs)
+        study_tab.attach(demo, outputs.study, inputs, RUNS)
         api.attach(demo)
         demo.load(None, js=NARROW)
         demo.load(_load_models, inputs.task, None, **QUICK)
@@ -78,6 +88,7 @@ def _load_models(task: Any) -> None:
     dtype; the run then loads what it needs.
     """
     result_tabs.warm()
+    picture.atlas()
     with suppress(slot.NoPlace), slot.LINE.ticket() as ticket:
         if ticket.wait(0) == 0:
             for model in lab.tasks().get(_checked_task(task), {}).values():
@@ -88,6 +99,8 @@ def _change_task(task: Any, settings: Any) -> list[Any]:
     form = _checked(settings)
     texts = examples(_checked_task(task))
     dataset = gr.Dataset(samples=[[text] for text in texts])
+    if form["task"] == task:  # whoever chose it has set the rest already
+        return [gr.skip(), gr.skip(), dataset, form]
     return [kind_of(texts[0]), texts[0], dataset, settings_for(task, form)]
 
 
@@ -193,6 +206,7 @@ def _forget(request: gr.Request) -> None:
     """A page was closed: its run ends, and nothing of it is kept."""
     session = request.session_hash or ""
     slot.stop(session)
+    study_tab.forget(session)
     page_runs.drop(session)
 
 

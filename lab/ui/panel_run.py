@@ -11,6 +11,7 @@ from lab.run.plan import plan
 from lab.run.recorder import Recorder
 from lab.run.request import RunRequest
 from lab.ui import loaded_models
+from lab.ui.atlas_line import atlas_line, atlas_point
 from lab.ui.error_text import explain
 from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
@@ -35,6 +36,7 @@ class PanelRun:
         self._run: Recorder | None = None
         self._metrics = PanelMetrics(False)
         self._subtitle, self._notes = "", list[str]()
+        self._point: dict[str, Any] | None = None
 
     def open(self, budget: int) -> int:
         """Check everything, make no call yet; returns what is left of the budget of work."""
@@ -53,6 +55,7 @@ class PanelRun:
         card = run.plan.model.card
         self._subtitle = f"{card.name} · {run.plan.sampler.guarantee}"
         self._notes = notes(run.plan.canvas, card.attention)
+        self._point = atlas_point(run.plan, inputs.template or inputs.prompt)
         self._metrics = PanelMetrics(bool(card.draft_length))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
         self._run, self.frames, self.kind = run, iter(run), "running"
@@ -100,7 +103,11 @@ class PanelRun:
             head |= {"notes": self._notes, "metrics": self._metrics.lines()}
             head |= self.record.film.next_part()
         if self.kind == "done" and self.record.trajectory is not None:
-            head["verdict"] = verdict(self.record.trajectory)
+            run, judged = self.record.trajectory, verdict(self.record.trajectory)
+            head["verdict"] = judged
+            if self._point:
+                line = atlas_line(self._point, run, judged["ok"] if judged else None)
+                head["notes"] = [*self._notes, line]
         self.record.head = panel_value(self.kind, self.record.name, **head)
         return self.record.head
 

@@ -176,3 +176,30 @@ def test_template_reads_back_as_words_it_was_written_from():
 
 def test_another_model_gets_texts_to_try():
     assert {kind_of(text) for text in examples("somebody/else")} == {"prompt", "template"}
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.case_of])
+def test_instance_is_of_its_case(name):
+    task = TASKS[name]
+    for case in task.cases:
+        for instance in task.instances(case, 4, 0):
+            assert task.case(instance.text) in (case, None)
+        assert any(task.case(each.text) == case for each in task.instances(case, 4, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "case"),
+    [
+        ("sudoku9", "1[MASK]*79", None),
+        ("sudoku9", "1[MASK]*80", None),
+        ("capitals", "The capital of", None),
+        ("capitals", "The capital of France is", "capital"),
+        ("capitals", "[MASK]*5 Lima.", None),
+        ("addition", "09140298+47859704=[MASK]*9", "8:6"),
+        ("addition", "[MASK]*27", None),
+        ("lists", "sing Ann", None),
+        ("stories", "Once upon a time", None),
+    ],
+)
+def test_text_is_of_case_that_it_looks_like(name, text, case):
+    assert TASKS[name].case(text) == case
