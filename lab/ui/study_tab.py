@@ -72,7 +72,7 @@ class StudyTab(NamedTuple):
 def study_tab() -> StudyTab:
     """The components, top to bottom."""
     gr.Markdown(ABOUT, elem_classes="lab-about")
-    shown = StudyPicture(elem_id="study", padding=False)
+    picture_of_case = StudyPicture(elem_id="study", padding=False)
     gr.Markdown(MEASURE, elem_classes="lab-about")
     with gr.Row(elem_classes="lab-actions lab-measure"):
         count = gr.Slider(LEAST, MOST, value=50, step=10, label="Instances", elem_id="instances")
@@ -89,7 +89,7 @@ def study_tab() -> StudyTab:
         "", html_template=asset("status", "status.html"), js_on_load=asset("status", "status.js"),
         elem_id="study-status", elem_classes="lab-status",
     )  # fmt: skip
-    return StudyTab(shown, count, measure, stop, exports, load, status)
+    return StudyTab(picture_of_case, count, measure, stop, exports, load, status)
 
 
 def attach(demo: gr.Blocks, tab: StudyTab, inputs: Any, runs: int) -> None:

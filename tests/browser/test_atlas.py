@@ -168,8 +168,8 @@ def test_phone_shows_all_without_sideways_scroll(study):
 
 
 def test_nothing_of_atlas_is_sent_before_its_tab_is_opened(visit, atlas, monkeypatch):
-    asked = []
-    monkeypatch.setattr(picture, "points_of", lambda *each: asked.append(each) or summarise)
+    queries = []
+    monkeypatch.setattr(picture, "points_of", lambda *each: queries.append(each) or summarise)
     site = visit()
     expect(site.page.get_by_role("button", name="Run", exact=True)).to_be_visible()
-    assert not asked and site.page.locator("#study").count() == 0
+    assert not queries and site.page.locator("#study").count() == 0

@@ -25,33 +25,33 @@ def atlas(monkeypatch):
 
 
 def test_points_carry_costs_and_qualities_with_intervals(atlas):
-    shown = picture.picture(BOARD)
-    assert json.dumps(shown, allow_nan=False)
-    point = next(p for p in shown["points"] if p["name"] == "mdlm (steps=8)")
+    reply = picture.picture(BOARD)
+    assert json.dumps(reply, allow_nan=False)
+    point = next(p for p in reply["points"] if p["name"] == "mdlm (steps=8)")
     line = atlas[(atlas["setting"] == "steps=8") & (atlas["case"] == "6")].iloc[0]
     assert point["y"]["score"] == [pytest.approx(line[f"score{e}"], abs=1e-5)
                                    for e in ("", "_low", "_high")]  # fmt: skip
     assert point["x"]["calls"] == 8 and point["rows"] == 120 and not point["own"]
-    assert [axis["name"] for axis in shown["qualities"]] == ["score"]
-    assert set(shown["styles"]) == {"mdlm", "threshold", "first_hitting"}
+    assert [axis["name"] for axis in reply["qualities"]] == ["score"]
+    assert set(reply["styles"]) == {"mdlm", "threshold", "first_hitting"}
 
 
 def test_text_is_shown_by_likelihood_beside_diversity():
-    shown = picture.picture({"task": "stories", "case": "prompts"})
-    assert [axis["name"] for axis in shown["qualities"]] == ["nats", "entropy", "distinct_2"]
-    assert shown["costs"][-1]["name"] == "entropy"
+    reply = picture.picture({"task": "stories", "case": "prompts"})
+    assert [axis["name"] for axis in reply["qualities"]] == ["nats", "entropy", "distinct_2"]
+    assert reply["costs"][-1]["name"] == "entropy"
 
 
 @pytest.mark.parametrize("query", BAD)
 def test_query_of_no_page_shows_first_case(query):
-    shown = picture.picture(query)
-    assert (shown["task"], shown["case"]) == ("sudoku4", "6")
+    reply = picture.picture(query)
+    assert (reply["task"], reply["case"]) == ("sudoku4", "6")
 
 
 def test_without_atlas_nothing_is_there_and_nothing_breaks(monkeypatch):
     monkeypatch.setattr(picture, "atlas", lambda: pd.DataFrame(columns=POINT.names))
-    shown = picture.picture({})
-    assert shown["points"] == [] and shown["tasks"]
+    reply = picture.picture({})
+    assert reply["points"] == [] and reply["tasks"]
     assert picture.best({**BOARD, "cost": "calls", "budget": 10})["best"] == ""
 
 

@@ -46,8 +46,8 @@ def test_point_runs_in_panel_as_it_was_measured(atlas, shared):
     bound = samplers.get("threshold").bind(settings.params)
     line = atlas[atlas["setting"] == "threshold=0.5"].iloc[0]
     assert canonical(bound) == line["settings"]
-    kept = _change_task("sudoku4", form)
-    assert kept[-1] == form and "__type__" in kept[1]  # the text that was put there stays
+    change = _change_task("sudoku4", form)
+    assert change[-1] == form and "__type__" in change[1]  # the text that was put there stays
 
 
 @pytest.mark.parametrize(
