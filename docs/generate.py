@@ -1,7 +1,8 @@
 """Write the tables of README.md and docs/ from the code and the model cards: `make docs`.
 
 A table stands between `<!-- NAME: written by make docs -->` and `<!-- end of NAME -->`; TABLES says
-which function prints which. `--check` writes nothing and fails where a file is out of date.
+which function prints which, FIGURES which draws one. `--check` writes nothing and fails where a
+file is out of date.
 """
 
 import re
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from docs import study_pages
 from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
 from samplers import SAMPLERS
@@ -147,6 +149,7 @@ def _held_out(card: Path) -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/is-your-sampler-correct.md": {"correctness": study_pages.correctness},
     "README.md": {"samplers": samplers, "tasks": tasks},
     "docs/parameters.md": {"parameters": parameters},
     "docs/samplers.md": {"guarantees": samplers_table, "schedules": schedules_table},
@@ -156,8 +159,17 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 }
 
 
+FIGURES: dict[str, Callable[[], str]] = {
+    "docs/figures/error-by-steps.svg": study_pages.truth_figure,
+    "docs/figures/kl-rate-by-calls.svg": study_pages.kl_figure,
+}
+
+
 def updated(file: str) -> str:
-    """A file's text with its tables printed again. ValueError where a marker is missing."""
+    """A file's text with its tables printed again, or a figure. ValueError where a marker is
+    missing."""
+    if file in FIGURES:
+        return FIGURES[file]()
     text = (ROOT / file).read_text("utf-8")
     for name, table in TABLES[file].items():
         begin, end = f"<!-- {name}: written by make docs -->", f"<!-- end of {name} -->"
@@ -170,11 +182,17 @@ def updated(file: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write every file that is out of date; with --check only name it and return 1."""
-    late = [file for file in TABLES if updated(file) != (ROOT / file).read_text("utf-8")]
+    files = {file: ROOT / file for file in (*TABLES, *FIGURES)}
+    late = [
+        file
+        for file, path in files.items()
+        if not path.exists() or updated(file) != path.read_text("utf-8")
+    ]
     for file in late:
         print(file)
         if "--check" not in arguments:
-            (ROOT / file).write_text(updated(file), "utf-8")
+            files[file].parent.mkdir(exist_ok=True)
+            files[file].write_text(updated(file), "utf-8")
     return int("--check" in arguments and bool(late))
 
 

@@ -23,6 +23,10 @@ TINY = 1e-13  # outcomes less likely than this are left out; their sum is checke
 MOST_ROWS = 200_000  # canvases held at once
 
 
+class NotEnumerable(ValueError):
+    """The law cannot be listed here: too many canvases, or a choice without outcomes."""
+
+
 class Law(NamedTuple):
     """probability [N] of the final canvases tokens [N, T], and the calls [N] each of them took."""
 
@@ -47,15 +51,15 @@ def exact_law(
     *,
     count_calls: bool = False,
     join: bool = True,
+    most_rows: int = MOST_ROWS,
     **values: Any,
 ) -> Law:
     """The law of a run of `sampler` on `model` from the canvas `row`, its mask ids to be filled.
 
     count_calls keeps apart rows that took different numbers of calls on the way. join: False for a
     sampler whose future depends on more than the canvas, such as a confidence that it recorded.
-    ValueError where
-    the sampler asks for a plain uniform number, which has no outcomes to list, or where more than
-    MOST_ROWS canvases would be held.
+    NotEnumerable where the sampler asks for a plain uniform number, which has no outcomes to list,
+    or where more than `most_rows` canvases would be held.
     """
     block_length = values.get("block_length")
     choices: list[Tensor] = []
@@ -76,9 +80,9 @@ def exact_law(
             rows, outcomes, probability = _split(
                 new.weights[first].double(), new.where[first], probability
             )
-            if len(probability) > MOST_ROWS:
-                raise ValueError(
-                    f"the law of {sampler.name} here has more than {MOST_ROWS} canvases; take a "
+            if len(probability) > most_rows:
+                raise NotEnumerable(
+                    f"the law of {sampler.name} here has more than {most_rows} canvases; take a "
                     "smaller model, fewer steps or fewer masked positions"
                 ) from None
             rows = first[rows]
@@ -112,7 +116,7 @@ class _Script:
         outcomes = self.choices[self.used]
         self.used += 1
         if not torch.equal(outcomes >= 0, where):
-            raise ValueError("the sampler depends on more than the canvas: it chose elsewhere")
+            raise NotEnumerable("the sampler depends on more than the canvas: it chose elsewhere")
         return outcomes
 
     def reveal(
@@ -132,7 +136,9 @@ class _Script:
     def uniform(self, where: Tensor, purpose: str = "draw") -> Tensor:
         """Numbers that only rank positions (purpose "rank") are one of n! orders, all alike."""
         if purpose != "rank":
-            raise ValueError(f"a uniform number ({purpose}) has no outcomes to list; sample rows")
+            raise NotEnumerable(
+                f"a uniform number ({purpose}) has no outcomes to list; sample rows"
+            )
         count = where.sum(-1)
         orders = [list(permutations(range(n))) for n in range(int(count.max()) + 1)]
         alike = torch.tensor([len(each) for each in orders])[count]
