@@ -1,7 +1,8 @@
 """Write the tables of README.md and docs/ from the code and the model cards: `make docs`.
 
 A table stands between `<!-- NAME: written by make docs -->` and `<!-- end of NAME -->`; TABLES says
-which function prints which, FIGURES which draws one. `--check` writes nothing and fails where a
+which function prints which, FIGURES which draws one, CARDS
+which cards print from the atlas. `--check` writes nothing and fails where a
 file is out of date.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from docs import study_pages
 from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
+from lab.train.card_file import with_section
 from samplers import SAMPLERS
 from samplers.registry import Needs, Param, Sampler
 from tests.kit.samplers_table import samplers_table, schedules_table
@@ -117,11 +119,11 @@ def held_out_bounds() -> str:
 def solve_rates() -> str:
     """The first table of solve rates of every puzzle model's card, with the sentence above it."""
     parts = []
-    for name in ("sudoku6", "sudoku9", "addition"):
-        text = _held_out(ROOT / "assets" / name / "mdlm/README.md")
-        head = text.strip().split(";")[0]
+    for task in study_pages.SOLVERS:
+        text = _held_out(ROOT / "assets" / task / "mdlm/README.md")
         table = re.search(r"(?:^\|.+\n)+", text, re.MULTILINE)
-        parts.append(f"`{name}-mdlm`. {head}:\n\n{table[0].strip() if table else ''}")
+        head = text.strip().splitlines()[0]
+        parts.append(f"`{task}-mdlm`. {head}\n\n{table[0].strip() if table else ''}")
     return "\n\n".join(parts)
 
 
@@ -155,7 +157,10 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/samplers.md": {"guarantees": samplers_table, "schedules": schedules_table},
     "docs/checkpoints.md": {"checkpoints": checkpoints},
     "docs/laws.md": {"laws": laws},
-    "docs/training.md": {"held-out bounds": held_out_bounds, "solve rates": solve_rates},
+    "docs/training.md": {
+        "held-out bounds": held_out_bounds,
+        "solve rates": solve_rates,
+    },
 }
 
 
@@ -165,12 +170,23 @@ FIGURES: dict[str, Callable[[], str]] = {
 }
 
 
+# Cards of models whose numbers are the atlas's: their folder, and the model's name.
+CARDS = {
+    f"assets/{task}/{network}/README.md": f"{task}-{network}"
+    for task in study_pages.SOLVERS
+    for network in ("mdlm", "ar")
+}
+
+
 def updated(file: str) -> str:
     """A file's text with its tables printed again, or a figure. ValueError where a marker is
     missing."""
     if file in FIGURES:
         return FIGURES[file]()
     text = (ROOT / file).read_text("utf-8")
+    if file in CARDS:
+        section = study_pages.card_section(CARDS[file])
+        return text if section is None else with_section(text, "held-out", section)
     for name, table in TABLES[file].items():
         begin, end = f"<!-- {name}: written by make docs -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -182,18 +198,17 @@ def updated(file: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write every file that is out of date; with --check only name it and return 1."""
-    files = {file: ROOT / file for file in (*TABLES, *FIGURES)}
-    late = [
-        file
-        for file, path in files.items()
-        if not path.exists() or updated(file) != path.read_text("utf-8")
-    ]
-    for file in late:
+    late = False
+    for file in (*CARDS, *TABLES, *FIGURES):  # tables read cards
+        path, text = ROOT / file, updated(file)
+        if path.exists() and path.read_text("utf-8") == text:
+            continue
+        late = True
         print(file)
         if "--check" not in arguments:
-            files[file].parent.mkdir(exist_ok=True)
-            files[file].write_text(updated(file), "utf-8")
-    return int("--check" in arguments and bool(late))
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+    return int("--check" in arguments and late)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,42 @@ from lab.study.atlas import ATLAS
 from lab.study.correctness import EXACT, STEPS, Correctness, check
 from lab.study.frontier import frontier
 from lab.study.points import read_points
+from lab.study.solve_table import NOTE, solve_table
 from lab.study.svg_figure import Guide, log_figure
+from lab.tasks import TASKS
 from samplers import SAMPLERS
+
+FEWEST = 200  # rows of a rate that a card states
+SOLVERS = ("sudoku6", "sudoku9", "addition")  # tasks whose trained models' cards hold solve rates
 
 
 @cache
 def atlas() -> pd.DataFrame:
     """The points that ship."""
     return read_points(ATLAS)
+
+
+def card_section(model: str) -> str | None:
+    """What the atlas says of a model, for its card; None where it has nothing."""
+    points = solved(model)
+    if not len(points):
+        return None
+    command = f"python -m lab study atlas --only {points['task'].iloc[0]} --out atlas/"
+    return f"{_head(points)} {NOTE} Measured by `{command}`.\n\n{solve_table(points)}"
+
+
+def solved(model: str) -> pd.DataFrame:
+    """The atlas's points of a model, of as many rows as a card should rest on."""
+    points = atlas()
+    return points[(points["model"] == model) & points["score"].notna() & (points["rows"] >= FEWEST)]
+
+
+def _head(points: pd.DataFrame) -> str:
+    fewest, most = points["rows"].min(), points["rows"].max()
+    rows = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    task = TASKS[points["task"].iloc[0]]
+    what = "givens" if task.board else "digits:carry chain" if task.question else "cases"
+    return f"Solved exactly, of {rows} held-out instances of each case ({what})."
 
 
 @cache

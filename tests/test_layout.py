@@ -29,7 +29,8 @@ LONGEST_FILE, LONGEST_FUNCTION = 330, 50
 TASKS, RECORD = ("lab.tasks",), ("lab.record",)
 MODELS = ("lab.models", *TASKS, *RECORD)
 RUN = ("lab.run", *MODELS)
-STUDY, TRAIN = ("lab.study", *RUN), ("lab.train", *RUN)
+STUDY = ("lab.study", *RUN)
+TRAIN = ("lab.train", *STUDY)
 BELOW = {
     "samplers": (),
     "lab.tasks": TASKS,

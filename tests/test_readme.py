@@ -42,7 +42,7 @@ def front_matter() -> dict[str, object]:
     return yaml.safe_load(README.split("---\n")[1])
 
 
-@pytest.mark.parametrize("name", [*generate.TABLES, *generate.FIGURES])
+@pytest.mark.parametrize("name", [*generate.TABLES, *generate.FIGURES, *generate.CARDS])
 def test_tables_are_up_to_date(name: str):
     assert generate.updated(name) == page(name), "run: make docs"
 

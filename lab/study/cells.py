@@ -9,8 +9,9 @@ from typing import Any
 
 import samplers
 from lab.models import catalogue
-from lab.models.catalogue import card, weights_folder
+from lab.models.card import read_card
 from lab.models.load import load
+from lab.models.model import ModelCard
 from lab.record.trajectory import canonical
 from lab.run.plan import Plan, plan
 from lab.run.request import RunRequest
@@ -107,10 +108,20 @@ def instances_of(task: str, case: str, count: int) -> list[Instance]:
 
 
 @cache
+def card(model: str) -> ModelCard:
+    """The card of a model that ships, or of the one in a folder."""
+    return catalogue.card(model) if _ships(model) else read_card(Path(model))
+
+
+def _ships(model: str) -> bool:
+    return model in catalogue.models()
+
+
+@cache
 def fingerprint(model: str) -> str:
     """12 hexadecimal digits of a model's weights and card: other weights, other results."""
     digest = hashlib.sha256(repr(card(model)).encode())
-    folder = weights_folder(model)
+    folder = catalogue.weights_folder(model) if _ships(model) else Path(model)
     if folder is None:
         digest.update(repr(TASKS[card(model).task].exact()).encode())  # type: ignore[misc]
     else:
@@ -149,9 +160,11 @@ def _models(spec: Spec, task: str, sampler: str) -> list[str]:
     if not spec.models:
         usual = catalogue.tasks()[task].get(sampler)
         return [usual] if usual else []
-    known = catalogue.models()
     for name in spec.models:
-        if name not in known:
-            raise ValueError(f"no model {name!r}; there are {', '.join(known)}")
+        if not _ships(name) and not (Path(name) / "lab.json").is_file():
+            raise ValueError(
+                f"no model {name!r}; there are {', '.join(catalogue.models())}, and folders that "
+                "`python -m lab train` wrote"
+            )
     fits = samplers.get(sampler).misfit
     return [name for name in spec.models if card(name).task == task and fits(card(name)) is None]

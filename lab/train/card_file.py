@@ -104,9 +104,14 @@ def write_section(path: Path, name: str, text: str) -> None:
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     if not _section(old, name):
         raise ValueError(f"{path} must be a card written by `python -m lab train`; no '{name}'")
+    path.write_text(with_section(old, name, text), encoding="utf-8")
+
+
+def with_section(card: str, name: str, text: str) -> str:
+    """A card's text with one marked section replaced."""
     begin, end = _marks(name)
-    head, tail = old.split(begin)[0], old.split(end)[1]
-    path.write_text(head + "\n".join(_marked(name, text)) + tail, encoding="utf-8")
+    head, tail = card.split(begin)[0], card.split(end)[1]
+    return head + "\n".join(_marked(name, text)) + tail
 
 
 def write_evaluation(path: Path, text: str, flags: str) -> None:

@@ -1,7 +1,8 @@
 """`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
 
 Of a draft model: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a
-model whose task has a checker: how many instances it solves, by sampler (lab.train.solve_rates).
+model whose task has a checker: how many instances it solves, by sampler
+(lab.train.solver_evaluation).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 
 from lab.models.card import read_facts, target_folder
 from lab.tasks import TASKS
-from lab.train import acceptance, solve_rates
+from lab.train import acceptance, solver_evaluation
 from lab.train.bounds import (
     Accuracy,
     Estimate,
@@ -152,14 +153,14 @@ def is_solver(argument: str) -> bool:
     if not (folder / "lab.json").is_file():
         return False
     task = TASKS.get(read_facts(folder).get("task", ""))
-    return solve_rates.is_measured(task) and task is not None and task.log_prob is None
+    return solver_evaluation.is_measured(task) and task is not None and task.log_prob is None
 
 
 @exit_status
 def main(argv: list[str]) -> int:
     """Evaluate models on the same windows, a solver by what it solves; the exit status."""
     if any(is_solver(argument) for argument in argv):
-        return solve_rates.main(argv)
+        return solver_evaluation.main(argv)
     options = parser().parse_args(argv)
     torch.set_num_threads(options.threads)
     for folder in options.models:

@@ -11,7 +11,8 @@ import pytest
 from safetensors import safe_open
 
 from lab.models.catalogue import ASSETS
-from lab.train import evaluate, solve_rates
+from lab.study import study_command
+from lab.train import evaluate
 from lab.train.card_file import write_card
 from lab.train.settings import parse
 
@@ -40,8 +41,8 @@ def test_commands_of_shipped_card_are_understood(folder: Path):
     assert len(trained) >= len(json.loads((folder / "training.json").read_text()))
     for flags in trained:
         parse(shlex.split(flags), "")
-    measured = re.findall(r"`python -m lab evaluate ([^`]+)`", card)
+    measured = re.findall(r"`python -m lab (evaluate|study) ([^`]+)`", card)
     assert measured
-    for flags in measured:
-        solves = "--cases" in flags
-        (solve_rates if solves else evaluate).parser().parse_args(shlex.split(flags))
+    for command, flags in measured:
+        parsers = {"evaluate": evaluate, "study": study_command}
+        parsers[command].parser().parse_args(shlex.split(flags))

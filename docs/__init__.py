@@ -1,0 +1,1 @@
+"""What prints the generated parts of README.md and docs/."""
