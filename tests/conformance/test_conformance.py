@@ -39,7 +39,7 @@ def test_row_in_batch_equals_row_alone(sampler, kind, eos):
         alone = record(sampler, model, [prompts[row]], first_row=row, **settings)
         alike(together, alone.trajectories()[0])
     if eos:
-        assert len({len(one.output) for one in batch.trajectories()}) > 1
+        assert min(len(one.output) for one in batch.trajectories()) < 20
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)

@@ -60,6 +60,8 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("entropy_bound", {"gamma": 1.5}),
     ("uniform", {"corrector": 1}),
     ("dflash", {"draft_length": 2}),
+    ("saber", {"block_length": 8}),
+    ("saber", {"block_length": 8, "least": 4, "scored": "published"}),
     ("psi", {"eta": 0.4}),
     ("psi", {"strategy": "rescale", "eta": 0.6}),
     ("psi", {"hold": 0.4, "strategy": "constant", "eta": 0.3, "steps": 8}),

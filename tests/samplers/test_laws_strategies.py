@@ -72,6 +72,7 @@ COVERED = {
     ("hybrid", "rule"): {"auto": STATED, "plug_in": HERE, "mixture": HERE},
     ("uniform", "schedule"): dict.fromkeys(schedules.SCHEDULES, HERE),
     ("uniform", "grid"): {"uniform": ORDERS, "sqrt": HERE},
+    ("saber", "scored"): dict.fromkeys(("own", "published"), "tests/samplers/test_saber.py"),
     ("psi", "strategy"): dict.fromkeys(("cap", "rescale", "constant", "share"), PSI),
     ("psi", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{PSI}: the kernels of mdlm, uniform"),
     ("psi", "grid"): dict.fromkeys(schedules.GRIDS, f"{PSI}: the grid of mdlm, held"),
