@@ -37,7 +37,8 @@ def by_loops(block_length, least, published):
             if any(x[i] == MASK for i in block):
                 count = min(max(least // 2, (len(commit) + 7) // 8), len(commit) - 1)
                 candidates = written + (commit if published else [])
-                for i in sorted(candidates, key=lambda i: (round(now[i] - before[i], 5), i))[:count]:
+                rise = {i: round(now[i] - before[i], 5) for i in candidates}
+                for i in sorted(candidates, key=lambda i: (rise[i], i))[:count]:
                     x[i] = MASK
             before = now
             seen.append(list(x))
