@@ -46,7 +46,8 @@ const describe = cell => {
   const what = { mask: 'still masked', remasked: 'masked again', after_eos: 'after EOS' };
   const state = what[cell.name] || cell.name + (cell.now ? ' now' : '');
   const confidence = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
-  return `${cell.text}, ${state}${confidence}`;
+  const wrong = cell.classes.includes('wrong') ? ', breaks a rule' : '';
+  return `${cell.text}, ${state}${confidence}${wrong}`;
 };
 
 // Attributes that are set again cost style and accessibility work each time.

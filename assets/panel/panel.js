@@ -41,11 +41,16 @@ const draw = () => {
   if (!frame) {
     $('.grid').replaceChildren();
     $('.inspect').replaceChildren();
+    $('.plain').hidden = true;
     setText('.where', '');
     return;
   }
   // The verdict is about the last step, so it waits for the film to get there.
   setText('.verdict', cursor === film.last() ? value.verdict?.text : '');
+  // A grid reads best as a grid.
+  const text = cursor === film.last() && !film.canvas.board.length ? value.text : '';
+  setText('.plain .text', text);
+  $('.plain').hidden = !text;
   const steps = `step ${cursor}/${film.last()}`;
   setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
   scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
@@ -124,7 +129,8 @@ const update = () => {
   const value = props.value;
   if (!value || !value.kind) return;
   drawHead(value);
-  if (film.begin(value.run)) {
+  const fresh = film.begin(value.run);
+  if (fresh) {
     halt();
     cursor = 0;
     chasing = true;
@@ -134,7 +140,8 @@ const update = () => {
   }
   film.take(value);
   drawStale();
-  follow();
+  if (fresh && value.play && !calm()) play();
+  else follow();
 };
 
 element.addEventListener('input', event => {
@@ -144,7 +151,13 @@ element.addEventListener('click', event => {
   if (event.target.closest('.play')) {
     if (playing) { halt(); draw(); } else play();
   }
+  if (event.target.closest('.copy')) copy();
 });
+const copy = async () => {
+  try { await navigator.clipboard.writeText($('.plain .text').textContent); } catch { return; }
+  setText('.copy', 'Copied');
+  setTimeout(() => setText('.copy', 'Copy'), 1500);
+};
 const positionOf = target => [...$('.grid').children].indexOf(target);
 element.addEventListener('mouseover', event => {
   if (event.target.getAttribute?.('role') !== 'option') return;

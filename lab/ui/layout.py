@@ -6,23 +6,32 @@ import gradio as gr
 
 import lab
 from lab.tasks import examples
-from lab.tasks.task import PROMPT, TEMPLATE, kind_of
+from lab.tasks.task import PROMPT, TEMPLATE
 from lab.ui.assets import asset
+from lab.ui.lessons import lessons
 from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
-from lab.ui.settings_form import PANELS, SettingsForm, start_value
+from lab.ui.settings_form import PANELS, SettingsForm
 from lab.ui.study_tab import StudyTab, study_tab
-from lab.ui.tasks import misfits
 from samplers import get
 
 ABOUT = (
     "# Sampler lab\n"
-    "Samplers of discrete diffusion language models, side by side on one prompt. Each panel runs "
-    "one sampler with the same seed and shows every step: what was written, how confident the "
-    "model was, what was changed again. Everything can be exported: CSV and JSON open again here, "
-    "the HTML file plays anywhere."
+    "How samplers of diffusion language models write: in any order, step by step, side by side."
+)
+READING = (
+    "Each **panel** runs one sampler, all from the same text and seed. A cell is a token: the "
+    "stronger its colour, the more confident the model was when it was written; a frame marks what "
+    "was written at this step, a thick bar where a block begins. ▶ plays, the slider goes to any "
+    "step, and a token shows what else the model considered.\n\n"
+    "**Calls** are forward passes of the model: what a text costs. The small line under a "
+    "sampler's name says the model that it runs on, which may differ from panel to panel, and its "
+    "**guarantee** at temperature 1: *exact*, its texts follow the model; *O(1/N)*, *O(N^-1/2)*, "
+    "its error falls so with the number N of steps; *floor*, its error stays however many steps; "
+    "*biased*, it prefers what is likely; *deterministic*, it writes one text.\n\n"
+    "Everything can be exported: CSV and JSON open again here, the HTML file plays anywhere."
 )
 LENGTH_INFO = "0: 64, or as long as the model allows."
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
@@ -47,6 +56,7 @@ class Inputs(NamedTuple):
 class Outputs(NamedTuple):
     """What a run fills."""
 
+    lessons: list[gr.Button]
     run: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -69,9 +79,9 @@ class Outputs(NamedTuple):
 
 
 def sidebar() -> Inputs:
-    """The settings, top to bottom: what to write, then how."""
-    task = next(iter(lab.tasks()))
-    texts = examples(task)
+    """The settings, top to bottom: what to write, then how; as the first lesson has them."""
+    first = lessons()[0]
+    task, texts = first.task, examples(first.task)
     chooser = RawDropdown(
         list(lab.tasks()), value=task, label="Task", elem_id="task",
         info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
@@ -79,10 +89,10 @@ def sidebar() -> Inputs:
     other = model_picker()
     kind = RawRadio(
         [("Continue a prompt", PROMPT), ("Fill in a template", TEMPLATE)],
-        value=kind_of(texts[0]), label="What to generate", elem_id="kind",
+        value=first.kind, label="What to generate", elem_id="kind",
     )  # fmt: skip
     text = RawTextbox(
-        texts[0], label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
+        first.prompt, label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
     dataset = Examples(
@@ -92,15 +102,17 @@ def sidebar() -> Inputs:
     length = RawSlider(
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
     )
-    seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
+    seed = RawNumber(first.seed, label="Seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("Random seed", size="sm")
-    settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
+    settings = SettingsForm(first.form(), elem_id="settings")
     return Inputs(chooser, other, kind, text, dataset, length, seed, dice, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:
-    """The title; Compare with Run, Stop and what a run fills; Study."""
+    """The title; Compare with its lessons, Run, Stop and what a run fills; Study."""
     gr.Markdown(ABOUT, elem_classes="lab-about")
+    with gr.Accordion("How to read this", open=False, elem_id="reading"):
+        gr.Markdown(READING)
     gr.Button("Prompt and settings", size="md", elem_classes="lab-narrow").click(
         None, js="() => document.querySelector('.toggle-button').click()"
     )
@@ -113,6 +125,8 @@ def stage(inputs: Inputs) -> Outputs:
 
 
 def _compare(inputs: Inputs) -> dict[str, Any]:
+    with gr.Row(elem_classes="lab-lessons"):
+        cards = [gr.Button(one.title, min_width=120, size="md") for one in lessons()]
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=60, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
@@ -125,7 +139,9 @@ def _compare(inputs: Inputs) -> dict[str, Any]:
         )
     status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
     buttons: dict[str, Any] = {"run": run, "stop": stop, "exports": exports, "open": open_file}
-    return {**buttons, "status": status, **_tabs(inputs), "open_tab": gr.State(TOKENS)}
+    return {
+        **buttons, "lessons": cards, "status": status, **_tabs(inputs), "open_tab": gr.State(TOKENS),
+    }  # fmt: skip
 
 
 def _tabs(inputs: Inputs) -> dict[str, Any]:

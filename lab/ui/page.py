@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lab.tasks import examples
 from lab.tasks.task import TEMPLATE, kind_of
 from lab.ui import (
     api,
+    lessons,
     loaded_models,
     model_picker,
     page_runs,
@@ -63,11 +65,47 @@ def build() -> gr.Blocks:
         _wire_run(demo, inputs, outputs)
         _wire_results(outputs)
         study_tab.attach(demo, outputs.study, inputs, RUNS)
+        _wire_lessons(demo, inputs, outputs)
         api.attach(demo)
         demo.load(None, js=NARROW)
         demo.load(_load_models, inputs.task, None, **QUICK)
         demo.unload(_forget)
     return demo.queue(**QUEUE)
+
+
+def _wire_lessons(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
+    """A card brings a lesson's settings, then plays it; the first one plays as the page opens."""
+    shared = [
+        inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, inputs.seed,
+        inputs.settings,
+    ]  # fmt: skip
+    stage = [outputs.status, *outputs.panels, *outputs.exports, *outputs.results]
+    for lesson, card in zip(lessons.lessons(), outputs.lessons, strict=True):
+        filled = card.click(partial(_fill_in, lesson), None, shared, **QUICK)
+        filled.then(partial(_show, outputs, lesson), outputs.open_tab, stage, **QUICK)
+    demo.load(partial(_show, outputs, lessons.lessons()[0]), outputs.open_tab, stage, **QUICK)
+
+
+def _fill_in(lesson: lessons.Lesson) -> list[Any]:
+    samples = gr.Dataset(samples=[[text] for text in examples(lesson.task)])
+    return [lesson.task, lesson.kind, lesson.prompt, samples, 0, lesson.seed, lesson.form()]
+
+
+def _show(
+    outputs: Outputs, lesson: lessons.Lesson, tab: str, request: gr.Request
+) -> dict[Any, Any]:
+    """A recorded lesson in the panels, in place of what stood there; a run is stopped."""
+    session = request.session_hash or ""
+    slot.stop(session)
+    values, comparison = lessons.show(lesson)
+    page_runs.keep(session, comparison)
+    return {
+        outputs.status: lesson.text,
+        **dict(zip(outputs.panels, values, strict=True)),
+        **_exportable(outputs, comparison),
+        **result_tabs.clear(outputs),
+        **result_tabs.fill(outputs, tab, comparison),
+    }
 
 
 def _wire_settings(inputs: Inputs) -> None:

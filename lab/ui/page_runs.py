@@ -58,11 +58,15 @@ class PanelRecord:
 
 @dataclass
 class PageRuns:
-    """What one page shows: a record a panel (None: empty), and the Python that gets the same."""
+    """What one page shows: a record a panel (None: empty), and the Python that gets the same.
+
+    shared: its trajectories are the app's own, which no page adds to.
+    """
 
     panels: Sequence[PanelRecord | None]
     source: str
     visitor: str = ""
+    shared: bool = False
     time: float = field(default_factory=monotonic)
 
     @property
@@ -77,8 +81,8 @@ class PageRuns:
 
     @property
     def cells(self) -> int:
-        """Steps x columns of all panels."""
-        return sum(panel.cells for panel in self.panels if panel)
+        """Steps x columns of all panels that this page alone holds."""
+        return 0 if self.shared else sum(panel.cells for panel in self.panels if panel)
 
 
 _LOCK = threading.Lock()

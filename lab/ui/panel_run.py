@@ -104,7 +104,7 @@ class PanelRun:
             head |= self.record.film.next_part()
         if self.kind == "done" and self.record.trajectory is not None:
             run, judged = self.record.trajectory, verdict(self.record.trajectory)
-            head["verdict"] = judged
+            head |= {"verdict": judged, "text": visible(run.text)}
             if self._point:
                 line = atlas_line(self._point, run, judged["ok"] if judged else None)
                 head["notes"] = [*self._notes, line]

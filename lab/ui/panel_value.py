@@ -26,7 +26,8 @@ class PanelValue(FilmPart):
     """What assets/panel/panel.js draws. run: names the run; another name begins another film.
 
     Every text is plain (the page sets textContent) and written out by safe_text.visible. metrics:
-    name, value and meaning, in the order shown.
+    name, value and meaning, in the order shown. text: what was written, once the run is over. play:
+    whether it plays from its first step, at a pace to read.
     """
 
     kind: Kind
@@ -37,13 +38,15 @@ class PanelValue(FilmPart):
     notes: list[str]
     metrics: list[list[str]]
     verdict: Verdict | None
+    text: str
+    play: bool
 
 
 def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
     """A panel without steps; changes: fields that differ from an empty one's."""
     value: dict[str, Any] = {
         "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
-        "metrics": [], "verdict": None, **NO_STEPS,
+        "metrics": [], "verdict": None, "text": "", "play": False, **NO_STEPS,
     }  # fmt: skip
     return cast(PanelValue, {**value, **changes})
 

@@ -54,6 +54,7 @@ def _value(record: PanelRecord, file: str) -> PanelValue:
         subtitle=visible(f"{run.model} · seed {run.seed} · from {file}"),
         metrics=metrics_of(run),
         verdict=verdict(run),
+        text=visible(run.text),
         **record.film.next_part(),
     )  # fmt: skip
     return record.head
