@@ -139,9 +139,8 @@ def _compare(inputs: Inputs) -> dict[str, Any]:
         )
     status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
     buttons: dict[str, Any] = {"run": run, "stop": stop, "exports": exports, "open": open_file}
-    return {
-        **buttons, "lessons": cards, "status": status, **_tabs(inputs), "open_tab": gr.State(TOKENS),
-    }  # fmt: skip
+    outputs = {"lessons": cards, "status": status, "open_tab": gr.State(TOKENS)}
+    return {**buttons, **outputs, **_tabs(inputs)}
 
 
 def _tabs(inputs: Inputs) -> dict[str, Any]:

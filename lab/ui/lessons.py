@@ -1,10 +1,11 @@
 """Lessons: recorded comparisons that play at once, each with a sentence on what to look for.
 
-assets/lessons/lessons.json says what each compares; `python -m lab.ui.lessons` runs them and writes
-the recordings beside it, one JSON file a lesson, as lab.save does.
+assets/lessons/lessons.json says what each compares; `python -m lab.ui.lessons [NAME ...]` runs them
+and writes the recordings beside it, one JSON file a lesson, as lab.save does.
 """
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -115,5 +116,7 @@ def record(lesson: Lesson) -> list[Trajectory]:
 
 if __name__ == "__main__":
     for each in lessons():
+        if sys.argv[1:] and each.name not in sys.argv[1:]:
+            continue
         files.save(record(each), FOLDER / f"{each.name}.json")
         print(each.name)

@@ -1,7 +1,7 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -80,10 +80,11 @@ def _wire_lessons(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
         inputs.settings,
     ]  # fmt: skip
     stage = [outputs.status, *outputs.panels, *outputs.exports, *outputs.results]
-    for lesson, card in zip(lessons.lessons(), outputs.lessons, strict=True):
+    shows = [_showing(outputs, lesson) for lesson in lessons.lessons()]
+    for lesson, card, show in zip(lessons.lessons(), outputs.lessons, shows, strict=True):
         filled = card.click(partial(_fill_in, lesson), None, shared, **QUICK)
-        filled.then(partial(_show, outputs, lesson), outputs.open_tab, stage, **QUICK)
-    demo.load(partial(_show, outputs, lessons.lessons()[0]), outputs.open_tab, stage, **QUICK)
+        filled.then(show, outputs.open_tab, stage, **QUICK)
+    demo.load(shows[0], outputs.open_tab, stage, **QUICK)
 
 
 def _fill_in(lesson: lessons.Lesson) -> list[Any]:
@@ -91,21 +92,23 @@ def _fill_in(lesson: lessons.Lesson) -> list[Any]:
     return [lesson.task, lesson.kind, lesson.prompt, samples, 0, lesson.seed, lesson.form()]
 
 
-def _show(
-    outputs: Outputs, lesson: lessons.Lesson, tab: str, request: gr.Request
-) -> dict[Any, Any]:
-    """A recorded lesson in the panels, in place of what stood there; a run is stopped."""
-    session = request.session_hash or ""
-    slot.stop(session)
-    values, comparison = lessons.show(lesson)
-    page_runs.keep(session, comparison)
-    return {
-        outputs.status: lesson.text,
-        **dict(zip(outputs.panels, values, strict=True)),
-        **_exportable(outputs, comparison),
-        **result_tabs.clear(outputs),
-        **result_tabs.fill(outputs, tab, comparison),
-    }
+def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Request], Any]:
+    """Puts a recorded lesson into the panels, in place of what stood there; a run is stopped."""
+
+    def show(tab: str, request: gr.Request) -> dict[Any, Any]:
+        session = request.session_hash or ""
+        slot.stop(session)
+        values, comparison = lessons.show(lesson)
+        page_runs.keep(session, comparison)
+        return {
+            outputs.status: lesson.text,
+            **dict(zip(outputs.panels, values, strict=True)),
+            **_exportable(outputs, comparison),
+            **result_tabs.clear(outputs),
+            **result_tabs.fill(outputs, tab, comparison),
+        }
+
+    return show
 
 
 def _wire_settings(inputs: Inputs) -> None:
