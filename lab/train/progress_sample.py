@@ -68,6 +68,7 @@ def sample(
         chance = (learner.logits(problem).cpu() / temperature).softmax(1)
         tokens[0, place] = torch.multinomial(chance, 1, generator=random)[0]
     ids = tokens[0].tolist()
+    ids = ids[int(ids[0] == tokenizer.eos_token_id) :]  # the start, where an end stands for it
     if tokenizer.eos_token_id in ids:
         ids = ids[: ids.index(tokenizer.eos_token_id)]
     return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from lab.models.word_tokenizer import WordTokenizer, word_tokenizer
 from lab.tasks.task import Task
 from lab.train import corpus
+from lab.train.objectives import BLOCKED
 from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
 
@@ -68,10 +69,11 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
     """The data of a task that draws its own."""
     draw, length = task.draw, task.length
     assert draw is not None and length is not None
-    starts = settings.objective == "ar" and task.question == 0
+    relative = is_text(task) and settings.objective not in BLOCKED
+    starts = task.question == 0 and (settings.objective == "ar" or relative)
     _check(settings, length, starts)
     tokenizer = _task_tokenizer(settings, task)
-    start_id = tokenizer.mask_token_id if starts else None
+    start_id = _start_id(tokenizer) if starts else None
 
     def windows(rows: int, _: int, random: torch.Generator) -> torch.Tensor:
         return with_start(draw(rows, corpus.seed_from(random)), start_id)
@@ -83,11 +85,25 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
         tokenizer,
         windows,
         1 if starts else task.question,
-        partial(build_positional, structure=structure),
+        build_rotary if relative else partial(build_positional, structure=structure),
         with_start(_question(settings, task, length), start_id),
         {"data": task.name, "data_tokens": 0},
         start_id,
     )
+
+
+def is_text(task: Task) -> bool:
+    """Whether a model had better know where a token stands from another than from the start.
+
+    Sentences move within a text; the cells of a board, and the digits of a sum, do not.
+    """
+    return task.board is None and task.question == 0
+
+
+def _start_id(tokenizer: WordTokenizer) -> int:
+    """What stands before the first column: the end of the text before, or a mask."""
+    end = tokenizer.eos_token_id
+    return tokenizer.mask_token_id if end is None else end
 
 
 def _check(settings: TrainSettings, length: int, starts: bool) -> None:
@@ -100,8 +116,8 @@ def _check(settings: TrainSettings, length: int, starts: bool) -> None:
         )
     if starts and settings.context <= length:
         raise ValueError(
-            f"--context must be at least {length + 1} for ar, one for the start before "
-            f"{settings.task}, got {settings.context}"
+            f"--context must be at least {length + 1} for {settings.objective}, one for the start "
+            f"before {settings.task}, got {settings.context}"
         )
 
 
