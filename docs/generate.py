@@ -9,9 +9,10 @@ file is out of date.
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from docs import study_pages
+from docs import choosing_page, study_pages
 from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
 from lab.train.card_file import with_section
@@ -151,6 +152,17 @@ def _held_out(card: Path) -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/choosing-a-sampler.md": {
+        "in short": choosing_page.in_short,
+        "by budget": choosing_page.by_budget,
+        "winners": choosing_page.winners,
+        "adaptive": partial(choosing_page.pairs, choosing_page.adaptive_pairs),
+        "order": partial(choosing_page.pairs, choosing_page.order_pairs),
+        "temperature": partial(choosing_page.pairs, choosing_page.temperature_pairs),
+        "fidelity": choosing_page.fidelity,
+        "text": choosing_page.text,
+        "sources": choosing_page.sources,
+    },
     "docs/is-your-sampler-correct.md": {"correctness": study_pages.correctness},
     "README.md": {"samplers": samplers, "tasks": tasks},
     "docs/parameters.md": {"parameters": parameters},

@@ -15,6 +15,10 @@ from lab.study.svg_figure import Guide, log_figure
 from lab.tasks import TASKS
 from samplers import SAMPLERS
 
+EMPTY = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 40"><text x="8" y="24">'
+    "The atlas holds nothing on this yet.</text></svg>\n"
+)
 FEWEST = 200  # rows of a rate that a card states
 SOLVERS = ("sudoku6", "sudoku9", "addition")  # tasks whose trained models' cards hold solve rates
 
@@ -102,6 +106,8 @@ def kl_figure() -> str:
     """KL rate against calls on the letter chain, at temperature 1: the axes of arXiv:2602.19619."""
     points = atlas()
     points = points[(points["task"] == "chain") & points["kl_rate"].notna()]
+    if not len(points):
+        return EMPTY
     warm = points["settings"].map(lambda text: '"temperature"' not in text) | points[
         "settings"
     ].str.contains(r'"temperature": ?1(?:\.0)?[,}]')

@@ -91,7 +91,7 @@ def test_python_examples_run_as_they_stand(tmp_path: Path):
     """In one process: the page on CSV reads the file that the README saves."""
     code = [
         block
-        for name in ("README.md", "docs/csv.md", "docs/study.md")
+        for name in ("README.md", "docs/csv.md", "docs/study.md", "docs/choosing-a-sampler.md")
         for block in fenced(name, "python")
     ]
     done = subprocess.run(
