@@ -121,10 +121,9 @@ def _times(grid: str, steps: int) -> list[tuple[float, float]]:
 
 
 def _low_entropy(canvas: Canvas, x: Tensor, stop: int, floor: float) -> Tensor:
-    low = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    for row in range(len(x)):
-        text = x[row, :stop][canvas.visible[row, :stop]][-ENTROPY_WINDOW:]
-        if len(text) == ENTROPY_WINDOW:
-            share = text.unique(return_counts=True)[1].double() / ENTROPY_WINDOW
-            low[row] = -(share * share.log()).sum() < floor
-    return low
+    seen = canvas.visible[:, :stop]
+    latest = seen.int().argsort(dim=-1, stable=True)[:, -ENTROPY_WINDOW:]
+    text = x[:, :stop].gather(-1, latest).sort(-1).values
+    count = torch.searchsorted(text, text, right=True) - torch.searchsorted(text, text)
+    entropy = -(count.double() / ENTROPY_WINDOW).log().mean(-1)
+    return (seen.sum(-1) >= ENTROPY_WINDOW) & (entropy < floor)

@@ -4,7 +4,7 @@ B rows, T columns, W = window width, V = vocabulary size. Token ids int64, logit
 probabilities float64; t = 1 is all noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -59,12 +59,29 @@ class Canvas:
         """The windows that cover all writable columns, left to right."""
         return list(self._blocks)
 
+    def to(self, device: torch.device) -> "Canvas":
+        """The same canvas on another device. Its blocks are known by then: nothing is read back."""
+        if device == self.tokens.device:
+            return self
+        blocks = self._blocks
+        tokens, writable, visible = (
+            each.to(device, non_blocking=True)
+            for each in (self.tokens, self.writable, self.visible)
+        )
+        moved = replace(self, tokens=tokens, writable=writable, visible=visible)
+        vars(moved)["_blocks"] = blocks
+        return moved
+
+    @cached_property
+    def _eos(self) -> Tensor:
+        return torch.tensor(self.eos_ids).to(self.tokens.device, non_blocking=True)
+
     def finished(self, x: Tensor) -> Tensor:
         """Rows [B] where an EOS stands at a writable column with no masked position before it."""
         if not self.eos_ids:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        ids = torch.tensor(self.eos_ids, device=x.device)
-        eos = self.writable & torch.isin(x, ids)
+        # Not torch.isin, which for many ids waits for a GPU to sort them out.
+        eos = self.writable & (x[..., None] == self._eos).any(-1)
         if self.mask_id is None:
             return eos.any(-1)
         masked = self.writable & (x == self.mask_id)
@@ -99,7 +116,8 @@ class Step:
 class Denoiser(Protocol):
     """A model opened for one run: logits [B, W, V] of the tokens AT the window's columns.
 
-    `rows` [B] are the rows that want an answer (None: all); others hold zeros and are not charged.
+    `rows` [B] are the rows that want an answer (None: all; one at least); others hold zeros and are
+    not charged. Tokens, times and logits are on the device of the run's canvas.
     -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
     `draft` is there iff card.draft_length: what its draft model expects at the window's columns, of
     which it has at most draft_length - 1, from what stands left of them.
@@ -118,6 +136,20 @@ class Denoiser(Protocol):
     ) -> Tensor: ...
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether its values can be looked at for nothing, and gathered cells save work.
+
+    A GPU would have to finish all that it was given first, so there whole arrays are computed and
+    what nobody asked for is masked out.
+    """
+    return x.device.type == "cpu"
+
+
+def any_of(*conditions: Tensor) -> list[bool]:
+    """Whether each of these bool tensors holds a True: read together, for a GPU waits once."""
+    return torch.stack([condition.any() for condition in conditions]).tolist()
 
 
 def write(x: Tensor, window: slice, where: Tensor, ids: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from .canvas import Canvas, Denoiser, Step, write
 from .draw import draw
@@ -48,12 +49,12 @@ def dflash(
     last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     whole = slice(0, length)
-    while (empty := canvas.masked(x, whole, canvas.finished(x) & eos_early_stop)).any():
+    while True:
+        empty = canvas.masked(x, whole, canvas.finished(x) & eos_early_stop)
         first = empty.int().argmax(-1).where(empty.any(-1), length)
-        stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
-        behind = first.argmin()
-        rows = (first == first[behind]) & (stop == stop[behind])
-        window = slice(int(first[behind]), int(stop[behind]))
+        rows, window = _nearest(first, (first + torch.where(prompt_read, widest, 1)).minimum(last))
+        if window.start == length:
+            return
         masked = canvas.masked(x, window, ~rows)
         predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x
         if masked.shape[1] > 1:
@@ -74,3 +75,10 @@ def dflash(
             predicted[:, place] = token.where(here, predicted[:, place])
         prompt_read = prompt_read | rows
         yield Step(x, window, predicted)
+
+
+def _nearest(first: Tensor, stop: Tensor) -> tuple[Tensor, slice]:
+    """Of the spans first:stop [B] the one that begins first, and the rows [B] that have it."""
+    spans = torch.stack([first, stop], -1)
+    nearest = spans.gather(0, first.argmin().expand(1, 2))
+    return (spans == nearest).all(-1), slice(*nearest[0].tolist())

@@ -11,10 +11,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .noise import Noise
+from .canvas import on_cpu
+from .noise import CHUNK, Noise, chunk_sums, gathered
 
 GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
 LOWEST = -1e300  # ranks below every log-probability, and is still ranked
+TWO_LEVELS = 1024  # a vocabulary of which a CPU looks at chunks first
+SMALLEST = 1e-30  # a float32 probability below it has lost digits
 TIE = 1e-5  # log-odds nearer than this are tied: float32 logits carry no more digits
 
 
@@ -33,15 +36,15 @@ def token_weights(
     (`keep_crossing`: Hugging Face, Dream, SDAR, LLaDA2).
     """
     if temperature < GREEDY:
-        return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    best = logits.amax(-1, keepdim=True)
-    weights = ((logits - best) / temperature).exp()
+        return torch.zeros_like(logits).scatter_(-1, most_likely(logits)[..., None], 1.0)
+    weights = logits - logits.amax(-1, keepdim=True)  # a copy, changed in place from here on
+    weights = (weights if temperature == 1 else weights.div_(temperature)).exp_()
     if top_k is not None and top_k < weights.shape[-1]:
         top, ids = weights.topk(top_k, dim=-1)
         weights = torch.zeros_like(weights).scatter_(-1, ids, top)
     if top_p is not None and top_p < 1:
         weights = _nucleus(weights, top_p, nucleus_rule)
-    return weights / weights.sum(-1, keepdim=True, dtype=torch.float64).to(weights.dtype)
+    return weights.div_(total(weights).to(weights.dtype)[..., None])
 
 
 def weighing(
@@ -53,14 +56,16 @@ def weighing(
 
 
 def _nucleus(weights: Tensor, top_p: float, rule: str) -> Tensor:
-    total = weights.sum(-1, keepdim=True, dtype=torch.float64)
-    # Sorting a whole vocabulary costs more than the model: 256 nearly always hold the mass.
-    for size in (min(256, weights.shape[-1]), weights.shape[-1]):
+    mass_of_all = total(weights)[..., None]
+    # Sorting a whole vocabulary costs more than the model: 256 nearly always hold the mass. To ask
+    # whether they do would make a GPU wait, and it sorts quickly.
+    sizes = (min(256, weights.shape[-1]), weights.shape[-1])
+    for size in sizes if on_cpu(weights) else sizes[1:]:
         top, ids = weights.topk(size, dim=-1)
-        mass = top.double().cumsum(-1) / total
-        if bool((mass[..., -1] > top_p).all()):
+        mass = top.double().cumsum(-1) / mass_of_all
+        if not on_cpu(weights) or bool((mass[..., -1] > top_p).all()):
             break
-    inside = mass <= top_p if rule == "drop_crossing" else mass - top / total <= top_p
+    inside = mass <= top_p if rule == "drop_crossing" else mass - top / mass_of_all <= top_p
     inside[..., 0] = True
     return torch.zeros_like(weights).scatter_(-1, ids, top * inside)
 
@@ -80,21 +85,50 @@ def draw(
     taken at temperature 1 and unfiltered, so that the draw's settings never change the ranking.
     """
     if temperature < GREEDY:
-        predicted = torch.where(where, logits.argmax(-1), -1)
+        predicted = most_likely(logits).where(where, -1)
     else:
         weigh = weighing(temperature, top_k, top_p, nucleus_rule)
         predicted = noise.reveal(logits, where, weigh)
     return predicted, log_probability(logits, predicted, where)
 
 
+def most_likely(logits: Tensor) -> Tensor:
+    """The id [...] of the largest of logits [..., V], the first of a tie."""
+    size = logits.shape[-1]
+    if not on_cpu(logits) or size < TWO_LEVELS:
+        return logits.argmax(-1)
+    # On a CPU torch's argmax takes 8 times as long as its amax: find the chunk, then the place.
+    whole = size - size % CHUNK
+    chunks = logits[..., :whole].unflatten(-1, (-1, CHUNK))
+    tops = chunks.amax(-1)
+    if whole < size:
+        tops = torch.cat([tops, logits[..., whole:].amax(-1, keepdim=True)], -1)
+    start = tops.argmax(-1, keepdim=True) * CHUNK
+    place = start + torch.arange(CHUNK)
+    near = logits.gather(-1, place.clamp(max=size - 1))
+    return start[..., 0] + near.argmax(-1)
+
+
+def total(weights: Tensor) -> Tensor:
+    """Sums [...] float64 of weights [..., K]."""
+    flat = weights.reshape(-1, weights.shape[-1])
+    return chunk_sums(flat, max(1, weights.shape[-1])).sum(-1).view(weights.shape[:-1])
+
+
 def log_probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
     """Log-softmax [B, W] float64 of `ids` [B, W] under logits [B, W, V]; -inf off `where`."""
-    cells = logits[where]  # a copy
-    token = cells.gather(-1, ids[where][:, None])[:, 0].double()
-    best, _, odds = _lead(cells)
-    result = torch.full(where.shape, -torch.inf, dtype=torch.float64, device=where.device)
-    result[where] = token - best - torch.nn.functional.softplus(odds)
-    return result
+    if on_cpu(where):
+        result = torch.full(where.shape, -torch.inf, dtype=torch.float64)
+        result[where] = _log_p(gathered(logits, where), ids[where])
+        return result
+    return _log_p(logits, ids.clamp(min=0)).where(where, -torch.inf)
+
+
+def _log_p(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-softmax [...] float64 of ids [...] under logits [..., V]."""
+    token = logits.gather(-1, ids[..., None])[..., 0].double()
+    best, _, odds = _lead(logits)
+    return token - best - torch.nn.functional.softplus(odds)
 
 
 def ranking(log_p: Tensor) -> Tensor:
@@ -116,7 +150,7 @@ def rank_of(probability: float | None) -> float:
 
 def log_top(logits: Tensor) -> Tensor:
     """Log-probability [B, W] float64 of the most likely token of logits [B, W, V]."""
-    return -torch.nn.functional.softplus(_lead(logits.clone())[2])
+    return -torch.nn.functional.softplus(_lead(logits)[2])
 
 
 def log_margin(logits: Tensor) -> Tensor:
@@ -124,7 +158,7 @@ def log_margin(logits: Tensor) -> Tensor:
 
     Two equal tokens give LOWEST, so that the position can still be ranked.
     """
-    best, second, odds = _lead(logits.clone())
+    best, second, odds = _lead(logits)
     gap = second - best  # log(1 - e^gap), by the form that keeps its digits
     apart = torch.where(gap > -0.7, (-torch.expm1(gap)).log(), torch.log1p(-gap.exp()))
     return (apart - torch.nn.functional.softplus(odds)).clamp(min=LOWEST)
@@ -134,14 +168,31 @@ def _lead(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Best and second logit of logits [..., V], and log((1 - p) / p) of the best; float64 [...].
 
     The others are summed relative to the second, so nothing cancels however near p is to 1.
-    Overwrites `logits`.
     """
-    best, top = logits.max(-1, keepdim=True)
-    others = logits.scatter_(-1, top, -torch.inf)
-    second = others.amax(-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
-    mass = others.sub_(second).exp_().sum(-1, dtype=torch.float64)
-    best, second = best[..., 0].double(), second[..., 0].double()
+    top = most_likely(logits)[..., None]
+    second, mass = (_behind_on_cpu if on_cpu(logits) else _behind)(logits, top)
+    best, second = logits.gather(-1, top)[..., 0].double(), second.double()
     return best, second, second - best + mass.log()
+
+
+def _behind(logits: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+    """The second logit [...] of logits [..., V]; what all but `top` [..., 1] weigh beside it."""
+    others = logits.scatter(-1, top, -torch.inf)
+    second = others.amax(-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
+    return second[..., 0], others.sub_(second).exp_().sum(-1, dtype=torch.float64)
+
+
+def _behind_on_cpu(logits: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+    """The same from the softmax, which is one pass there: as exact, unless it has underflowed."""
+    if logits.shape[-1] < TWO_LEVELS:
+        return _behind(logits, top)
+    others = logits.softmax(-1).scatter_(-1, top, 0.0)
+    runner_up = most_likely(others)[..., None]
+    second, share = logits.gather(-1, runner_up)[..., 0], others.gather(-1, runner_up)[..., 0]
+    mass = others.sum(-1).double() / share
+    if bool((tiny := ~(share > SMALLEST)).any()):
+        second[tiny], mass[tiny] = _behind(logits[tiny], top[tiny])
+    return second, mass
 
 
 def entropy(logits: Tensor) -> Tensor:

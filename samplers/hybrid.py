@@ -114,7 +114,7 @@ def hybrid(
     free = canvas.writable[:, window]
     mixture = schedules.Hybrid(p_uniform, gamma, clip_noise)
     spread = kernels.noise_spread(denoise.card, x.device)
-    for t, s in _times(grid, steps) if free.any() else []:
+    for t, s in _times(grid, steps) if canvas.blocks() else []:
         logits = denoise(x, window=window, t=torch.full((len(x),), t, device=x.device))
         z = x[:, window]
         now, then = ([mass.item() for mass in mixture.at(torch.tensor(time))] for time in (t, s))

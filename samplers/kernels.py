@@ -4,13 +4,14 @@ B rows, W window width, V vocabulary size; tokens int64, logits float32, probabi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import schedules
-from .canvas import Canvas, Denoiser, Step, write
+from .canvas import Canvas, Denoiser, Step, any_of, write
 from .draw import ranking
 from .noise import Noise, choose
 
@@ -38,14 +39,23 @@ def share(count: Tensor, steps: int, step: int) -> Tensor:
     return torch.where(step < spread, count // spread + (step < count % spread), 0)
 
 
-def model_time(card: Any, alpha: Tensor, x: Tensor) -> Tensor | None:
+@lru_cache(8192)
+def _time(schedule: str, alpha: float) -> float:
+    return float(schedules.get(schedule).time(torch.tensor(alpha, dtype=torch.float64)))
+
+
+def model_time(card: Any, alpha: Tensor | float, x: Tensor) -> Tensor | None:
     """The time [B] at which the model's own schedule has this alpha; None where it needs none.
+
+    alpha: [B] or one number, the same for all rows.
 
     Among masks alone a model can count them; where noise looks like text, the answer depends on t.
     """
     if card.corruption == "absorbing" and not card.time_conditioned:
         return None
-    return schedules.get(card.schedule).time(alpha.to(x.device)).expand(len(x))
+    if isinstance(alpha, Tensor):
+        return schedules.get(card.schedule).time(alpha)
+    return torch.full((len(x),), _time(card.schedule, alpha), dtype=torch.float64, device=x.device)
 
 
 def refresh(
@@ -53,11 +63,9 @@ def refresh(
 ) -> Tensor:
     """The latest answer of each row [B, W, V]: those of `rows` [B] asked again, the others kept.
 
-    Before the first call `logits` is empty.
+    At least one is asked. Before the first call `logits` is empty.
     """
-    if not rows.any():
-        return logits
-    t = model_time(denoise.card, torch.tensor(alpha), x)
+    t = model_time(denoise.card, alpha, x)
     answer = denoise(x, window=window, rows=rows, t=t)
     return answer if not logits.numel() else answer.where(rows[:, None, None], logits)
 
@@ -109,17 +117,19 @@ def ancestral(
     logits, stale = torch.empty(0), torch.ones(len(x), dtype=torch.bool, device=x.device)
     for t, s in pairs:
         masked = canvas.masked(x, window, frozen(x))
-        if not masked.any():
+        rows = masked.any(-1) & stale
+        some_masked, some_stale = any_of(masked, rows)
+        if not some_masked:
             return
         noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
         stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
-        rows = masked.any(-1) & stale
-        logits = refresh(logits, denoise, x, window, rows, 1 - noisy)
+        if some_stale:
+            logits = refresh(logits, denoise, x, window, rows, 1 - noisy)
         ids = noise.reveal(logits, masked, weigh, stay)
         commit = ids >= 0
         changed = commit.any(-1)
         stale = (stale & ~rows) | changed | denoise.card.time_conditioned
-        if rows.any() or changed.any():
+        if some_stale or changed.any():
             x = write(x, window, commit, ids)
             yield Step(x, window, ids)
 
@@ -127,9 +137,12 @@ def ancestral(
 def noise_removal(
     denoise: Denoiser, x: Tensor, window: slice, masked: Tensor, schedule: str, eps: float
 ) -> Iterator[Step]:
-    """The published last call, at time eps: argmax at the masked positions [B, W], if any."""
-    if masked.any():
-        t = model_time(denoise.card, schedules.get(schedule).alpha(torch.tensor(eps)), x)
+    """The published last call, at time eps: argmax at the masked positions [B, W], if any.
+
+    At eps 0 there are none: the last step has opened all.
+    """
+    if eps and masked.any():
+        t = model_time(denoise.card, float(schedules.get(schedule).alpha(torch.tensor(eps))), x)
         ids = denoise(x, window=window, rows=masked.any(-1), t=t).argmax(-1)
         yield Step(write(x, window, masked, ids), window, ids.where(masked, -1))
 
@@ -156,14 +169,15 @@ def first_hits(
     for calls in range(steps, 0, -1):
         masked = canvas.masked(x, window, frozen(x))
         rows, count = masked.any(-1), masked.sum(-1)
-        if not rows.any():
+        most = int(count.max())
+        if not most:
             return
         time = None
         if denoise.card.time_conditioned:
             move = move * noise.uniform(rows, "time") ** (1 / count.clamp(min=1))
             time = model_time(denoise.card, 1 - move, x)
         logits = denoise(x, window=window, rows=rows, t=time)
-        opened = choose(masked, -(-count // calls), noise)
+        opened = choose(masked, -(-count // calls), noise, -(-most // calls))
         ids = noise.reveal(logits, opened, weigh)
         x = write(x, window, opened, ids)
         yield Step(x, window, ids)
@@ -213,7 +227,7 @@ def predictions(
 
 def noise_spread(card: Any, device: torch.device) -> Tensor:
     """Where uniform noise lands: 1/K on each of the K noise ids [V], 0 elsewhere."""
-    spread = torch.zeros(card.vocab_size, device=device)
+    spread = torch.zeros(card.vocab_size)
     ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]
     spread[list(ids)] = 1 / len(ids)
-    return spread
+    return spread.to(device, non_blocking=True)

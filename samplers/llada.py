@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from . import kernels
-from .canvas import Canvas, Denoiser, Step, write
+from .canvas import Canvas, Denoiser, Step, any_of, write
 from .draw import LOWEST, draw, log_probability, ranking
 from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
@@ -69,16 +69,16 @@ def llada(
     prediction by itself, the last step the rest (preset bernoulli_s: javiersgjavi/diffusion-llm).
     """
     x = canvas.tokens
-    eos = torch.tensor(canvas.eos_ids, dtype=torch.int64, device=x.device)
+    eos = torch.tensor(canvas.eos_ids, dtype=torch.int64).to(x.device, non_blocking=True)
     for block in canvas.blocks():
         count = canvas.masked(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
         for step in range(steps):
             masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
-            if not masked.any():
-                break
             commit = _coins(remasking, step, steps, masked, noise)
             rows = masked.any(-1) if commit is None else commit.any(-1)
-            if not rows.any():
+            if not any(some := any_of(masked, rows)):
+                break
+            if not some[1]:
                 continue
             logits = denoise(x, window=block, rows=rows, guidance=guidance)
             if forbid_eos:

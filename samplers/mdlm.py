@@ -96,7 +96,7 @@ def mdlm(
             x = step.tokens
             yield step
         remask = _beyond(canvas, stop) & ~frozen(x)[:, None]
-        if remask.any():
+        if stop < block.stop and remask.any():
             x = x.masked_fill(remask, canvas.mask)
             yield Step(x, window)
 

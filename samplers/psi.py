@@ -90,7 +90,7 @@ def psi(
         for t, s in pairwise(_times(steps, grid, hold, hold_after, hold_share)):
             z, now, then = x[:, window], _masses(card, schedule, t), _masses(card, schedule, s)
             masked = free & (z == mask_id) if mask_id is not None else torch.zeros_like(free)
-            if (rows := stale & (masked.any(-1) | timed)).any():
+            if some_stale := bool((rows := stale & (masked.any(-1) | timed)).any()):
                 answer = denoise(x, window=window, rows=rows, t=_time(card, t, now[0], x))
                 logits = answer.where(rows[:, None, None], logits if logits.numel() else answer)
             clean = _clean(logits, z, free & ~masked, card, mask_id, now, spread, weigh)
@@ -98,7 +98,7 @@ def psi(
             ids = noise.categorical(_mixture(kappa, clean, z, mask_id, now, then, spread), free)
             changed = ((ids != z) & free).any(-1)
             stale = (stale & ~rows) | changed | (timed & free.any(-1))
-            if timed or (rows | changed).any():
+            if timed or some_stale or changed.any():
                 x = write(x, window, free, ids)
                 yield Step(x, window, kernels.predictions(ids, clean, mask_id, then, spread))
 
@@ -134,7 +134,7 @@ def _masses(card: Any, schedule: str, t: float) -> tuple[float, float, float]:
 def _time(card: Any, t: float, alpha: float, x: Tensor) -> Tensor | None:
     if card.corruption == "hybrid":
         return torch.full((len(x),), t, device=x.device)
-    return kernels.model_time(card, torch.tensor(alpha), x)
+    return kernels.model_time(card, alpha, x)
 
 
 def _kappa(strategy: str, eta: float, alpha_t: float, alpha_s: float) -> float:
@@ -156,7 +156,7 @@ def _clean(
     noisy = written & (spread[z] * now[2] > 0)
     if card.posterior == "full" and now[2] > 0:
         logits = kernels.leave_one_out(logits, z, noisy, mask_id, now, spread)
-    own = torch.nn.functional.one_hot(z, logits.shape[-1]).to(logits.dtype)
+    own = torch.zeros_like(logits).scatter(-1, z[..., None], 1.0)
     return torch.where((written & ~noisy)[..., None], own, weigh(logits))
 
 

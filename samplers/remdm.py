@@ -87,8 +87,8 @@ def remdm(
         for t, s in pairwise(times):
             masked = free & (x[:, window] == canvas.mask_id)
             alpha, stay, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
-            rows = masked.any(-1) & stale
-            logits = kernels.refresh(logits, denoise, x, window, rows, alpha)
+            if some_stale := bool((rows := masked.any(-1) & stale).any()):
+                logits = kernels.refresh(logits, denoise, x, window, rows, alpha)
             ids = noise.reveal(logits, masked, weigh, stay)
             commit, written = ids >= 0, free & ~masked
             chance = sigma * _shares(strategy, recorded, written)
@@ -96,7 +96,7 @@ def remdm(
             recorded = log_probability(logits, ids, commit).exp().where(commit, recorded)
             changed = (commit | remask).any(-1)
             stale = (stale & ~rows) | changed | denoise.card.time_conditioned
-            if rows.any() or changed.any():
+            if some_stale or changed.any():
                 x = write(x, window, commit | remask, ids.where(commit, canvas.mask))
                 yield Step(x, window, ids)
         remaining = free & (x[:, window] == canvas.mask_id)

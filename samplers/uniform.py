@@ -63,7 +63,7 @@ def uniform(
         yield Step(x, window)
 
         def clean_at(x: Tensor, masses: list[float], window: slice = window) -> Tensor:
-            t = kernels.model_time(denoise.card, torch.tensor(masses[0]), x)
+            t = kernels.model_time(denoise.card, masses[0], x)
             logits, free = denoise(x, window=window, t=t), canvas.writable[:, window]
             if denoise.card.posterior == "full":
                 logits = kernels.leave_one_out(logits, x[:, window], free, None, masses, spread)
@@ -78,7 +78,7 @@ def uniform(
             x = write(x, window, free, ids)
             yield Step(x, window, kernels.predictions(ids, clean, None, then, spread))
             if corrector and s > 0:
-                redraw = choose(free, torch.full((len(x),), corrector, device=x.device), noise)
+                redraw = choose(free, torch.full_like(x[:, 0], corrector), noise, corrector)
                 clean = clean_at(x, then)
                 ids = noise.categorical(then[0] * clean + then[2] * spread, redraw, "corrector")
                 x = write(x, window, redraw, ids)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-CPU = torch.device("cpu")
+from lab.models.device import CPU
 
 
 def allowed(
@@ -18,7 +18,7 @@ def allowed(
     softmax is empty; nothing sees a pad.
     """
     if attention == "full":
-        order = torch.ones(len(queries), len(keys), dtype=torch.bool)
+        order = torch.ones(len(queries), len(keys), dtype=torch.bool, device=queries.device)
     elif attention == "block_causal":
         if not block_length:
             raise ValueError("block_causal attention needs a block_length")
@@ -29,17 +29,21 @@ def allowed(
     return ((order & visible[:, None]) | itself)[:, None]
 
 
-def additive(allowed: Tensor, device: torch.device = CPU) -> Tensor:
+def additive(
+    allowed: Tensor, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """0 where allowed, the lowest float32 elsewhere, as transformers' classes take it.
 
-    It lies on that device, in the dtype that queries have there: autocast's where it is on.
+    It lies on that device, in the dtype that queries have there: `dtype`, or autocast's where it is
+    on.
     """
-    autocast = torch.is_autocast_enabled(device.type)
-    dtype = torch.get_autocast_dtype(device.type) if autocast else torch.float32
+    known = torch.amp.is_autocast_available(device.type)
+    if known and torch.is_autocast_enabled(device.type):
+        dtype = torch.get_autocast_dtype(device.type)
     lowest = torch.finfo(torch.float32).min
     # Loading a model beside this one changes torch's default dtype for a while.
     zeros = torch.zeros(allowed.shape, dtype=torch.float32, device=allowed.device)
-    return zeros.masked_fill(~allowed, lowest).to(device, dtype)
+    return zeros.masked_fill(~allowed, lowest).to(device, dtype, non_blocking=True)
 
 
 def positions(visible: Tensor) -> Tensor:

@@ -49,6 +49,6 @@ def _nats(model: Model, ids: Tensor, written: Tensor) -> float:
         written = torch.nn.functional.pad(written, (1, 0))
     if not written[1:].any():
         return math.nan
-    logits = model.denoise(ids[None], window=slice(1, len(ids)))[0]
+    logits = model.denoise(ids[None], window=slice(1, len(ids)))[0].cpu()
     nats = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")
     return float(nats[written[1:]].double().mean())

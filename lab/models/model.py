@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lab.models.device import CPU
 from samplers.canvas import Canvas
 
 # transformers patches torch while it loads: two loads at once leave weights uninitialised.
@@ -59,20 +60,32 @@ class Model(ABC):
     note: str = ""  # what could not be tested when it was opened, as one sentence
     skips_rows = True  # False: `forward` gets every row at every call, active or not
 
+    @property
+    def device(self) -> torch.device:
+        """Where it takes tokens and answers."""
+        return CPU
+
     def open(self, canvas: Canvas, block_length: int | None = None) -> "Opened":
-        """Open the model for one run on this canvas; the run's caches live and end with it."""
+        """Open the model for one run on this canvas; the run's caches live and end with it.
+
+        The sampler gets `Opened.canvas`, which lies where the model does.
+        """
         return Opened(self, canvas, block_length)
 
     def denoise(
         self, tokens: Tensor, t: Tensor | None = None, window: slice | None = None
     ) -> Tensor:
-        """Logits [B, W, V] float32 without cache or canvas: every column of tokens is visible."""
+        """Logits [B, W, V] float32 without cache or canvas: every column of tokens is visible.
+
+        tokens and t may be on any device; the answer is on the model's.
+        """
         seen = torch.ones_like(tokens, dtype=torch.bool)
         nothing = torch.zeros_like(seen)
         canvas = Canvas(tokens, nothing, seen, self.card.mask_id, self.card.eos_ids)
         lengths = self.card.block_lengths
         opened = Opened(self, canvas, lengths[-1] if lengths else None, caches=False)
-        return opened(tokens, window=window or slice(0, tokens.shape[1]), t=t)
+        t = None if t is None else t.to(self.device)
+        return opened(opened.canvas.tokens, window=window or slice(0, tokens.shape[1]), t=t)
 
     def new_cache(self) -> Any:
         """Whatever `forward` keeps from call to call within a run; None where nothing is kept."""
@@ -89,18 +102,20 @@ class Model(ABC):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
-        """Raw logits [B, W, V] of the tokens AT the window's columns.
+        """Raw logits [B, W, V] of the tokens AT the window's columns, in a tensor of their own.
 
-        tokens, visible [B, T] and t [B] hold just the active rows, `rows` [B] their
-        numbers in the run. What `new_cache` made comes back as `cache`; None: compute afresh.
+        tokens [B, T] and t [B] hold just the active rows, on the model's device; visible [B, T]
+        and `rows` [B], their numbers in the run, are on the CPU: what decides the shapes of a call
+        is known there. What `new_cache` made comes back as `cache`; None: compute afresh.
         """
 
     def columns_computed(
         self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
     ) -> Tensor:
-        """How many columns [n] the next `forward` will compute for each of these rows.
+        """How many columns [n] the latest `forward` computed for each of these rows, on the CPU.
 
-        Every visible column, unless a model says that it keeps some from call to call.
+        Every visible column, unless a model says that it keeps some from call to call. The other
+        arguments are that call's, with the cache as it left it.
         """
         return visible.sum(-1)
 
@@ -111,21 +126,35 @@ class Model(ABC):
         `forward`'s."""
         raise ValueError(f"{self.card.name} has no draft model; choose a model that has one")
 
+    def columns_for_draft(self, cache: Any, rows: Tensor) -> Tensor:
+        """How many columns [n] the model itself, not its draft model, computed for the latest
+        `draft` of each of these rows, on the CPU."""
+        return torch.zeros_like(rows)
+
 
 class Opened:
-    """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser)."""
+    """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser).
+
+    canvas: the run's, on the model's device. What the latest call computed, and what all of them
+    did, is known on the CPU: `callers` [B], the rows that it answered, and `columns_fed` [B], the
+    columns really computed for each row so far (a cached call feeds fewer).
+    """
 
     def __init__(
         self, model: Model, canvas: Canvas, block_length: int | None = None, caches: bool = True
     ):
-        self.model, self.canvas, self.block_length = model, canvas, block_length
+        self.model, self.block_length = model, block_length
+        self.canvas, self._visible = canvas.to(model.device), canvas.visible.cpu()
         self.card = model.card
         self._cache = model.new_cache() if caches else None
         self._unconditional = model.new_cache() if caches else None
-        # What the model really computed for each row [B]: a cached call feeds fewer columns.
+        self._everyone = torch.arange(len(canvas.tokens))
+        self._rows: tuple[Tensor | None, Tensor] = (None, self._everyone)
+        self.callers = torch.zeros(len(canvas.tokens), dtype=torch.bool)
         self.columns_fed = torch.zeros(len(canvas.tokens), dtype=torch.int64)
         banned = {self.card.mask_id, self.card.pad_id, *model.banned_ids} - {None}
-        self._banned = torch.tensor(sorted(banned), dtype=torch.int64)
+        ids = torch.tensor(sorted(banned), dtype=torch.int64)
+        self._banned = ids.to(model.device, non_blocking=True)
 
     @torch.no_grad()
     def __call__(
@@ -139,11 +168,10 @@ class Opened:
     ) -> Tensor:
         if self.card.time_conditioned and t is None:
             raise ValueError(f"{self.card.name} is time-conditioned: denoise needs t [B]")
-        active = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
-        width = len(range(*window.indices(tokens.shape[1])))
+        active, width = self._active(rows), len(range(*window.indices(tokens.shape[1])))
         if not len(active) or not width:
-            return torch.zeros(len(tokens), width, self.card.vocab_size)
-        fed = active if self.model.skips_rows else torch.arange(len(tokens))
+            return self._nothing(width)
+        fed = active if self.model.skips_rows else self._everyone
         logits = self._forward(tokens, window, t, fed, self._cache)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
@@ -156,8 +184,8 @@ class Opened:
             blind = tokens.masked_fill(prompt, self.card.mask_id)
             free = self._forward(blind, window, t, fed, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
-        logits = logits.index_fill(-1, self._banned, -torch.inf)  # a copy: the model keeps its own
-        return _spread(logits if self.model.skips_rows else logits[active], active, len(tokens))
+        logits.index_fill_(-1, self._banned, -torch.inf)
+        return self._spread(logits if self.model.skips_rows else self._of(logits, active), active)
 
     @torch.no_grad()
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
@@ -166,36 +194,58 @@ class Opened:
 
         ValueError: no draft model, or a window that is wider than its block has free columns.
         """
-        active = torch.arange(len(tokens)) if rows is None else rows.nonzero().flatten()
-        width = window.stop - window.start
+        active, width = self._active(rows), window.stop - window.start
         if self.card.draft_length and width >= self.card.draft_length:
             raise ValueError(
                 f"{self.card.name} drafts at most {self.card.draft_length - 1} columns at a time, "
                 f"got {width}; ask for fewer"
             )
         if not len(active) or not width:
-            return torch.zeros(len(tokens), width, self.card.vocab_size)
-        seen = self.canvas.visible[active]
-        logits = self.model.draft(tokens[active], seen, window, self._cache, active).float()
-        return _spread(logits.index_fill(-1, self._banned, -torch.inf), active, len(tokens))
+            return self._nothing(width)
+        seen = self._of(self._visible, active)
+        logits = self.model.draft(self._of(tokens, active), seen, window, self._cache, active)
+        columns = self.model.columns_for_draft(self._cache, active)
+        self.columns_fed.index_add_(0, active, columns)
+        return self._spread(logits.float().index_fill_(-1, self._banned, -torch.inf), active)
+
+    def _active(self, rows: Tensor | None) -> Tensor:
+        """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step.
+
+        A canvas of one row needs no look: a call is for that row. Nor does the tensor of the call
+        before (a draft, then its check).
+        """
+        if rows is None or len(rows) == 1:
+            active = self._everyone
+        else:
+            if rows is not self._rows[0]:
+                self._rows = rows, rows.cpu().nonzero().flatten()
+            active = self._rows[1]
+        self.callers = torch.zeros_like(self.callers).index_fill_(0, active, True)
+        return active
+
+    def _of(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The part of x [B, ...] at these row numbers, which are on the CPU."""
+        return x if len(rows) == len(x) else x[rows.to(x.device, non_blocking=True)]
 
     def _forward(
         self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any
     ) -> Tensor:
-        seen = self.canvas.visible[active]
-        self.columns_fed[active] += self.model.columns_computed(
-            seen, window, self.block_length, cache, active
+        seen, length = self._of(self._visible, active), self.block_length
+        t = None if t is None else self._of(t, active)
+        tokens = self._of(tokens, active)
+        logits = self.model.forward(tokens, seen, window, t, length, cache, active)
+        self.columns_fed.index_add_(
+            0, active, self.model.columns_computed(seen, window, length, cache, active)
         )
-        return self.model.forward(
-            tokens[active], seen, window,
-            None if t is None else t[active], self.block_length, cache, active,
-        ).float()  # fmt: skip
+        return logits.float()
 
+    def _nothing(self, width: int) -> Tensor:
+        rows, device = len(self._everyone), self.model.device
+        return torch.zeros(rows, width, self.card.vocab_size, dtype=torch.float32, device=device)
 
-def _spread(logits: Tensor, rows: Tensor, count: int) -> Tensor:
-    """Logits [count, W, V] that are those given at `rows` [n], zeros elsewhere."""
-    if len(rows) == count:
-        return logits
-    answer = logits.new_zeros(count, *logits.shape[1:])
-    answer[rows] = logits
-    return answer
+    def _spread(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Logits [B, W, V] that are those given at `rows` [n], zeros elsewhere."""
+        if len(rows) == len(self._everyone):
+            return logits
+        answer = logits.new_zeros(len(self._everyone), *logits.shape[1:])
+        return answer.index_copy_(0, rows.to(logits.device, non_blocking=True), logits)

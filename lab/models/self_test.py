@@ -87,9 +87,9 @@ class _Test:
         canvas = Canvas(tokens, visible, visible, card.mask_id)
         length = self.block if card.attention == "block_causal" else None
         opened = Opened(self.model, canvas, length, caches=False)
-        t = torch.full((1,), 0.5) if card.time_conditioned else None
+        t = torch.full((1,), 0.5, device=self.model.device) if card.time_conditioned else None
         window = slice(left + self.first, left + len(ids))
-        logits = opened(tokens, window=window, t=t)[:, :1]
+        logits = opened(opened.canvas.tokens, window=window, t=t)[:, :1].cpu()
         return logits.masked_fill(logits == -torch.inf, 0.0)  # NaN stays
 
     def change(self, tokens: list[int], text: list[int], place: int, base: torch.Tensor) -> float:

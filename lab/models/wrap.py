@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.models.attention import additive, alike, allowed, positions
+from lab.models.device import CPU, known_device
 from lab.models.model import Model, ModelCard
 
 
@@ -29,14 +30,25 @@ class Wrapped(Model):
         card: ModelCard,
         tokenizer: Any = None,
         draft_model: Callable[..., Any] | None = None,
+        device: torch.device | None = None,
     ):
+        self._device = device
         self.function, self.card, self.tokenizer = function, card, tokenizer
         # A draft model looks both ways within its block, and at nothing right of the window.
-        self.draft_model = draft_model and Wrapped(draft_model, replace(card, attention="full"))
+        self.draft_model = draft_model and Wrapped(
+            draft_model, replace(card, attention="full"), device=device
+        )
         call = function.forward if isinstance(function, torch.nn.Module) else function
         names = inspect.signature(call).parameters
         self._takes = set(names)
         self._timed = len([p for p in names.values() if p.kind is not p.KEYWORD_ONLY]) > 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the function takes tokens; a module says so by its parameters."""
+        if self._device is None and isinstance(self.function, torch.nn.Module):
+            return next((each.device for each in self.function.parameters()), CPU)
+        return self._device or CPU
 
     def forward(
         self,
@@ -51,15 +63,20 @@ class Wrapped(Model):
         ahead = self.card.attention in ("block_causal", "causal")
         stop = window.stop if ahead else tokens.shape[1]
         tokens, visible = tokens[:, :stop], visible[:, :stop]
-        width = window.stop - window.start
-        answer = torch.zeros(len(tokens), width, self.card.vocab_size)
+        shape = len(tokens), window.stop - window.start, self.card.vocab_size
+        answer = torch.zeros(shape, dtype=torch.float32, device=tokens.device)
         # Rows with the same pads go together, their pads cut away: invisible by construction.
         for same, columns in alike(visible):
-            logits = self._call(tokens[same, columns], None if t is None else t[same[:, 0]],
-                                columns, block_length)  # fmt: skip
-            inside = (columns >= window.start) & (columns < window.stop)
-            answer[same, columns[inside] - window.start] = logits[:, inside].float()
+            rows, places = self._there(same), self._there(columns)
+            logits = self._call(tokens[rows, places], None if t is None else t[rows[:, 0]],
+                                places, block_length)  # fmt: skip
+            inside = ((columns >= window.start) & (columns < window.stop)).nonzero().flatten()
+            here = self._there(columns[inside] - window.start)
+            answer[rows, here] = logits[:, self._there(inside)].to(tokens.device).float()
         return answer
+
+    def _there(self, x: Tensor) -> Tensor:
+        return x.to(self.device, non_blocking=True)
 
     def draft(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
@@ -76,7 +93,7 @@ class Wrapped(Model):
             seen = torch.ones_like(tokens, dtype=torch.bool)
             mask = allowed(seen, self.card.attention, block_length, columns, columns)
             extra = {"position_ids": positions(seen)} if "position_ids" in self._takes else {}
-            out = self.function(tokens, attention_mask=additive(mask), **extra)
+            out = self.function(tokens, attention_mask=additive(mask, tokens.device), **extra)
         else:
             out = self.function(tokens, t) if self._timed else self.function(tokens)
         logits = getattr(out, "logits", out)
@@ -95,12 +112,15 @@ def wrap(
     card: ModelCard | None = None,
     tokenizer: Any = None,
     draft_model: Callable[..., Any] | None = None,
+    device: str | torch.device | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
     card: required; what samplers need to know of it. draft_model: such a callable as well, for a
     card with a draft_length. It sees the verified text and masks after it, and its answer counts at
-    the masks; any draft model leaves the distribution as it is. ValueError for what does not fit.
+    the masks; any draft model leaves the distribution as it is. device: where it takes tokens and
+    times, and the whole run then is; None: where its parameters are, the CPU without any.
+    ValueError for what does not fit.
     """
     for name, value in (("function", function), ("draft_model", draft_model)):
         if not callable(value) and (value is not None or name == "function"):
@@ -117,4 +137,5 @@ def wrap(
             f"a draft model and card.draft_length go together, got {draft_model!r} and "
             f"{card.draft_length!r}; give both or neither"
         )
-    return Wrapped(function, card, tokenizer, draft_model)
+    place = None if device is None else known_device(device)
+    return Wrapped(function, card, tokenizer, draft_model, place)

@@ -13,6 +13,7 @@ from lab.record.trajectory import Trajectory
 class Metrics(NamedTuple):
     """One run's numbers; NaN where nothing was generated or no call was made.
 
+    columns_fed: the columns that the model computed in those calls, NaN where a file left it out.
     tokens: those that the sampler chose and that stand at the end, up to and with the first EOS.
     seconds of the whole run, the model's and the rest; tokens_per_second is over the whole run.
     confidence: the mean over those tokens of the probability each had in the step that wrote it.
@@ -23,6 +24,7 @@ class Metrics(NamedTuple):
     """
 
     calls: int
+    columns_fed: float
     tokens: int
     tokens_per_call: float
     acceptance_length: float
@@ -49,6 +51,7 @@ def metrics(run: Trajectory) -> Metrics:
     ids = text_ids(run)
     return Metrics(
         calls=calls,
+        columns_fed=float("nan") if run.columns_fed is None else int(run.columns_fed[-1:].sum()),
         tokens=tokens,
         tokens_per_call=_ratio(tokens, calls),
         acceptance_length=acceptance_length(run),
@@ -105,6 +108,7 @@ def distinct(ids: list[int], n: int) -> float:
 ACCEPTED = "acceptance_length"
 HEADINGS = {
     "calls": "Model calls",
+    "columns_fed": "Columns computed",
     "tokens": "Tokens",
     "tokens_per_call": "Tokens per call",
     ACCEPTED: "Tokens kept per draft",

@@ -29,6 +29,7 @@ BY_STEP = {
     "calls": np.int32,
     "seconds": np.float64,
     "model_seconds": np.float64,
+    "columns_fed": np.int32,
 }
 _HISTORY = {
     "state": np.int8,
@@ -46,8 +47,9 @@ class RecordedSteps(NamedTuple):
     each step's changes are the differences of two lines (confidence before step 1 is NaN).
     predicted (-1 none), entropy, score [n, L], NaN outside the window; commits, edits, remasks
     [n, L] bool; top_ids and top_probabilities [n, L, 5], None where a file left them out. start,
-    stop (the window), block, calls [n] and seconds, model_seconds [n] are those of a Trajectory,
-    the last three cumulative from the run's beginning.
+    stop (the window), block, calls, seconds, model_seconds and columns_fed [n] are those of a
+    Trajectory, from calls on cumulative from the run's beginning; columns_fed is None where a file
+    left it out.
 
     state holds indices into history.STATES, read as if more steps may come; settled_state [L] is
     the latest line read as the last one (an EOS ends the row though noise stands before it).
@@ -72,6 +74,7 @@ class RecordedSteps(NamedTuple):
     calls: ndarray
     seconds: ndarray
     model_seconds: ndarray
+    columns_fed: ndarray | None
     settled_state: ndarray
 
     def ids(self) -> set[int]:

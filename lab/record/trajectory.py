@@ -23,7 +23,7 @@ class Frame:
 
     tokens [B, T]; window (a slice of columns, W wide); block, finished, active [B]; over the
     window predicted (-1 none), score, confidence, entropy [B, W], top_ids and top_probabilities
-    [B, W, 5] (None in frame 0); calls, seconds, model_seconds [B], cumulative, in seconds.
+    [B, W, 5] (None in frame 0); calls, seconds, model_seconds and columns_fed [B], cumulative.
     """
 
     step: int
@@ -41,6 +41,7 @@ class Frame:
     calls: ndarray
     seconds: ndarray
     model_seconds: ndarray
+    columns_fed: ndarray
 
 
 def run_id(
@@ -69,7 +70,7 @@ ARRAYS: dict[str, Any] = {
     "writable": np.bool_,
 }
 _CLOCKS = {"seconds", "model_seconds"}
-_EXTRAS = {"run_id", "top_ids", "top_probabilities"}
+_EXTRAS = {"run_id", "top_ids", "top_probabilities", "columns_fed"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ class Trajectory:
     a template the whole text, what it said and what was filled in, up to the first EOS.
 
     pieces: the text of each id; card: the model's. top_ids and top_probabilities [S, L, 5] are an
-    extra that CSV does not keep.
+    extra that CSV does not keep; nor does it columns_fed [S], the columns that the model computed
+    so far, of which a cached call takes fewer.
     """
 
     tokens: ndarray
@@ -115,6 +117,7 @@ class Trajectory:
     card: dict[str, Any]
     top_ids: ndarray | None = None
     top_probabilities: ndarray | None = None
+    columns_fed: ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in ARRAYS.items():
@@ -158,8 +161,10 @@ class Trajectory:
         """
         history = self.history
         before = np.full((1, len(self.writable)), np.nan, np.float32)
-        tops = (self.top_ids, self.top_probabilities)
-        top_ids, top_probabilities = (None if a is None else a[since:] for a in tops)
+        extras = ("top_ids", "top_probabilities", *BY_STEP)
+        later: dict[str, Any] = {
+            name: None if (a := getattr(self, name)) is None else a[since:] for name in extras
+        }
         return RecordedSteps(
             since=since,
             tokens=self.tokens[since:],
@@ -167,9 +172,7 @@ class Trajectory:
             predicted=self.predicted[since:],
             entropy=self.entropy[since:],
             score=self.score[since:],
-            top_ids=top_ids,
-            top_probabilities=top_probabilities,
-            **{name: getattr(self, name)[since:] for name in BY_STEP},
+            **later,
             **{name: values[since:] for name, values in history._asdict().items()},
             settled_state=history.state[-1],
         )

@@ -9,13 +9,14 @@ from lab.record.trajectory import ARRAYS, SCHEMA, Trajectory
 
 TEXTS = ("run_id", "task", "model", "sampler", "text")
 WHOLES = ("seed", "row")
-EXTRAS = ("top_ids", "top_probabilities")
+EXTRAS = ("top_ids", "top_probabilities", "columns_fed")
 _SHAPES = {
     "tokens": "+L",
     **dict.fromkeys(("predicted", "confidence", "entropy", "score"), "SL"),
     **dict.fromkeys(("start", "stop", "block", "calls", "seconds", "model_seconds"), "S"),
     "writable": "L",
-    **dict.fromkeys(EXTRAS, "SL5"),
+    "columns_fed": "S",
+    **dict.fromkeys(("top_ids", "top_probabilities"), "SL5"),
 }
 _NAMES = {*ARRAYS, *TEXTS, *WHOLES, "output", "filled", "pieces", "settings", "card"}
 _ROUNDING = 1e-4  # a float32 softmax may pass 1 by its last digits
@@ -129,8 +130,10 @@ def _check_values(run: Trajectory) -> None:
     _between("block", run.block, 0, 2**31)
     _between("confidence", run.confidence, -_ROUNDING, 1 + _ROUNDING, "0 to 1")
     _between("entropy", run.entropy, -_ROUNDING, np.inf, "0 up")
-    for name in ("calls", "seconds", "model_seconds"):
+    for name in ("calls", "seconds", "model_seconds", "columns_fed"):
         values = getattr(run, name)
+        if values is None:
+            continue
         if not np.isfinite(values).all():
             raise ValueError(
                 f"{name} must be a finite number, got {values[~np.isfinite(values)][0]}"

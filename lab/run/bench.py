@@ -36,7 +36,7 @@ class Tape:
     calls: list[tuple[str, Tensor, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.card = self.denoise.card
+        self.card, self.canvas = self.denoise.card, self.denoise.canvas
 
     def __call__(self, tokens: Tensor, **how: Any) -> Tensor:
         """Record a call of the model."""
@@ -151,10 +151,11 @@ def _replay(denoise: Opened, tape: Tape) -> None:
 @torch.no_grad()
 def _sample(plan: Plan, denoise: Any) -> Tensor:
     """The canvas [B, T] at the end."""
-    noise, tokens = Noise(plan.seed, range(len(plan.canvas.tokens))), plan.canvas.tokens
-    for step in plan.sampler.function(denoise, plan.canvas, noise, **plan.values):
+    noise, canvas = Noise(plan.seed, range(len(plan.canvas.tokens))), denoise.canvas
+    tokens = canvas.tokens
+    for step in plan.sampler.function(denoise, canvas, noise, **plan.values):
         tokens = step.tokens
-    return tokens
+    return tokens.cpu()
 
 
 def _record(plan: Plan) -> None:

@@ -1,29 +1,37 @@
 """Measure a sampler from outside: the denoiser it calls counts, times and looks at every answer.
 
 A sampler cannot misreport what it never reports: calls, seconds, confidence and entropy are read
-off here. Logits stay here too; what leaves is a number or five a position.
+off here. Logits stay where they are; what is brought to the CPU, once a step, is a number or five a
+position.
 """
 
-from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
+from numpy import ndarray
 from torch import Tensor
 
 from lab.models.model import Opened
 from lab.record.row_record import TOP
+from lab.run.clock import clock
+from samplers.canvas import on_cpu
+from samplers.noise import IN_CACHE
+
+CHUNK = 64  # tokens of which a CPU first finds the largest, to look for the five largest of all
 
 
 class Answer(NamedTuple):
     """The latest answer of every row over one window: rows may differ in the call it is from.
 
-    logits [B, W, V], shifted so that the largest is 0; total, their logsumexp [B, W]; entropy
-    [B, W] in nats; top_ids and top, the most likely tokens and their probabilities [B, W, k].
+    logits [B, W, V]; best, the largest of them, and level, how far their logsumexp is above it
+    [B, W]; entropy [B, W] in nats; top_ids and top, the most likely tokens and their probabilities
+    [B, W, k].
     """
 
     logits: Tensor
-    total: Tensor
+    best: Tensor
+    level: Tensor
     entropy: Tensor
     top_ids: Tensor
     top: Tensor
@@ -31,24 +39,35 @@ class Answer(NamedTuple):
     def probability(self, ids: Tensor) -> Tensor:
         """Softmax probability [B, W] of ids [B, W]."""
         known = ids.clamp(0, self.logits.shape[-1] - 1)[..., None]
-        return (self.logits.gather(-1, known)[..., 0] - self.total).exp()
+        return (self.logits.gather(-1, known)[..., 0] - self.best - self.level).exp()
 
 
 class Probe:
     """A denoiser that counts, times and looks at every answer before it hands it on.
 
-    calls, seconds [B]: what each row has cost so far. window: that of the latest call, where
-    `answer` holds; answered [B]: the rows that called in this window.
+    calls, seconds, columns_fed [B]: what each row has cost so far; seconds are the model's own.
+    window: that of the latest call, where `answer` holds; answered [B]: the rows that called in
+    this window, on the device.
     """
 
     def __init__(self, denoise: Opened, rows: int):
         self.card, self._denoise = denoise.card, denoise
         self.calls = np.zeros(rows, np.int64)
-        self.seconds = np.zeros(rows)
-        self.inspection = 0.0  # seconds spent looking: nobody is charged for them
         self.window: slice | None = None
-        self.answered = torch.zeros(rows, dtype=torch.bool)
+        self.answered = torch.zeros(rows, dtype=torch.bool, device=denoise.model.device)
         self.answer: Answer | None = None
+        self._broken: Tensor | None = None
+        self._clock = clock(denoise.model.device, rows)
+
+    @property
+    def seconds(self) -> ndarray:
+        """What the model took for each row so far [B], as of the latest `fetch`."""
+        return self._clock.model
+
+    @property
+    def columns_fed(self) -> ndarray:
+        """The columns that the model really computed for each row so far [B]."""
+        return self._denoise.columns_fed.numpy()
 
     def __call__(
         self,
@@ -59,42 +78,59 @@ class Probe:
         rows: Tensor | None = None,
         guidance: float | None = None,
     ) -> Tensor:
-        began = perf_counter()
+        began = self._clock.now()
         logits = self._denoise(tokens, window=window, t=t, rows=rows, guidance=guidance)
-        done = perf_counter()
-        active = torch.ones(len(tokens), dtype=torch.bool) if rows is None else rows
-        self.calls += active.numpy() * (2 if guidance else 1)
-        self.seconds += active.numpy() * (done - began)
-        self._look(logits, window, active)
-        self.inspection += perf_counter() - done
+        done = self._clock.now()
+        callers = self._denoise.callers.numpy()
+        self.calls += callers * (2 if guidance else 1)
+        self._look(logits, window, rows, everyone=bool(callers.all()))
+        self._clock.add(callers, began, done, self._clock.now())
         return logits
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
         """Time the draft model. It is no call: calls are those of the model itself."""
-        began = perf_counter()
+        began = self._clock.now()
         logits = self._denoise.draft(tokens, window=window, rows=rows)
-        active = torch.ones(len(tokens), dtype=torch.bool) if rows is None else rows
-        self.seconds += active.numpy() * (perf_counter() - began)
+        done = self._clock.now()
+        self._clock.add(self._denoise.callers.numpy(), began, done, done)
         return logits
 
-    def _look(self, logits: Tensor, window: slice, active: Tensor) -> None:
-        # Confidence and entropy must not depend on what a model adds to all of its logits.
-        logits = logits - logits.amax(-1, keepdim=True)
-        total = logits.logsumexp(-1)
-        if not bool(torch.isfinite(total[active]).all()):
-            raise ValueError(
-                f"{self.card.name} answered with NaN, infinity or no possible token; "
-                "the run was stopped"
-            )
-        top, ids = logits.topk(min(TOP, logits.shape[-1]), dim=-1)
-        probability = (top - total[..., None]).exp()
-        answer = Answer(logits, total, _entropy(logits, total), ids, probability)
-        if window != self.window:
-            self.window, self.answered = window, torch.zeros_like(active)
-        if self.answer is not None and self.answered.any() and not active.all():
+    def begin(self) -> None:
+        """A step begins here, for the clock."""
+        self._clock.begin()
+
+    def fetch(self, values: dict[str, Tensor]) -> tuple[dict[str, ndarray], float]:
+        """After a step: its values on the CPU, in one copy, and its seconds, without those that
+        were spent looking. ValueError for an answer that nothing could be drawn from.
+        """
+        self._clock.worked()
+        broken = {} if self._broken is None else {"broken": self._broken}
+        arrays = on_host(values | broken)
+        if broken and bool(arrays["broken"]):
+            self._refuse()
+        return arrays, self._clock.step()
+
+    def _look(self, logits: Tensor, window: slice, rows: Tensor | None, everyone: bool) -> None:
+        answer = describe(logits)
+        active = torch.ones_like(self.answered) if rows is None or everyone else rows
+        broken = (active & ~answer.level.isfinite().all(-1)).any()
+        if on_cpu(logits):
+            if bool(broken):
+                self._refuse()
+        else:  # it is known with the values of the step
+            self._broken = broken if self._broken is None else self._broken | broken
+        if self.answer is None or window != self.window:
+            self.answered = torch.zeros_like(self.answered)
+        elif not everyone:
             answer = Answer(*(_fresh(active, new, old)
                               for new, old in zip(answer, self.answer, strict=True)))  # fmt: skip
-        self.answer, self.answered = answer, self.answered | active
+        self.window, self.answer, self.answered = window, answer, self.answered | active
+
+    def _refuse(self) -> NoReturn:
+        raise ValueError(
+            f"{self.card.name} answered with NaN, infinity or no possible token; "
+            "the run was stopped"
+        )
 
 
 def _fresh(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
@@ -102,6 +138,56 @@ def _fresh(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(rows.view(-1, *[1] * (new.dim() - 1)), new, old)
 
 
-def _entropy(logits: Tensor, total: Tensor) -> Tensor:
-    p = (logits - total[..., None]).exp()
-    return (total - (p * logits.clamp(min=-1e30)).sum(-1)).clamp(min=0)
+def describe(logits: Tensor) -> Answer:
+    """What is recorded of logits [B, W, V]; a level of NaN where no token is possible.
+
+    On a CPU some positions at a time, which stay in its cache.
+    """
+    flat = logits.flatten(0, 1)
+    size = max(1, IN_CACHE // flat.shape[-1]) if on_cpu(flat) else max(1, len(flat))
+    parts = [_describe(part) for part in flat.split(size)]
+    joined = parts[0] if len(parts) == 1 else [torch.cat(each) for each in zip(*parts, strict=True)]
+    return Answer(logits, *(each.view(*logits.shape[:2], *each.shape[1:]) for each in joined))
+
+
+def _describe(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All of an Answer but the logits [N, V] themselves."""
+    best = logits.amax(-1)
+    p = logits.softmax(-1)
+    top, ids = _largest(p, min(TOP, p.shape[-1]))
+    level = -top[:, 0].log()  # of the sum of exp(logits - best)
+    # Positive terms alone, so that neither the level of the logits nor rounding shows.
+    behind = p.mul_((best[:, None] - logits).clamp_(max=1e30)).sum(-1)
+    return best, level, level + behind, ids, top
+
+
+def _largest(p: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of p [N, V] and their ids [N, k], the largest first.
+
+    A CPU looks at the largest of each chunk first: those k are in the k chunks of largest maximum.
+    """
+    chunks = p.shape[-1] // CHUNK
+    if not on_cpu(p) or chunks < 4 * k or p.shape[-1] % CHUNK:
+        return p.topk(k, dim=-1)
+    parts = p.view(len(p), chunks, CHUNK)
+    best = parts.amax(-1).topk(k, dim=-1).indices
+    near = parts.gather(1, best[..., None].expand(-1, -1, CHUNK)).flatten(1)
+    top, place = near.topk(k, dim=-1)
+    return top, best.gather(-1, place // CHUNK) * CHUNK + place % CHUNK
+
+
+def on_host(values: dict[str, Tensor]) -> dict[str, ndarray]:
+    """Tensors as numpy arrays; those of a GPU are joined as bytes and come in one copy."""
+    if not values or on_cpu(next(iter(values.values()))):
+        return {name: value.numpy() for name, value in values.items()}
+    # The widest first, so that each begins where its numbers may begin.
+    order = sorted(values, key=lambda name: -values[name].element_size())
+    flat = torch.cat([values[name].reshape(-1).view(torch.uint8) for name in order]).cpu().numpy()
+    arrays, start = {}, 0
+    for name in order:
+        value = values[name]
+        stop = start + value.numel() * value.element_size()
+        dtype = np.dtype(str(value.dtype).removeprefix("torch."))
+        arrays[name] = flat[start:stop].view(dtype).reshape(value.shape)
+        start = stop
+    return arrays

@@ -6,7 +6,6 @@ around the denoiser that it calls (lab.run.probe).
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
-from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
@@ -25,7 +24,7 @@ from samplers.canvas import Canvas, Step
 from samplers.noise import Noise
 
 IN_WINDOW = ("predicted", "entropy", "score", "top_ids", "top_probabilities")
-COUNTERS = ("block", "calls", "seconds", "model_seconds")
+COUNTERS = ("block", "calls", "seconds", "model_seconds", "columns_fed")
 
 
 class Recorder:
@@ -80,24 +79,22 @@ class Recorder:
 
     @torch.no_grad()
     def _frames(self) -> Generator[Frame, None, None]:
-        plan, canvas = self.plan, self.plan.canvas
-        probe = Probe(plan.model.open(canvas, plan.values.get("block_length")), self.rows)
+        plan = self.plan
+        denoise = plan.model.open(plan.canvas, plan.values.get("block_length"))
+        probe, canvas = Probe(denoise, self.rows), denoise.canvas
         noise = Noise(plan.seed, range(plan.first_row, plan.first_row + self.rows))
         # The function itself: the plan has bound and checked the values, and laid the canvas out.
         run = plan.sampler.function(probe, canvas, noise, **plan.values)
         steps = cast(Generator[Step, None, None], run)
-        build = FrameBuilder(plan, probe)
+        build = FrameBuilder(plan, probe, canvas, noise)
         try:
             self.started = True
             yield build.first()
             while True:
-                probe.inspection = 0.0
-                began = perf_counter()
-                step = next(steps, None)
-                seconds = perf_counter() - began - probe.inspection
-                if step is None:
+                probe.begin()
+                if (step := next(steps, None)) is None:
                     return
-                frame = build.next(step, seconds)
+                frame = build.next(step)
                 self._add(frame, build.confidence)
                 yield frame
         finally:

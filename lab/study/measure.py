@@ -35,15 +35,15 @@ class Meter:
     def __call__(self, tokens: Tensor, **options: Any) -> Tensor:
         began = perf_counter()
         logits = self._denoise(tokens, **options)
-        self._charge(options.get("rows"), perf_counter() - began)
-        self.calls += self._asking(options.get("rows")) * (2 if options.get("guidance") else 1)
+        self._charge(perf_counter() - began)
+        self.calls += self._denoise.callers * (2 if options.get("guidance") else 1)
         return logits
 
     def draft(self, tokens: Tensor, **options: Any) -> Tensor:
         """Time the draft model; it is no call of the model."""
         began = perf_counter()
         logits = self._denoise.draft(tokens, **options)
-        self._charge(options.get("rows"), perf_counter() - began)
+        self._charge(perf_counter() - began)
         return logits
 
     @property
@@ -51,12 +51,9 @@ class Meter:
         """How many columns the model really computed for each row [B]."""
         return self._denoise.columns_fed
 
-    def _asking(self, rows: Tensor | None) -> Tensor:
-        return torch.ones_like(self.calls) if rows is None else rows.long()
-
-    def _charge(self, rows: Tensor | None, spent: float) -> None:
-        asking = self._asking(rows).double()
-        self.seconds += asking * (spent / max(float(asking.sum()), 1.0))
+    def _charge(self, spent: float) -> None:
+        callers = self._denoise.callers.double()
+        self.seconds += callers * (spent / max(float(callers.sum()), 1.0))
 
 
 def nothing() -> None:
@@ -80,14 +77,15 @@ def batches(
 @torch.no_grad()
 def run(plan: Plan, between: Callable[[], None] = nothing) -> tuple[Tensor, Meter, float]:
     """Run a plan without a record: tokens [B, T], what was counted, seconds in all."""
-    meter = Meter(
-        plan.model.open(plan.canvas, plan.values.get("block_length")), len(plan.canvas.tokens)
-    )
+    opened = plan.model.open(plan.canvas, plan.values.get("block_length"))
+    meter = Meter(opened, len(plan.canvas.tokens))
     noise = Noise(plan.seed, range(plan.first_row, plan.first_row + len(plan.canvas.tokens)))
-    tokens, began = plan.canvas.tokens, perf_counter()
-    for step in plan.sampler(meter, plan.canvas, noise, **plan.values):
+    tokens, began = opened.canvas.tokens, perf_counter()
+    for step in plan.sampler(meter, opened.canvas, noise, **plan.values):
         tokens = step.tokens
         between()
+    tokens = tokens.cpu()
+    noise.check()
     return tokens, meter, perf_counter() - began
 
 

@@ -46,10 +46,11 @@ def regenerated(
         writable = (torch.arange(context) > stay).expand_as(tokens)
         canvas = Canvas(tokens, writable, torch.ones_like(writable), card.mask_id, card.eos_ids)
         noise = Noise(seed, range(first, first + len(part)))
+        opened = model.open(canvas)
         for step in samplers.get("autoregressive")(
-            model.open(canvas), canvas, noise, temperature=temperature
+            opened, opened.canvas, noise, temperature=temperature
         ):
-            tokens = step.tokens
+            tokens = step.tokens.cpu()
         ended = canvas.finished(tokens)
         yield [
             words.decode([i for i in line if i != card.mask_id], skip_special_tokens=True).strip()

@@ -10,6 +10,7 @@ import torch
 
 import lab
 import samplers
+from lab.models.model import Opened
 from samplers.noise import Noise
 from tests.kit import tiny
 from tests.kit.laws import SAMPLERS, only, record, revises, start
@@ -170,16 +171,14 @@ def test_every_field_of_frame_is_what_model_answered(sampler, kind):
 
     class Watched(tiny.Counting):
         def open(self, *arguments):
-            plain = super().open(*arguments)
+            return Noted(self, *arguments)
 
-            def denoise(tokens, *, window, t=None, rows=None, guidance=None):
-                logits = plain(tokens, window=window, t=t, rows=rows, guidance=guidance)
-                called = np.ones(len(tokens), bool) if rows is None else rows.numpy()
-                answers.append((window, called, logits))
-                return logits
-
-            denoise.card, denoise.draft = self.card, plain.draft
-            return denoise
+    class Noted(Opened):
+        def __call__(self, tokens, *, window, rows=None, **more):
+            logits = super().__call__(tokens, window=window, rows=rows, **more)
+            called = np.ones(len(tokens), bool) if rows is None else rows.numpy()
+            answers.append((window, called, logits))
+            return logits
 
     model = Watched(tiny.networks()[kind])
     run = record(sampler, model, tiny.prompts([3, 7]), gen_length=9, **only(sampler, **SETTINGS))

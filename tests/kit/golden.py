@@ -10,12 +10,13 @@ a mask. What a change of the file shows is a change of behaviour: read it before
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-import lab
 from lab.models import Model
+from lab.models.wrap import Wrapped
 from samplers import SAMPLERS
 from tests.kit import tiny
 from tests.kit.laws import only, record
@@ -79,10 +80,11 @@ def answer(ids: Tensor, *, ahead: bool = False) -> Tensor:
     At each column the thirteen tokens get 0..12 in another order, times a sharpness of its own;
     at every other column the second is close to the first, so that margins have their own order.
     """
-    column = torch.arange(ids.shape[1])
+    column = torch.arange(ids.shape[1], device=ids.device)
     each = (ids + 1) * (3 * column + 1)
     mixed = (each.cumsum(-1) - each if ahead else each.sum(-1, keepdim=True)) % 101
-    place = (5 * torch.arange(V - 1) + (7 * column + 11 * mixed)[..., None]) % (V - 1)
+    token = torch.arange(V - 1, device=ids.device)
+    place = (5 * token + (7 * column + 11 * mixed)[..., None]) % (V - 1)
     rival = 0.75 * ((column + mixed) % 2)[..., None] * (place == V - 3)  # the second comes close
     sharp = 0.25 + 0.06 * ((3 * column + mixed) % 16)
     logits = (place + rival) * sharp.expand(ids.shape)[..., None]
@@ -94,20 +96,23 @@ def following(ids: Tensor) -> Tensor:
     return answer(ids, ahead=True)
 
 
-def network(sampler: str) -> Model:
-    """The model that this sampler can run: the first corruption and attention that it names."""
+def network(sampler: str, device: torch.device | None = None, **more: Any) -> Model:
+    """The model that this sampler can run: the first corruption and attention that it names.
+
+    device: where it computes; more: further facts of its card.
+    """
     needs = SAMPLERS[sampler].needs
     facts = {"corruption": min(needs.corruption), "attention": min(needs.attention)}
     facts |= {"draft_length": 4} if needs.draft else {}
-    card = tiny.card(V, **facts, eos_ids=(EOS,), p_uniform=0.1)
+    card = tiny.card(V, **{**facts, "eos_ids": (EOS,), "p_uniform": 0.1, **more})
     function = following if card.attention == "causal" else answer
-    return lab.wrap(function, card, draft_model=following if needs.draft else None)
+    return Wrapped(function, card, draft_model=following if needs.draft else None, device=device)
 
 
-def trace(sampler: str, settings: dict[str, object]) -> str:
+def trace(sampler: str, settings: dict[str, object], device: torch.device | None = None) -> str:
     """One case: a title, then the steps of each row."""
     values = {**only(sampler, **FEW), **settings}
-    run = record(sampler, network(sampler), PROMPTS, **SETTINGS, **values)
+    run = record(sampler, network(sampler, device), PROMPTS, **SETTINGS, **values)
     title = " ".join([sampler, *(f"{name}={value}" for name, value in values.items())])
     lines = [f"# {title}"]
     for row in run.trajectories():

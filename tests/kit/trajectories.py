@@ -47,6 +47,7 @@ def make(
         "calls": number,
         "seconds": number * 0.1,
         "model_seconds": number * 0.07,
+        "columns_fed": number * 5,
         "writable": np.arange(length) >= prompt,
         "output": [i for i in tokens[-1, prompt:].tolist() if i != mask_id],
         "text": "a text",

@@ -127,6 +127,7 @@ def trajectories(draw) -> Trajectory:
         },
         top_ids=grid(token, steps, length, 5) if top else None,
         top_probabilities=grid(shares, steps, length, 5) if top else None,
+        columns_fed=np.sort(grid(st.integers(0, 999), steps)) if top else None,
     )
 
 

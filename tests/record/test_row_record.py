@@ -65,6 +65,7 @@ def record(row, card, random=None) -> RowRecord:
             "calls": 2 * step,
             "seconds": step / 2,
             "model_seconds": step / 4,
+            "columns_fed": 3 * step,
         }
         result.add(slice(1, width), tokens[step + 1], np.full(width, step / 8), numbers)
     return result
@@ -111,7 +112,7 @@ def test_what_was_handed_out_stays_while_record_grows():
     for name in ("tokens", "state"):
         assert getattr(early, name).shape == (1, 3)
     numbers = {name: 9 for name in ("predicted", "entropy", "score", "top_ids", "block", "calls")}
-    numbers |= {"top_probabilities": 1, "seconds": 1e9, "model_seconds": 1e9}
+    numbers |= {"top_probabilities": 1, "seconds": 1e9, "model_seconds": 1e9, "columns_fed": 9}
     for _ in range(500):
         grown.add(slice(0, 3), row[0][0] + 7, np.ones(3), numbers)
     assert np.array_equal(before.entropy, entropy, equal_nan=True) and grown.steps == 699

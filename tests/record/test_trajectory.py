@@ -198,7 +198,7 @@ def test_arrays_get_their_dtype_whatever_recorder_hands_over():
 
 def test_frames_and_trajectories_travel_between_processes():
     nothing = np.zeros(1)
-    frame = Frame(0, np.zeros((1, 3)), slice(1, 3), *[nothing] * 3, *[None] * 6, *[nothing] * 3)
+    frame = Frame(0, np.zeros((1, 3)), slice(1, 3), *[nothing] * 3, *[None] * 6, *[nothing] * 4)
     assert pickle.loads(pickle.dumps(frame)).window == slice(1, 3)
     run = make(["__", "ab"])
     assert run.state.any() and pickle.loads(pickle.dumps(run)) == run

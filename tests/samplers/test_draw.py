@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from samplers.draw import (
+    _lead,
     draw,
     entropy,
     log_margin,
     log_probability,
     log_top,
+    most_likely,
     ranking,
     token_weights,
 )
@@ -117,6 +119,28 @@ def test_confidence_keeps_its_digits_near_one(scale):
         target, _ = doubt(row)
         assert -math.expm1(one) == pytest.approx(float(target), rel=1e-6, abs=0)
     assert torch.equal(log_p, log_top(logits)[0])
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 30.0, 90.0])
+@pytest.mark.parametrize("size", [1023, 1024, 1300, 4097])
+def test_sharp_large_vocabulary_keeps_its_digits(size, scale):
+    """A CPU reads a large one from its softmax, which is 0 in float32 where the second is far."""
+    logits = scale * random(40, size, seed=size)
+    logits[0, 1:] = -torch.inf
+    best, top = logits.double().max(-1, keepdim=True)
+    target = logits.double().scatter(-1, top, -torch.inf).logsumexp(-1) - best[:, 0]
+    for odds in (_lead(logits)[2], -torch.log(torch.expm1(-log_top(logits[None]))[0] ** -1)):
+        torch.testing.assert_close(odds, target, atol=4e-7, rtol=1e-9)
+    assert torch.equal(_lead(logits)[0], best[:, 0])
+
+
+@pytest.mark.parametrize("size", [3, 1023, 1024, 1030, 4096, 4097])
+def test_most_likely_is_first_of_largest(size):
+    logits = random(50, size).mul_(2).round_()  # many ties
+    logits[:7, -1] = 99.0
+    logits[3:7, 2] = 99.0
+    assert torch.equal(most_likely(logits), logits.argmax(-1))
+    assert most_likely(logits)[:7].tolist() == [size - 1] * 3 + [2] * 4
 
 
 @pytest.mark.parametrize("scale", [0.5, 5.0, 20.0])

@@ -36,11 +36,9 @@ class Remote(torch.nn.Module):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor
     ) -> torch.Tensor:
-        device, dtype = self.network.device, self.network.dtype
-        mask = attention_mask.to(device, dtype)
-        out = self.network(input_ids.to(device), attention_mask=mask,
-                       position_ids=position_ids.to(device))  # fmt: skip
-        return out.logits.cpu()
+        mask = attention_mask.to(self.network.dtype)
+        out = self.network(input_ids, attention_mask=mask, position_ids=position_ids)
+        return out.logits
 
 
 def build(

@@ -48,6 +48,11 @@ class CanvasModel(Model):
             )
         return super().open(canvas, block_length)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings are."""
+        return self.network.device
+
     def new_cache(self) -> dict[Any, Any]:
         return {}
 
@@ -61,30 +66,49 @@ class CanvasModel(Model):
         cache: dict[Any, Any] | None,
         rows: Tensor,
     ) -> Tensor:
-        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
+        shape = len(tokens), window.stop - window.start, self.card.vocab_size
+        answer, computed = (
+            torch.zeros(shape, dtype=torch.float32, device=self.device),
+            torch.zeros_like(rows),
+        )
         for same, columns in alike(visible):
-            canvas = columns[columns >= window.start]
-            read = tokens[same, columns[columns < window.start]]
+            canvas, line = columns[columns >= window.start], self._there(same)
+            read = tokens[line, self._there(columns[columns < window.start])]
             if not read.shape[1]:
-                read = torch.full((len(read), 1), self.start_id)
+                read = torch.full((len(read), 1), self.start_id, device=self.device)
             key = (window.start, *rows[same[:, 0]].tolist())
-            past = self._read(read) if cache is None or key not in cache else cache[key]
+            known = cache is not None and key in cache
+            past = cache[key] if cache is not None and known else self._read(read)
+            computed[same[:, 0]] = len(canvas) + (0 if known else read.shape[1])
             if cache is not None:
                 cache[key] = past
-            place = torch.arange(read.shape[1], read.shape[1] + len(canvas))
+            stop = read.shape[1] + len(canvas)
+            place = torch.arange(read.shape[1], stop, device=self.device)
             out = self.network(
-                decoder_input_ids=tokens[same, canvas].to(self.network.device),
-                decoder_position_ids=place.expand(len(read), -1).to(self.network.device),
+                decoder_input_ids=tokens[line, self._there(canvas)],
+                decoder_position_ids=place.expand(len(read), -1),
                 **cache_argument(self.network, past),
             )
-            inside = canvas < window.stop
-            answer[same, canvas[inside] - window.start] = out.logits[:, inside].float().cpu()
+            inside = (canvas < window.stop).nonzero().flatten()
+            here = self._there(canvas[inside] - window.start)
+            logits = out.logits[:, self._there(inside)]
+            answer[line, here] = logits.to(self.device).float()
+        if cache is not None:
+            cache["computed"] = computed
         return answer
+
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        return visible.sum(-1) if cache is None else cache["computed"]
+
+    def _there(self, x: Tensor) -> Tensor:
+        return x.to(self.device, non_blocking=True)
 
     def _read(self, ids: Tensor) -> Any:
         from transformers import DynamicCache
 
         past = DynamicCache(config=self.network.config.get_text_config())
         encoder = self.network.model.encoder
-        encoder(input_ids=ids.to(self.network.device), **cache_argument(encoder, past))
+        encoder(input_ids=ids, **cache_argument(encoder, past))
         return past

@@ -1,7 +1,7 @@
 """A trained model of a stock transformers class, run with the attention that its card states."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,9 +11,19 @@ from lab.models.card import read_card, read_facts, target_folder, tokenizer_fold
 from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
-from lab.models.transformers.key_value_cache import PrefixCache, cache_argument
+from lab.models.transformers.key_value_cache import RunCache, cache_argument
 from lab.models.transformers.pretrained import read_network, read_own_tokenizer
 from samplers.signature import brief
+
+
+class Call(NamedTuple):
+    """The columns first:stop that a call reads, of which those left of `final` change no more, and
+    whether their keys and values can be kept."""
+
+    first: int
+    stop: int
+    final: int
+    caches: bool
 
 
 class Checkpoint(Model):
@@ -39,8 +49,13 @@ class Checkpoint(Model):
         self.card, self.tokenizer = card, tokenizer
         self.shifted, self.banned_ids, self.start_id = shifted, banned_ids, start_id
 
+    @property
+    def device(self) -> torch.device:
+        """Where the embedding is: under accelerate's device map the answer comes back there."""
+        return self.network.device
+
     def new_cache(self) -> Any:
-        return PrefixCache() if self.card.attention != "full" else None
+        return RunCache()
 
     def forward(
         self,
@@ -52,68 +67,89 @@ class Checkpoint(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
-        from transformers import DynamicCache
-
-        context = self.card.context
         if self.start_id is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=self.start_id)
             visible = torch.nn.functional.pad(visible, (1, 0), value=True)
-            window, context = slice(window.start + 1, window.stop + 1), context + 1
-        start, stop = window.start, window.stop
-        if self.card.attention == "full":
-            first, stop, cache = 0, tokens.shape[1], None
-        else:
-            # The last whole block boundary at or left of the window: what is final.
-            start = start - start % block_length if block_length else start
-            first = max(0, stop - context)  # official presets slide past the context
-            cache = None if first else cache
-        shift = int(self.card.attention == "causal")  # output j - 1 speaks of column j
-        if shift and start == 0:
-            raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
-        known = cache.select(rows, start - shift) if cache else []
-        held = DynamicCache()
-        for layer, (keys, values) in enumerate(known):
-            held.update(keys, values, layer)
-        past = cache.length if cache and known else first
-        columns = torch.arange(past, stop)
-        keys = torch.arange(first, stop)
-        mask = allowed(visible[:, first:stop], self.card.attention, block_length, columns, keys)
-        outputs = torch.arange(window.start, window.stop) - past - shift
-        if self.shifted:
-            outputs = torch.arange(max(0, window.start - 1), window.stop)
-        device = self.network.device
+            window = slice(window.start + 1, window.stop + 1)
+        call, columns = self._call(window, tokens.shape[1], block_length), tokens.shape[1]
+        caches = cache is not None and call.caches
+        cache = RunCache() if cache is None else cache
+        used = cache.open(rows, call.final, columns) if caches else None
+        past = call.first if used is None else used.length
+        key = (rows.tolist(), window, call, past, columns)
+        inputs = cache.inputs(key, lambda: self._inputs(visible, window, block_length, call, past))
+        cache.computed = visible[:, past : call.stop].sum(-1)
         # A model without a mask token has no vector for its masked positions; being causal, it sees
         # none.
-        known = self.network.config.vocab_size
+        more = self.card.vocab_size - (known := self.network.config.vocab_size)
+        ids = tokens[:, past : call.stop]
         out = self.network(
-            input_ids=tokens[:, past:stop].clamp(max=known - 1).to(device),
-            attention_mask=additive(mask).to(device, self.network.dtype),
-            position_ids=positions(visible[:, first:stop])[:, past - first :].to(device),
-            use_cache=cache is not None,
-            logits_to_keep=outputs.to(device),
-            **cache_argument(self.network, held if cache is not None else None),
+            input_ids=ids.clamp(max=known - 1) if more else ids,
+            use_cache=used is not None,
+            **inputs,
+            **cache_argument(self.network, used),
         )
-        if cache is not None and start - shift > past:
-            cache.length, cache.rows = start - shift, rows
-            layers: list[Any] = held.layers
-            cache.layers = [
-                (layer.keys[:, :, : cache.length], layer.values[:, :, : cache.length])
-                for layer in layers
-            ]
-        logits = torch.nn.functional.pad(out.logits.cpu(), (0, self.card.vocab_size - known))
+        if used is not None:
+            cache.keep(rows, call.final, used)
+        logits = out.logits.to(self.device)
+        logits = torch.nn.functional.pad(logits, (0, more)) if more else logits
         return unshifted(logits, visible, window) if self.shifted else logits
+
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if cache is None:
+            call = self._call(window, visible.shape[1], block_length)
+            return visible[:, call.first : call.stop].sum(-1)
+        return cache.computed
+
+    def _call(self, window: slice, columns: int, block_length: int | None) -> "Call":
+        """Which columns a call of this window reads, and up to where they are final."""
+        if self.card.attention == "full":
+            return Call(0, columns, 0, False)
+        # The last whole block boundary at or left of the window: what is final.
+        start = window.start - window.start % block_length if block_length else window.start
+        final = start - self._shift
+        if final < 0:
+            raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
+        context = self.card.context + (self.start_id is not None)
+        # Official presets slide past the context. Every column has a new place then: none is final.
+        first = max(0, window.stop - context)
+        return Call(first, window.stop, final, not first)
+
+    @property
+    def _shift(self) -> int:
+        """1 where output j - 1 speaks of column j."""
+        return int(self.card.attention == "causal")
+
+    def _inputs(
+        self, visible: Tensor, window: slice, block_length: int | None, call: "Call", past: int
+    ) -> dict[str, Any]:
+        """Mask, positions and the outputs to keep, on the network's device."""
+        device, seen = self.network.device, visible[:, call.first : call.stop]
+        columns, keys = torch.arange(past, call.stop), torch.arange(call.first, call.stop)
+        mask = allowed(seen, self.card.attention, block_length, columns, keys)
+        outputs = torch.arange(window.start, window.stop) - past - self._shift
+        if self.shifted:
+            outputs = torch.arange(max(0, window.start - 1), window.stop)
+        place = positions(seen)[:, past - call.first :]
+        return {
+            "attention_mask": additive(mask, device, self.network.dtype),
+            "position_ids": place.to(device, non_blocking=True),
+            "logits_to_keep": outputs.to(device, non_blocking=True),
+        }
 
 
 def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
     """Logits [B, W, V] of the window's columns from a right-shifted model's outputs.
 
-    logits holds the outputs from column max(0, window.start - 1) on; visible [B, T]. A row's first
-    column, which has no output left of it, keeps its own (Dream's code).
+    logits holds the outputs from column max(0, window.start - 1) on; visible [B, T], on the CPU. A
+    row's first column, which has no output left of it, keeps its own (Dream's code).
     """
     own = logits[:, -(window.stop - window.start) :]
     left = logits[:, :-1] if window.start else torch.cat([own[:, :1], own[:, :-1]], 1)
     before = torch.nn.functional.pad(visible, (1, 0))[:, window]  # is the column left of it seen?
-    return torch.where(before[..., None], left, own)
+    return torch.where(before[..., None].to(logits.device, non_blocking=True), left, own)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lab.models.attention import allowed, positions
 from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
+from lab.models.transformers.key_value_cache import RunCache
 
 FREQUENCIES = 256  # of the time embedding
 HEAD = 64  # columns of a head in all published sizes, where the weights do not say
@@ -176,6 +177,15 @@ class DiTModel(Model):
     def __init__(self, network: DiT, card: ModelCard, tokenizer: Any = None, sigma: bool = True):
         self.network, self.card, self.tokenizer, self.sigma = network.eval(), card, tokenizer, sigma
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.network.vocab_embed.embedding.device
+
+    def new_cache(self) -> RunCache:
+        """Nothing of a call is kept but what depends on its shape alone."""
+        return RunCache()
+
     def forward(
         self,
         tokens: Tensor,
@@ -189,11 +199,31 @@ class DiTModel(Model):
         stop = window.stop if self.card.attention == "block_causal" else tokens.shape[1]
         first = max(0, stop - self.card.context)  # official presets slide past the context
         tokens, visible = tokens[:, first:stop], visible[:, first:stop]
-        columns = torch.arange(first, stop)
-        mask = allowed(visible, self.card.attention, block_length, columns, columns)
-        level = torch.zeros(len(tokens))
+        cache = RunCache() if cache is None else cache
+        cache.computed = visible.sum(-1)
+        inputs = cache.inputs(
+            (rows.tolist(), first, stop), lambda: self._inputs(visible, block_length, first)
+        )
+        level = torch.zeros(len(tokens), device=self.device)
         if self.card.time_conditioned and t is not None:
             noisy = t.float()
             level = -torch.log1p(-(1 - NOISE_FLOOR) * noisy) if self.sigma else noisy
         here = slice(window.start - first, window.stop - first)
-        return self.network(tokens, level, mask, positions(visible), here)
+        return self.network(tokens, level, window=here, **inputs)
+
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if cache is None:
+            stop = window.stop if self.card.attention == "block_causal" else visible.shape[1]
+            return visible[:, :stop].sum(-1)
+        return cache.computed
+
+    def _inputs(self, visible: Tensor, block_length: int | None, first: int) -> dict[str, Any]:
+        columns = torch.arange(first, first + visible.shape[1])
+        mask = allowed(visible, self.card.attention, block_length, columns, columns)
+        place = positions(visible)
+        return {
+            "mask": mask.to(self.device, non_blocking=True),
+            "place": place.to(self.device, non_blocking=True),
+        }

@@ -20,8 +20,13 @@ from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from lab.models.transformers.checkpoint import Checkpoint
-from lab.models.transformers.key_value_cache import cache_argument
+from lab.models.transformers.key_value_cache import (
+    Pair,
+    buffered_cache,
+    cache_argument,
+)
 from lab.models.transformers.pretrained import read_network
+from samplers.canvas import on_cpu
 
 # Names of the published checkpoints (z-lab/dflash, DFlashDraftModel), as a pattern, and ours.
 HUB_NAMES = {r"^fc\.": "encoder.fc.", r"^hidden_norm\.": "encoder.output_norm_enc."}
@@ -48,22 +53,39 @@ def target_layers(layers: int, draft_layers: int) -> list[int]:
 
 @dataclass
 class Reading:
-    """What the target has read of one row: ids [n], keys and values, and its features [n, F]."""
+    """What the target has read of one row: ids [n], keys and values, and its features [n, F].
+
+    final: how many of the first ids stood left of a window when they were read, and so change no
+    more; computed: columns that were read since they were last counted.
+    """
 
     ids: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     features: Tensor = field(default_factory=lambda: torch.zeros(0))
-    cache: Any = None
+    pairs: list[Pair] = field(default_factory=list)
+    final: int = 0
+    computed: int = 0
 
     def common(self, ids: Tensor) -> int:
-        """How many of the first ids [m] are those that were read."""
+        """How many of the first ids [m] are those that were read.
+
+        A GPU is waited for only where some of them were not final then; on a CPU all are compared.
+        """
         size = min(len(ids), len(self.ids))
-        return int((ids[:size] == self.ids[:size]).int().cumprod(0).sum())
+        final = 0 if on_cpu(ids) else min(self.final, size)
+        if size == final:
+            return size
+        same = ids[final:size] == self.ids[final:size]
+        return final + int(same.int().cumprod(0).sum())
 
     def forget(self, length: int) -> None:
         """Keep the first `length` columns."""
-        if length < len(self.ids):
-            self.cache.crop(length - len(self.ids))
-            self.ids, self.features = self.ids[:length], self.features[:length]
+        self.ids, self.features = self.ids[:length], self.features[:length]
+        self.final = min(self.final, length)
+
+    def count(self) -> int:
+        """The columns read since this was last asked."""
+        computed, self.computed = self.computed, 0
+        return computed
 
 
 class Drafted(Checkpoint):
@@ -98,17 +120,15 @@ class Drafted(Checkpoint):
         cache: dict[int, Reading] | None,
         rows: Tensor,
     ) -> Tensor:
-        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
-        lines = self._lines(tokens, visible, window, cache, rows)
-        for out, (ids, inside, reading) in zip(answer, lines, strict=True):
-            if not inside.any():  # nothing but pads
-                continue
+        answer = self._blank(len(tokens), window)
+        for out, (ids, reading) in self._lines(answer, tokens, visible, window, cache, rows):
             # Output j - 1 speaks of column j, so the last column itself is not read.
-            first = len(ids) - int(inside.sum()) - 1
+            first = len(ids) - len(out) - 1
             if first < 0:
                 raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
-            reading.forget(min(reading.common(ids[:-1]), first))
-            out[inside] = self._padded(self._read(ids[:-1], reading, int(inside.sum())))
+            reading.forget(reading.common(ids[:first]))
+            out[:] = self._padded(self._read(ids[:-1], reading, tokens.shape[1], len(out)))
+            reading.final = first + 1
         return answer
 
     def draft(
@@ -124,69 +144,97 @@ class Drafted(Checkpoint):
         The target reads first what it has not read yet of the text left of the last verified
         token; after a verified block that is nothing.
         """
-        answer = torch.zeros(len(tokens), window.stop - window.start, self.card.vocab_size)
-        lines = self._lines(tokens, visible, window, cache, rows)
-        for out, (ids, inside, reading) in zip(answer, lines, strict=True):
-            anchor = len(ids) - int(inside.sum()) - 1
+        answer = self._blank(len(tokens), window)
+        for out, (ids, reading) in self._lines(answer, tokens, visible, window, cache, rows):
+            anchor = len(ids) - len(out) - 1
             if anchor < 1:
                 raise ValueError(f"{self.card.name} drafts after at least two tokens, got less")
             if (known := reading.common(ids[:anchor])) < anchor:
                 reading.forget(known)
-                self._read(ids[:anchor], reading)
-            out[inside] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
+                self._read(ids[:anchor], reading, tokens.shape[1])
+            reading.final = max(reading.final, anchor)
+            out[:] = self._padded(self._propose(reading.features[:anchor], ids[anchor:]))
         return answer
+
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if cache is None:
+            return visible[:, : window.stop - 1].sum(-1)
+        return self.columns_for_draft(cache, rows)
+
+    def columns_for_draft(self, cache: dict[int, Reading] | None, rows: Tensor) -> Tensor:
+        if cache is None:
+            return torch.zeros_like(rows)
+        return torch.tensor([cache[row].count() for row in rows.tolist()])
+
+    def _blank(self, rows: int, window: slice) -> Tensor:
+        width = window.stop - window.start
+        return torch.zeros(
+            rows, width, self.card.vocab_size, dtype=torch.float32, device=self.device
+        )
 
     def _lines(
         self,
+        answer: Tensor,
         tokens: Tensor,
         visible: Tensor,
         window: slice,
         cache: dict[int, Reading] | None,
         rows: Tensor,
-    ) -> Iterator[tuple[Tensor, Tensor, Reading]]:
-        """Of each row its ids up to the window's end, the window's own columns, what was read."""
-        for line, seen, row in zip(tokens, visible, rows.tolist(), strict=True):
+    ) -> Iterator[tuple[Tensor, tuple[Tensor, Reading]]]:
+        """Of each row that has columns in the window: the part of `answer` [B, W, V] that is those
+        columns', its ids up to the window's end, and what was read."""
+        for out, line, seen, row in zip(answer, tokens, visible, rows.tolist(), strict=True):
             reading = Reading() if cache is None else cache.setdefault(row, Reading())
-            yield line[: window.stop][seen[: window.stop]], seen[window], reading
+            columns = seen.nonzero().flatten().tolist()  # the pads' place, known without a wait
+            first, stop = columns[0], min(columns[-1] + 1, window.stop)
+            begin = max(first, window.start)
+            if begin < stop:
+                inside = slice(begin - window.start, stop - window.start)
+                yield out[inside], (line[first:stop], reading)
 
-    def _read(self, ids: Tensor, reading: Reading, width: int = 1) -> Tensor:
-        """Let the target read those of ids [n] that it has not read; the last logits [W, V]."""
-        from transformers import DynamicCache
+    def _read(self, ids: Tensor, reading: Reading, room: int, width: int = 1) -> Tensor:
+        """Let the target read those of ids [n] that it has not read; the last logits [W, V].
 
-        past, columns = len(reading.ids), torch.arange(len(reading.ids), len(ids))
-        reading.cache = reading.cache if past else DynamicCache()
-        seen = torch.ones(1, len(ids), dtype=torch.bool)
-        mask = allowed(seen, "causal", None, columns, torch.arange(len(ids)))
-        device = self.network.device
+        room: columns of the canvas, the most that will be read.
+        """
+        past, device = len(reading.ids), self.network.device
+        columns, keys = (torch.arange(at, len(ids), device=device) for at in (past, 0))
+        seen = torch.ones(1, len(ids), dtype=torch.bool, device=device)
+        mask = allowed(seen, "causal", None, columns, keys)
+        cache = buffered_cache()(reading.pairs, past, room)
         out = self.network(
             # A model without a mask token has no vector for its masked positions; being causal, it
             # sees none.
-            input_ids=ids[None, past:].clamp(max=self.network.config.vocab_size - 1).to(device),
-            attention_mask=additive(mask).to(device, self.network.dtype),
-            position_ids=columns[None].to(device),
+            input_ids=ids[None, past:].clamp(max=self.network.config.vocab_size - 1),
+            attention_mask=additive(mask, device, self.network.dtype),
+            position_ids=columns[None],
             use_cache=True,
             output_hidden_states=True,
             logits_to_keep=width,
-            **cache_argument(self.network, reading.cache),
+            **cache_argument(self.network, cache),
         )
         fresh = features(out.hidden_states, self.draft_model.config.target_layer_ids)[0]
         before = [reading.features] if past else []
         reading.features, reading.ids = torch.cat([*before, fresh]), ids
+        reading.pairs = cache.pairs
+        reading.computed += len(ids) - past
         return out.logits[0]
 
     def _propose(self, context: Tensor, block: Tensor) -> Tensor:
         """Logits [W, V] at all but the first of block [1 + W], after context [n, F]."""
         config, device = self.draft_model.config, self.draft_model.device
         # It was trained on whole blocks: those that the window leaves out are masks to it.
-        whole = torch.full((config.block_size,), config.mask_token_id)
-        masked = block == self.card.mask_id
-        whole[: len(block)] = block.masked_fill(torch.as_tensor(masked), config.mask_token_id)
-        places = torch.arange(len(context) + len(whole))
-        embeds = self.network.get_input_embeddings()(whole[None].to(self.network.device))
+        whole = block.new_full((config.block_size,), config.mask_token_id)
+        masked = torch.as_tensor(block == self.card.mask_id)
+        whole[: len(block)] = block.masked_fill(masked, config.mask_token_id)
+        places = torch.arange(len(context) + len(whole), device=device)
+        embeds = self.network.get_input_embeddings()(whole[None])
         hidden = self.draft_model(
             noise_embeds=embeds.to(device),
             context_hidden_states=context[None].to(device),
-            position_ids=places[None].to(device),
+            position_ids=places[None],
             attention_mask={"full_attention": None},  # one row, no pads: everything is seen
         ).last_hidden_state[0, 1 : len(block)]
         head = self.network.get_output_embeddings()
@@ -194,7 +242,7 @@ class Drafted(Checkpoint):
 
     def _padded(self, logits: Tensor) -> Tensor:
         more = self.card.vocab_size - logits.shape[-1]
-        return torch.nn.functional.pad(logits.float().cpu(), (0, more))
+        return torch.nn.functional.pad(logits.to(self.device).float(), (0, more))
 
 
 def features(hidden_states: Sequence[Tensor], layers: Sequence[int]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lab.models.attention import additive, allowed, positions
 from lab.models.model import Model, ModelCard
+from lab.models.transformers.key_value_cache import RunCache
 
 # The output head alone, where a class has it in one piece: logits for the window, no more.
 HEADS: dict[str, Callable[[Any, Tensor], Tensor]] = {
@@ -44,6 +45,15 @@ class MaskedLM(Model):
         self._reach = sliding(network.config)
         self._first = first_position(network)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the embedding is."""
+        return self.network.device
+
+    def new_cache(self) -> RunCache:
+        """Nothing of a call is kept but what depends on its shape alone."""
+        return RunCache()
+
     def forward(
         self,
         tokens: Tensor,
@@ -58,24 +68,27 @@ class MaskedLM(Model):
             tokens = framed(tokens, *self.frame)
             visible = framed(visible.long(), 1, 1).bool()
             window = slice(window.start + 1, window.stop + 1)
-        device, place = self.network.device, positions(visible)
-        mask = self._mask(visible, place)
-        extra = {"position_ids": (place + self._first).to(device)}
+        cache = RunCache() if cache is None else cache
+        inputs = cache.inputs(rows.tolist(), lambda: self._inputs(visible))
         kind = self.network.config.model_type
         if kind not in HEADS:
-            out = self.network(tokens.to(device), attention_mask=mask, **extra)
-            return out.logits[:, window].cpu()
-        hidden = self.network.base_model(tokens.to(device), attention_mask=mask, **extra)
-        return HEADS[kind](self.network, hidden.last_hidden_state[:, window]).cpu()
+            return self.network(tokens, **inputs).logits[:, window].to(self.device)
+        hidden = self.network.base_model(tokens, **inputs).last_hidden_state[:, window]
+        return HEADS[kind](self.network, hidden).to(self.device)
+
+    def _inputs(self, visible: Tensor) -> dict[str, Any]:
+        place = positions(visible)
+        ids = (place + self._first).to(self.device, non_blocking=True)
+        return {"attention_mask": self._mask(visible, place), "position_ids": ids}
 
     def _mask(self, visible: Tensor, place: Tensor) -> Tensor | dict[str, Tensor]:
         columns = torch.arange(visible.shape[1])
         seen = allowed(visible, self.card.attention, None, columns, columns)
-        full = additive(seen).to(self.network.device, self.network.dtype)
+        full = additive(seen, self.device, self.network.dtype)
         if self._reach is None:
             return full
         near = (place[:, None] - place[..., None]).abs() <= self._reach
-        narrow = additive(seen & near[:, None]).to(self.network.device, self.network.dtype)
+        narrow = additive(seen & near[:, None], self.device, self.network.dtype)
         return {"full_attention": full, "sliding_attention": narrow}
 
 
