@@ -6,15 +6,16 @@ import gradio as gr
 
 import lab
 from lab.tasks import examples
-from lab.tasks.task import PROMPT, TEMPLATE
+from lab.tasks.task import PROMPT, TEMPLATE, kind_of
 from lab.ui.assets import asset
 from lab.ui.lessons import lessons
 from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
-from lab.ui.settings_form import PANELS, SettingsForm
+from lab.ui.settings_form import PANELS, SettingsForm, start_value
 from lab.ui.study_tab import StudyTab, study_tab
+from lab.ui.tasks import misfits
 from samplers import get
 
 ABOUT = (
@@ -79,9 +80,9 @@ class Outputs(NamedTuple):
 
 
 def sidebar() -> Inputs:
-    """The settings, top to bottom: what to write, then how; as the first lesson has them."""
-    first = lessons()[0]
-    task, texts = first.task, examples(first.task)
+    """The settings, top to bottom: what to write, then how."""
+    task = next(iter(lab.tasks()))
+    texts = examples(task)
     chooser = RawDropdown(
         list(lab.tasks()), value=task, label="Task", elem_id="task",
         info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
@@ -89,10 +90,10 @@ def sidebar() -> Inputs:
     other = model_picker()
     kind = RawRadio(
         [("Continue a prompt", PROMPT), ("Fill in a template", TEMPLATE)],
-        value=first.kind, label="What to generate", elem_id="kind",
+        value=kind_of(texts[0]), label="What to generate", elem_id="kind",
     )  # fmt: skip
     text = RawTextbox(
-        first.prompt, label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
+        texts[0], label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
     dataset = Examples(
@@ -102,9 +103,9 @@ def sidebar() -> Inputs:
     length = RawSlider(
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
     )
-    seed = RawNumber(first.seed, label="Seed", elem_id="seed", precision=0, minimum=0)
+    seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
     dice = gr.Button("Random seed", size="sm")
-    settings = SettingsForm(first.form(), elem_id="settings")
+    settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
     return Inputs(chooser, other, kind, text, dataset, length, seed, dice, settings)
 
 

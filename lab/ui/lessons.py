@@ -64,7 +64,7 @@ class Lesson:
 
 @cache
 def lessons() -> tuple[Lesson, ...]:
-    """All lessons, in the order of their cards; the first plays as the page opens."""
+    """All lessons, in the order of their cards."""
     entries = json.loads((FOLDER / "lessons.json").read_text(encoding="utf-8"))
     return tuple(
         Lesson(**{**entry, "panels": tuple(PanelSettings(**one) for one in entry["panels"])})
@@ -119,4 +119,3 @@ if __name__ == "__main__":
         if sys.argv[1:] and each.name not in sys.argv[1:]:
             continue
         files.save(record(each), FOLDER / f"{each.name}.json")
-        print(each.name)

@@ -65,7 +65,7 @@ def build() -> gr.Blocks:
         _wire_run(demo, inputs, outputs)
         _wire_results(outputs)
         study_tab.attach(demo, outputs.study, inputs, RUNS)
-        _wire_lessons(demo, inputs, outputs)
+        _wire_lessons(inputs, outputs)
         api.attach(demo)
         demo.load(None, js=NARROW)
         demo.load(_load_models, inputs.task, None, **QUICK)
@@ -73,8 +73,8 @@ def build() -> gr.Blocks:
     return demo.queue(**QUEUE)
 
 
-def _wire_lessons(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
-    """A card brings a lesson's settings, then plays it; the first one plays as the page opens."""
+def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
+    """A card brings a lesson's settings, then plays it."""
     shared = [
         inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, inputs.seed,
         inputs.settings,
@@ -84,7 +84,6 @@ def _wire_lessons(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     for lesson, card, show in zip(lessons.lessons(), outputs.lessons, shows, strict=True):
         filled = card.click(partial(_fill_in, lesson), None, shared, **QUICK)
         filled.then(show, outputs.open_tab, stage, **QUICK)
-    demo.load(shows[0], outputs.open_tab, stage, **QUICK)
 
 
 def _fill_in(lesson: lessons.Lesson) -> list[Any]:
