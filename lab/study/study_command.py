@@ -81,8 +81,16 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
     try:
         options.command(options)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(f"python -m lab study: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        print(
+            f"python -m lab study: a file could not be written or read ({reason}); finished cells "
+            "are kept: mend that, and the same command goes on",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("stopped; finished cells are kept: the same command goes on", file=sys.stderr)

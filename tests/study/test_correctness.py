@@ -114,6 +114,26 @@ def test_plain_noise_is_sampled_beside_its_floor():
         assert not check(name, rows=4000).agrees
 
 
+def remembering(denoise, canvas, noise):
+    """Left to right; the last token repeats what was predicted for it before anything stood."""
+    x, first = canvas.tokens, None
+    for window in canvas.blocks():
+        while (masked := canvas.masked(x, window)).any():
+            logits = denoise(x, window=window, rows=masked.any(-1))
+            predicted, _ = draw(logits, masked, noise, 1.0)
+            first = predicted if first is None else first
+            last = masked.sum(-1, keepdim=True) == 1
+            x = write(x, window, masked & (masked.cumsum(-1) == 1), first.where(last, predicted))
+            yield Step(x, window, predicted, None)
+
+
+def test_sampler_that_remembers_is_sampled():
+    """Paths that meet on a canvas do not go on alike: joining them would give another law."""
+    with registered(remembering, "exact") as name:
+        outcome = check(name, rows=4000)
+    assert outcome.floor is not None and not outcome.agrees
+
+
 def test_sampler_that_fits_no_chain_is_refused():
     with (
         registered(left_to_right, "exact") as name,

@@ -95,6 +95,14 @@ def test_total_variation_where_case_asks_for_everything(tmp_path):
     assert exact == pytest.approx(floor, abs=0.03)
 
 
+def test_total_variation_where_texts_end_early(tmp_path):
+    spec = {"name": "s", "task": "capitals", "cases": ["sentence"], "instances": 60,
+            "samplers": {"first_hitting": {}}}  # fmt: skip
+    (line,) = study(spec, tmp_path).points.to_dict("records")
+    assert line["score"] == 1  # every text is one of the 188 sentences
+    assert line["tv"] == pytest.approx(line["tv_floor"], abs=0.06) and line["tv"] < 0.95
+
+
 def test_broken_and_foreign_files_are_named(small, tmp_path):
     path = tmp_path / "p.parquet"
     write_points(small.points, path)

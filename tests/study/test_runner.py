@@ -1,6 +1,7 @@
 """Cells: whole or absent, the same however many processes share them, resumed after a kill."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 
 import lab
+from lab.models.catalogue import ASSETS
 from lab.study import cells as cells_module
+from lab.study import runner
 from lab.study.cells import cells_of, fingerprint, instances_of, known_cases
 from lab.study.measure import batches, measure, token_hash
 from lab.study.report import advice
@@ -133,7 +138,7 @@ def test_two_processes_give_table_of_one(folder, tmp_path):
 
 def test_shares_of_processes_are_disjoint_and_whole(tmp_path):
     counts = [run_study(SPEC, tmp_path, process=p, processes=3) for p in range(3)]
-    assert sum(counts) == 4 and len(finished_cells(tmp_path)) == 4
+    assert counts == [2, 1, 1] and len(finished_cells(tmp_path)) == 4
 
 
 def test_progress_ends_at_all_work(tmp_path):
@@ -189,6 +194,18 @@ def test_fingerprints_tell_models_apart():
     assert len({fingerprint(name) for name in names}) == len(names)
 
 
+def test_fingerprint_is_of_weights_not_of_folder(tmp_path):
+    folders = [tmp_path / name / "mdlm" for name in ("same", "other")]
+    for folder in folders:
+        shutil.copytree(ASSETS / "sudoku6" / "mdlm", folder)
+        shutil.copytree(ASSETS / "sudoku6" / "tokenizer", folder.parent / "tokenizer")
+    weights = load_file(folders[1] / "model.safetensors")
+    name = next(iter(weights))
+    save_file({**weights, name: weights[name] + 1}, folders[1] / "model.safetensors")
+    same, other = (fingerprint(str(folder)) for folder in folders)
+    assert same == fingerprint("sudoku6-mdlm") != other
+
+
 def test_truth_is_measured_in_nats(tmp_path):
     spec = {"name": "c", "task": "chain", "cases": ["64"], "instances": 8,
             "samplers": {"mdlm": {"steps": [2]}, "first_hitting": {}}}  # fmt: skip
@@ -222,6 +239,43 @@ def test_commands_refuse_in_one_sentence(tmp_path, capsys):
     assert "holds no results" in capsys.readouterr().err
     assert main(["run", str(tmp_path / "no.yaml"), "--out", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_full_disk_keeps_finished_cells_and_says_so(folder, tmp_path, monkeypatch, capsys):
+    spec, write, count = tmp_path / "spec.yaml", pq.write_table, []
+    spec.write_text(YAML, encoding="utf-8")
+
+    def full(*arguments, **options):
+        count.append(1)
+        if len(count) == 3:
+            raise OSError(28, "No space left on device")
+        write(*arguments, **options)
+
+    command = ["run", str(spec), "--out", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", full)
+        assert main(command) == 2
+    message = capsys.readouterr().err
+    assert "No space left on device" in message and "the same command goes on" in message
+    assert message.count("\n") == 1 and len(finished_cells(tmp_path / "out")) == 2
+    assert main(command) == 0
+    same(read_results(tmp_path / "out"), read_results(folder))
+
+
+def test_command_stops_at_ctrl_c_and_keeps_cells(tmp_path, monkeypatch, capsys):
+    spec, count = tmp_path / "spec.yaml", []
+    spec.write_text(YAML, encoding="utf-8")
+
+    def interrupted(cell, study):
+        count.append(1)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return measure(cell, study)
+
+    monkeypatch.setattr(runner, "measure", interrupted)
+    assert main(["run", str(spec), "--out", str(tmp_path / "out")]) == 130
+    assert "finished cells are kept" in capsys.readouterr().err
+    assert len(finished_cells(tmp_path / "out")) == 1
 
 
 def test_advice_says_what_cannot_be_distinguished(folder):

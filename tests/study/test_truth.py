@@ -70,6 +70,16 @@ def test_transition_rates_equal_weighted_sum():
     assert outcome.tv_rate == pytest.approx(share * 0.1, abs=0.003)
 
 
+def test_states_count_as_often_as_they_are_left():
+    rows = np.array([[0, 0, 0, 0, 1, 2]])  # 0 is left four times, 1 once
+    chain = np.array([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.4, 0.3, 0.3]])
+    of_0 = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.25)
+    of_1 = np.log(1 / 0.5)
+    outcome = transition_rates(rows, chain)
+    assert outcome.kl_rate == pytest.approx(0.8 * of_0 + 0.2 * of_1)
+    assert outcome.tv_rate == pytest.approx(0.8 * 0.25 + 0.2 * 0.5)
+
+
 def test_forbidden_transition_makes_kl_rate_infinite():
     chain = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     assert transition_rates(np.array([[0, 2]]), chain).kl_rate == float("inf")

@@ -37,7 +37,7 @@ def into_panel(form, data):
     return study_tab._into_panel(form, gr.EventData(None, data))
 
 
-@pytest.mark.parametrize("shared", [{}, {"threshold": 0.1, "steps": 3}])
+@pytest.mark.parametrize("shared", [{}, {"threshold": 0.1, "steps": 3, "temperature": 1.0}])
 def test_point_runs_in_panel_as_it_was_measured(atlas, shared):
     status, task, kind, text, form = into_panel({**FORM, "shared": shared}, {**POINT, "panel": 2})
     assert (task, kind) == ("sudoku4", "template") and "[MASK]" in text
