@@ -65,7 +65,7 @@ def _request(options: Options, sampler: str, model: Any, **params: Any) -> "RunR
     return RunRequest(
         sampler, model, "" if options.prompt is None else options.prompt,
         template=options.template, gen_length=options.gen_length, seed=options.seed,
-        rows=options.rows, preset=options.preset, **params,
+        rows=options.rows, preset=options.preset, device=options.device, **params,
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _recorders(options: Options) -> "list[Recorder]":
     known = tasks()
     model: Any
     if options.model is not None:
-        model = load(options.model)
+        model = load(options.model, device=options.device)
         names = [s.name for s in samplers.SAMPLERS.values() if s.misfit(model.card) is None]
     else:
         task = _task(options, list(known))

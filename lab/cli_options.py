@@ -91,6 +91,8 @@ def _parser(name: str) -> Parser:
     which.add_argument("--task", help="its models, each sampler the one that fits it "
                        "(default: the first task)")  # fmt: skip
     which.add_argument("--model", help="one model: its name, a checkpoint folder or owner/name")
+    add("--device", help="cpu, cuda, cuda:1 or auto: where the model and the run are "
+        "(default: cpu; of the hub's, auto)")  # fmt: skip
     add("--prompt", help="text to continue")
     add("--template", help="text with [MASK] or [MASK]*8 as masked positions")
     add("--gen-length", type=_number, help="tokens to generate")

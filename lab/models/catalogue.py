@@ -4,9 +4,11 @@ from functools import cache
 from pathlib import Path
 
 from lab.models.card import read_card
+from lab.models.device import device_map
 from lab.models.model import LOADING, Model, ModelCard
 from lab.tasks import TASKS
 from samplers import SAMPLERS
+from samplers.signature import brief
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -39,13 +41,20 @@ def models() -> list[str]:
     return [name for task in MEMBERS for name in present(task)]
 
 
-def shipped(name: str) -> Model:
-    """The model of that name that ships with the lab, opened once a process."""
+def shipped(name: str, device: str | None = None) -> Model:
+    """The model of that name that ships with the lab, opened once a process and device.
+
+    ValueError for a table or a chain on anything but the CPU; auto leaves them there.
+    """
     folder = weights_folder(name)
     if folder is None:
+        if device not in (None, "cpu", "auto"):
+            raise ValueError(
+                f"{name} is computed on the CPU, got device {brief(device)}; leave device out"
+            )
         return _exact(name)
     with LOADING:
-        return _trained(folder)
+        return _trained(folder, device_map(device))
 
 
 @cache
@@ -56,10 +65,10 @@ def _exact(name: str) -> Model:
 
 
 @cache
-def _trained(folder: Path) -> Model:
+def _trained(folder: Path, place: str | None) -> Model:
     from lab.models.transformers.checkpoint import load_checkpoint
 
-    return load_checkpoint(folder)
+    return load_checkpoint(folder, place)
 
 
 def present(task: str) -> list[str]:

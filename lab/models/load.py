@@ -11,6 +11,7 @@ import samplers
 from lab.models import catalogue
 from lab.models.card import expected_card, read_card, target_folder, tokenizer_folder
 from lab.models.checkpoint_files import check_files, check_weights, stored_numbers
+from lab.models.device import device_map
 from lab.models.errors import ModelError, explain_errors
 from lab.models.hub.connection import on_space, refuse_code
 from lab.models.model import LOADING, Model
@@ -31,11 +32,15 @@ def load(
     dtype: str = "float32",
     eight_bit: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    device: str | None = None,
 ) -> Model:
     """A shipped model by name, a checkpoint by its folder, or one of the hub by its id owner/name.
 
     The rest is for the hub (lab.models.hub.download.fetch_offer): revision, the commit to pin;
-    progress, called with the bytes done and the bytes in all. The last few stay open: the same call
+    progress, called with the bytes done and the bytes in all. device: cpu, cuda, cuda:1, or auto,
+    which shares a large model among the GPUs and main memory; the whole run is then where the model
+    is. None: the CPU, auto for the hub's. Tables and chains are always on the CPU. The last few
+    models stay open: the same call
     again gives the same model, at the commit it was taken at, until others have taken its place,
     memory is short, or its folder's files have changed. ValueError names the known ones.
     """
@@ -43,12 +48,12 @@ def load(
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
     refuse_code(trust_remote_code)
     if name in catalogue.models():
-        return catalogue.shipped(name)
+        return catalogue.shipped(name, device)
     from lab.models.hub import download
 
     if _is_folder(name):
         download.check_dtype(dtype)
-        return _load_folder(Path(name), trust_remote_code, dtype)
+        return _load_folder(Path(name), trust_remote_code, dtype, device_map(device))
     if not download.is_id(name):
         raise ValueError(
             f"no model {brief(name)}; there are {', '.join(catalogue.models())}, the tasks "
@@ -56,7 +61,8 @@ def load(
             "on the hub, owner/name"
         )
     download.allowed(name, revision, trust_remote_code, dtype, eight_bit)
-    key = (name, revision, trust_remote_code, dtype, eight_bit)
+    place = device_map(device, default="auto")
+    key = (name, revision, trust_remote_code, dtype, eight_bit, place)
     with LOADING:
         if key in _OPEN:
             return _keep(key, _OPEN[key])
@@ -68,7 +74,8 @@ def load(
     offer = with_room(download.look_up(name, revision, **how))
     folder = download.fetch(offer, progress)
     with LOADING:
-        return _keep(key, _OPEN.get(key) or download.open_offer(offer, folder, **how))
+        model = _OPEN.get(key) or download.open_offer(offer, folder, device_map=place, **how)
+        return _keep(key, model)
 
 
 def look_up(text: str, dtype: str = "float32", trust_remote_code: bool = False) -> "Offer":
@@ -119,8 +126,8 @@ def release() -> bool:
     return held
 
 
-def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
-    """The task's name ("" for none) and the model that `sampler` runs on."""
+def resolve(model: Model | str, sampler: str, device: str | None = None) -> tuple[str, Model]:
+    """The task's name ("" for none) and the model that `sampler` runs on, opened on that device."""
     if isinstance(model, Model):
         return model.card.task, model
     known = catalogue.tasks()
@@ -132,8 +139,8 @@ def resolve(model: Model | str, sampler: str) -> tuple[str, Model]:
                 f"it serves {', '.join(known[model])}"
             )
         # A table and its task share a name: as a task, it means the member that fits.
-        return model, load(known[model][sampler])
-    loaded = load(model)
+        return model, load(known[model][sampler], device=device)
+    loaded = load(model, device=device)
     return loaded.card.task, loaded
 
 
@@ -145,15 +152,17 @@ def split_id(text: str) -> tuple[str, str | None]:
     return name, revision or None
 
 
-def _load_folder(folder: Path, trust_remote_code: bool, dtype: str) -> Model:
+def _load_folder(folder: Path, trust_remote_code: bool, dtype: str, place: str | None) -> Model:
     from lab.models.transformers.build import load_folder
 
     with explain_errors(folder.name), LOADING:
         check_files(folder)
-        key = (_stamp(folder), trust_remote_code, dtype)
+        key = (_stamp(folder), trust_remote_code, dtype, place)
         if key not in _OPEN:
             read_card.cache_clear()  # its files may have changed since
-            model = load_folder(folder, trust_remote_code=trust_remote_code, dtype=dtype)
+            model = load_folder(
+                folder, trust_remote_code=trust_remote_code, dtype=dtype, device_map=place
+            )
             return _keep(key, model)
         return _keep(key, _OPEN[key])
 

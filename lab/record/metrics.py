@@ -108,7 +108,7 @@ def distinct(ids: list[int], n: int) -> float:
 ACCEPTED = "acceptance_length"
 HEADINGS = {
     "calls": "Model calls",
-    "columns_fed": "Columns computed",
+    "columns_fed": "Columns fed",
     "tokens": "Tokens",
     "tokens_per_call": "Tokens per call",
     ACCEPTED: "Tokens kept per draft",

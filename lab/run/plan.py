@@ -34,7 +34,7 @@ class Plan:
 def plan(request: RunRequest) -> Plan:
     """Check everything and lay the canvas out. ValueError before any work is done."""
     sampler = samplers.get(request.sampler)
-    task, model = resolve(request.model, sampler.name)
+    task, model = resolve(request.model, sampler.name, request.device)
     if reason := sampler.misfit(model.card):
         raise ValueError(reason)
     values = request.values()

@@ -28,6 +28,7 @@ RUN_ARGUMENTS = ("prompts", "template", "gen_length", "seed", "rows", "first_row
 class RunRequest:
     """One sampler on one model; `lab.run` says what each field is.
 
+    device: where a model that is given by its name is opened (lab.load says which there are).
     params: this sampler's own parameters. shared: parameters meant for several samplers at once, of
     which each takes those that it has.
     """
@@ -44,6 +45,7 @@ class RunRequest:
     chat_template_kwargs: dict[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
 
     def values(self) -> dict[str, Any]:
         """Every parameter of the sampler, checked; each step overrides the one before: default,

@@ -16,6 +16,7 @@ from samplers import SAMPLERS
 
 MOST = 32  # names that are kept; lab.load keeps the weights, and releases them
 LONGEST = 300  # characters of an id, an address or a folder
+DEVICE = "auto"  # the page computes on the GPU where there is one
 STOPPED = "stopped; what was fetched is kept"
 
 
@@ -88,7 +89,7 @@ def entry(name: Any) -> ModelEntry | None:
 def model(name: str) -> Model | None:
     """The model behind a name that was loaded; None for any other name, a task's too."""
     loaded = entry(name)
-    return None if loaded is None else lab.load(loaded.offer.name, **loaded.options)
+    return None if loaded is None else lab.load(loaded.offer.name, **loaded.options, device=DEVICE)
 
 
 def look_up(text: str, dtype: str = "float32") -> ModelEntry:
@@ -132,7 +133,7 @@ def load(
             if stop.is_set():
                 raise ValueError(STOPPED)
         progress("opening …", None)
-        model = lab.load(entry.offer.name, **entry.options)
+        model = lab.load(entry.offer.name, **entry.options, device=DEVICE)
     entry = replace(entry, card=model.card)
     _KNOWN.pop(entry.name, None)
     _KNOWN[entry.name] = entry

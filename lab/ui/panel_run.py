@@ -46,7 +46,8 @@ class PanelRun:
         try:
             check_task(inputs.task)
             model = loaded_models.model(inputs.task) or inputs.task
-            arguments = {**inputs.arguments, "preset": settings.preset, "params": settings.params}
+            arguments = {**inputs.arguments, "preset": settings.preset, "params": settings.params,
+                         "device": loaded_models.DEVICE}  # fmt: skip
             run = Recorder(plan(RunRequest(settings.sampler, model, **arguments)))
             budget = _left(run.plan.work, budget)
         except Exception as error:

@@ -247,10 +247,10 @@ def test_folder_is_opened_once_until_its_files_change(folder, tmp_path):
 def test_two_that_ask_at_once_get_one_network(folder, monkeypatch):
     opened, honest = [], build.load_checkpoint
 
-    def slow(path):
+    def slow(path, device_map):
         opened.append(path)
         time.sleep(0.2)
-        return honest(path)
+        return honest(path, device_map)
 
     monkeypatch.setattr(build, "load_checkpoint", slow)
     with ThreadPoolExecutor() as pool:

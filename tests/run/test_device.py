@@ -52,15 +52,16 @@ def waits(far, run, record):
     return [far.waits[a:b] for a, b in pairwise(marks)], windows
 
 
-def keeps_budget(far, run, record):
-    """At most so many waits a step, and one more to find that a block is filled."""
+def keeps_budget(far, run, record, most=None):
+    """At most so many waits a step, and one more to see that a block is filled."""
+    most = WAITS[record] if most is None else most
     each, windows = waits(far, run, record)
     starts = [block.start for block in run.plan.canvas.blocks()]
     blocks = [sum(start <= window.start for start in starts) for window in windows]
     moved = np.diff(blocks, prepend=blocks[0]) > 0
     assert len(each) > 1
     for step, (several, new) in enumerate(zip(each, moved, strict=True)):
-        assert len(several) <= WAITS[record] + new, f"step {step} waits for {several}"
+        assert len(several) <= most + new, f"step {step} waits for {several}"
     copies = [one for several in each for one in several if one.operation.endswith("copy to cpu")]
     assert all(one.line.startswith(tuple(EVERY)) for one in copies), copies
     frames = [one for one in copies if one.line.startswith("lab/run/")]
@@ -117,8 +118,10 @@ def test_checkpoint_makes_no_step_wait(name, kind):
         model = tiny.changed(model, time_conditioned=samplers.get(name).needs.time)
         if kind == tiny.DRAFTED:
             far.send(model.draft_model)
-        # One row, as the page has it: which rows are asked need not be found out.
-        keeps_budget(far, plan_of(name, model, rows=1), "without_record")
+        # One row, as the page has it: a call is for that row, so only the loop's own wait is left,
+        # and with a draft how much of it stands.
+        most = 2 if name == "dflash" else 1
+        keeps_budget(far, plan_of(name, model, rows=1), "without_record", most)
         assert model.device == FAR
 
 

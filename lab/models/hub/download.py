@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lab.models.card import expected_card
 from lab.models.checkpoint_files import (
     check_files,
@@ -139,6 +137,7 @@ def open_offer(
     trust_remote_code: bool = False,
     dtype: str = "float32",
     eight_bit: bool = False,
+    device_map: str | None = None,
 ) -> Model:
     """Open what `fetch` brought; the card keeps the commit it was taken at.
 
@@ -149,11 +148,11 @@ def open_offer(
     with explain_errors(name):
         check_files(folder)
         if offer.family is None:
-            model = load_checkpoint(folder)
+            model = load_checkpoint(folder, device_map)
             model.card = replace(model.card, name=name, revision=offer.revision)
             return model
         how: dict[str, Any] = {
-            "dtype": dtype, "device_map": _device_map(), "eight_bit": eight_bit,
+            "dtype": dtype, "device_map": device_map, "eight_bit": eight_bit,
         }  # fmt: skip
         if target := offer.target:
             verifier = build(fetch(target), target.name, revision=target.revision, **how)
@@ -305,10 +304,6 @@ def _memory(info: Any, stored: int, config: Mapping[str, Any], dtype: str, eight
     width = 4 if "32" in stored_dtype else 2
     count = info.safetensors.total if info.safetensors else stored / width
     return int(count * (1 if eight_bit else DTYPES[dtype].itemsize) * SPARE)
-
-
-def _device_map() -> str | None:
-    return "auto" if torch.cuda.is_available() else None
 
 
 def gb(size: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lab.models.checkpoint_files import check_weights, read_json
+from lab.models.device import first_device
 from lab.models.errors import ModelError
 from lab.models.hub.connection import refuse_code
 from lab.models.model import Model
@@ -68,8 +69,11 @@ def build(
 
         how["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
     tokenizer = load_words(family, folder, words, trusted)
+    model: Model
     if family.adapter == "dit":
-        model = _dit(folder, family, config, tokenizer, name, revision)
+        dit = _dit(folder, family, config, tokenizer, name, revision)
+        dit.network.to(first_device(device_map))
+        model = dit
     else:
         network = load_network(folder, family, config, trusted, how)
         model = _adapted(network, family, config, tokenizer, name, revision)
@@ -77,7 +81,13 @@ def build(
     return model
 
 
-def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "float32") -> Model:
+def load_folder(
+    folder: Path,
+    *,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    device_map: str | None = None,
+) -> Model:
     """Open a folder: with lab.json as the lab wrote it, without as what its family says.
 
     A plain causal class without lab.json is an autoregressive model: what else it may have been
@@ -87,8 +97,10 @@ def load_folder(folder: Path, *, trust_remote_code: bool = False, dtype: str = "
     # A masked language model that `lab train` went on with opens as its family does.
     masked = any(name.endswith("ForMaskedLM") for name in config.get("architectures") or ())
     if not config or ((folder / "lab.json").exists() and not masked):
-        return load_checkpoint(folder)
-    return build(folder, folder.name, trust_remote_code=trust_remote_code, dtype=dtype)
+        return load_checkpoint(folder, device_map)
+    return build(
+        folder, folder.name, trust_remote_code=trust_remote_code, dtype=dtype, device_map=device_map
+    )
 
 
 def openable(family: Family, name: str, config: Mapping[str, Any], trust_remote_code: bool) -> None:
@@ -212,7 +224,7 @@ def _dit(
     tokenizer: Any,
     name: str,
     revision: str | None,
-) -> Model:
+) -> DiTModel:
     from safetensors.torch import load_file
 
     state: dict[str, torch.Tensor] = {}

@@ -152,8 +152,10 @@ def unshifted(logits: Tensor, visible: Tensor, window: slice) -> Tensor:
     return torch.where(before[..., None].to(logits.device, non_blocking=True), left, own)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path, device_map: str | None = None) -> Checkpoint:
     """Open a folder with config.json, *.safetensors, lab.json and a tokenizer (here or beside).
+
+    device_map: transformers' own; None: onto the CPU.
 
     A draft model's folder gives its target with that draft model. ModelError for pickled weights,
     weights that do not fit or a folder of another format.
@@ -165,9 +167,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if target := target_folder(folder):
         from lab.models.transformers.draft_model import paired
 
-        return paired(load_checkpoint(target), folder, **vars(card))
+        return paired(load_checkpoint(target, device_map), folder, **vars(card))
     tokenizer = read_own_tokenizer(tokenizer_folder(folder))
-    network = read_network(AutoModelForCausalLM, folder)
+    network = read_network(AutoModelForCausalLM, folder, device_map=device_map)
     size, start_id = network.config.vocab_size, read_facts(folder).get("start_id")
     if card.vocab_size - size not in (0, 1):  # a mask may be one past what the network knows
         raise ModelError(
