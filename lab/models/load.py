@@ -67,10 +67,8 @@ def load(
         if key in _OPEN:
             return _keep(key, _OPEN[key])
     how: dict[str, Any] = {
-        "trust_remote_code": trust_remote_code,
-        "dtype": dtype,
-        "eight_bit": eight_bit,
-    }
+        "trust_remote_code": trust_remote_code, "dtype": dtype, "eight_bit": eight_bit,
+    }  # fmt: skip
     offer = with_room(download.look_up(name, revision, **how))
     folder = download.fetch(offer, progress)
     with LOADING:
