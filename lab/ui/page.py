@@ -216,6 +216,7 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
 
     # A second event, so that Run comes back also where the first one failed.
     pressed.then(after_run, outputs.open_tab, [*buttons, *outputs.results], **QUICK)
+    outputs.stop.click(None, None, outputs.status, js=slot.SAY_STOPPING, **QUICK)
     outputs.stop.click(_stop, None, outputs.status, **QUICK)
 
 
@@ -238,8 +239,8 @@ def run_request(
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def _stop(request: gr.Request) -> str:
-    return "Stopping …" if slot.stop(request.session_hash or "") else "Nothing is running"
+def _stop(request: gr.Request) -> Any:
+    return gr.skip() if slot.stop(request.session_hash or "") else "Nothing is running"
 
 
 def _forget(request: gr.Request) -> None:

@@ -11,6 +11,8 @@ TURN = 10.0  # seconds after which a run lets the next one go on, where others w
 LONGEST = 32  # most runs in the line
 EACH = 2  # most runs of one visitor in the line: one that computes, one that waits
 WAIT = 0.2  # seconds between two looks at whether the wait was given up
+# Said by the browser: an answer of the server that came late would cover how the run ended.
+SAY_STOPPING = "() => 'Stopping …'"
 
 
 class NoPlace(ValueError):

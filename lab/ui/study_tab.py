@@ -137,6 +137,7 @@ def _attach_measure(demo: gr.Blocks, tab: StudyTab, settings: Any, runs: int) ->
         concurrency_id="model", concurrency_limit=runs, **PRIVATE,
     )  # fmt: skip
     pressed.then(after, None, [tab.measure, tab.stop], **QUICK)
+    tab.stop.click(None, None, tab.status, js=slot.SAY_STOPPING, **QUICK)
     tab.stop.click(_stop, None, tab.status, **QUICK)
 
 
@@ -145,9 +146,9 @@ def _session(session: str) -> str:
     return f"{session} study"
 
 
-def _stop(request: gr.Request) -> str:
+def _stop(request: gr.Request) -> Any:
     stopping = slot.stop(_session(request.session_hash or ""))
-    return "Stopping …" if stopping else "Nothing is being measured"
+    return gr.skip() if stopping else "Nothing is being measured"
 
 
 def forget(session: str) -> None:
