@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
-MASK, EOS = "<mask>", "<eos>"
+from lab.models.vocabulary import MASK, characters, check_words
 
 
 class WordTokenizer(PreTrainedTokenizerFast):
@@ -49,18 +49,11 @@ def word_tokenizer(
 
     Names of one character each are read character by character (white space is skipped unless it
     is a name itself), others word by word with `.`, `,`, `?`, `!`, `:`, `;` and quotation marks
-    apart. The name at `eos_id` is special. ValueError where names repeat, are empty or contain
-    white space.
+    apart. The name at `eos_id` is special. ValueError for names that check_words refuses.
     """
     names = [str(name) for name in vocabulary]
-    letters = all(len(name) == 1 for i, name in enumerate(names) if i != eos_id)
-    for name in names:
-        if not name or (not letters and name.split() != [name]) or names.count(name) > 1:
-            raise ValueError(
-                f"vocabulary must be names without white space, each once, got {name!r}; rename it"
-            )
-    if MASK in names:
-        raise ValueError(f"vocabulary must not contain {MASK!r}, the mask has it; rename it")
+    check_words(names, eos_id)
+    letters = characters(names, eos_id)
     backend = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}))
     backend.normalizer = normalizers.NFC()
     spaced = not letters or " " not in names

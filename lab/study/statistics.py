@@ -5,11 +5,11 @@ paired rates McNemar's exact test (1947) and families of comparisons Holm's corr
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import bdtr, ndtri  # scipy.stats would take seconds to import
 
 LEVEL = 0.95
 RESAMPLES = 10_000
@@ -54,7 +54,7 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
         )
     if not trials:
         return NOTHING
-    z = ndtri((1 + level) / 2)
+    z = _quantile(level)
     share, total = successes / trials, trials + z * z
     centre = (successes + z * z / 2) / total
     half = z * (trials * share * (1 - share) + z * z / 4) ** 0.5 / total
@@ -88,6 +88,8 @@ def mcnemar(a: ndarray, b: ndarray, level: float = LEVEL) -> Comparison:
     first, second = _paired(a, b)
     first, second = first.astype(bool), second.astype(bool)
     only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
+    from scipy.special import bdtr  # not above: a page opens without it
+
     split = only_a + only_b
     p_value = min(1.0, 2 * float(bdtr(min(only_a, only_b), split, 0.5))) if split else 1.0
     return Comparison(_newcombe(first, second, level), p_value)
@@ -175,8 +177,13 @@ def _newcombe(first: ndarray, second: ndarray, level: float) -> Interval:
     return Interval(difference, difference - float(low), difference + float(high))
 
 
+def _quantile(level: float) -> float:
+    """How many standard deviations hold that share of a normal distribution, half on each side."""
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
 def trials_for(half_width: float, rate: float = 0.5, level: float = LEVEL) -> int:
     """How many rows a rate needs for a 95 % interval of about +- half_width (Wald's formula)."""
     if not 0 < half_width < 1:
         raise ValueError(f"half_width must be between 0 and 1, got {half_width}; 0.03 is usual")
-    return int(np.ceil(ndtri((1 + level) / 2) ** 2 * rate * (1 - rate) / half_width**2))
+    return int(np.ceil(_quantile(level) ** 2 * rate * (1 - rate) / half_width**2))

@@ -8,13 +8,14 @@ full(v) is in proportion to loo(v) q(z | v).
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lab.models.model import Model, ModelCard, Opened
-from lab.models.word_tokenizer import word_tokenizer
+from lab.models.vocabulary import check_words
 from samplers import schedules
 from samplers.canvas import Canvas
 
@@ -33,10 +34,19 @@ class Exact(Model):
     trusted, and only writable tokens may be noise.
     """
 
-    def __init__(self, card: ModelCard, tokenizer: Any):
-        self.card, self.tokenizer = card, tokenizer
+    def __init__(self, card: ModelCard, vocabulary: Sequence[str] | None):
+        self.card, self.vocabulary = card, vocabulary
         # Ids below `size` are tokens, `size` is the mask; at most `length` of them in a row.
         self.size, self.length = int(card.mask_id or 0), int(card.length or 0)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Made when text is first read or written: it takes transformers, a card does not."""
+        if self.vocabulary is None:
+            return None
+        from lab.models.word_tokenizer import word_tokenizer
+
+        return word_tokenizer(self.vocabulary, self.size, *self.card.eos_ids)
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> Opened:
         """Open the model for one run; it remembers which tokens are pinned."""
@@ -191,8 +201,8 @@ def describe(
     vocabulary: Sequence[str] | None,
     eos_id: int | None,
     draft_length: int | None,
-) -> tuple[ModelCard, Any]:
-    """Check what oracle and table share; return the card and the tokenizer (None: ids only)."""
+) -> tuple[ModelCard, tuple[str, ...] | None]:
+    """Check what oracle and table share; return the card and the words (None: ids only)."""
     _check_noise(corruption, posterior, p_uniform)
     _check_tokens(size, vocabulary, eos_id)
     _check_draft(draft_length, corruption)
@@ -210,8 +220,7 @@ def describe(
         schedule="linear" if corruption == "uniform" else "loglinear",
         p_uniform=0.0 if corruption == "absorbing" else float(p_uniform),
     )
-    tokenizer = None if vocabulary is None else word_tokenizer(vocabulary, size, eos_id)
-    return card, tokenizer
+    return card, None if vocabulary is None else tuple(map(str, vocabulary))
 
 
 def _check_noise(corruption: str, posterior: str, p_uniform: float) -> None:
@@ -232,6 +241,8 @@ def _check_tokens(size: int, vocabulary: Sequence[str] | None, eos_id: int | Non
             f"vocabulary must name each of the {size} tokens, got {len(vocabulary)} names; "
             "leave it out to work with ids"
         )
+    if vocabulary is not None:
+        check_words(tuple(map(str, vocabulary)), eos_id)
 
 
 def _check_draft(draft_length: int | None, corruption: str) -> None:

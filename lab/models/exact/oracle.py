@@ -43,21 +43,21 @@ def oracle(
     step = distribution("transition", transition, (len(start), len(start)))
     seen = None if emission is None else distribution("emission", emission, (len(start), None))
     size = len(start) if seen is None else seen.shape[1]
-    card, tokenizer = describe(
+    card, words = describe(
         "oracle", size, length, corruption, posterior, p_uniform, vocabulary, eos_id,
         draft_length,
     )  # fmt: skip
-    return Oracle(card, tokenizer, start, step, seen)
+    return Oracle(card, words, start, step, seen)
 
 
 class Oracle(Exact):
     """A chain with `initial` [S], `transition` [S, S] and `emission` [S, V] (None: states seen)."""
 
     def __init__(
-        self, card: ModelCard, tokenizer: Any, initial: Tensor, transition: Tensor,
+        self, card: ModelCard, words: Sequence[str] | None, initial: Tensor, transition: Tensor,
         emission: Tensor | None,
     ):  # fmt: skip
-        super().__init__(card, tokenizer)
+        super().__init__(card, words)
         self.initial, self.transition, self.emission = initial, transition, emission
         self._seen = torch.eye(len(initial), dtype=torch.float64) if emission is None else emission
 

@@ -50,18 +50,20 @@ def table(
     count = len(rows)
     shares = torch.full((count,), 1 / count) if weights is None else weights
     shares = distribution("weights", shares, (count,))
-    card, tokenizer = describe(
+    card, words = describe(
         "table", size, rows.shape[1], corruption, posterior, p_uniform, vocabulary, eos_id,
         draft_length,
     )  # fmt: skip
-    return Table(card, tokenizer, rows, shares)
+    return Table(card, words, rows, shares)
 
 
 class Table(Exact):
     """Sequences [N, T] with weights [N]."""
 
-    def __init__(self, card: ModelCard, tokenizer: Any, sequences: Tensor, weights: Tensor):
-        super().__init__(card, tokenizer)
+    def __init__(
+        self, card: ModelCard, words: Sequence[str] | None, sequences: Tensor, weights: Tensor
+    ):
+        super().__init__(card, words)
         self.sequences, self.weights = sequences, weights
 
     def cells(self, columns: int) -> int:

@@ -12,7 +12,6 @@ import torch
 from lab.models.checkpoint_files import check_weights, read_json, stored_numbers
 from lab.models.errors import ModelError
 from lab.models.model import LOADING
-from lab.models.word_tokenizer import WordTokenizer
 
 # A model may have more numbers than its weights: tied tensors stand once in a file, buffers never.
 MOST_TIMES = 2
@@ -66,6 +65,8 @@ def read_own_tokenizer(folder: Path) -> Any:
             f"the word tokenizer in {folder.name} lacks a normalizer or a pre_tokenizer, with "
             "which the lab writes one; leave lab.json out to open it as transformers does"
         )
+    from lab.models.word_tokenizer import WordTokenizer
+
     with quiet():
         return WordTokenizer.from_pretrained(folder, trust_remote_code=False)
 
