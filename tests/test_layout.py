@@ -50,6 +50,7 @@ HOMES = {
     "accelerate": ("lab.models", "lab.train", "lab.study"),
     "huggingface_hub": ("lab.models", "lab.train"),
     "gradio": ("lab.ui",),
+    "spaces": ("lab.ui",),
     "plotly": ("lab.record.figures", "lab.study.quality_figure", "lab.ui"),
     "pyarrow": ("lab.study",),
     "scipy": ("lab.study",),

@@ -1,6 +1,7 @@
 """From Steps to Frames: who was active, what was written, how confident the model was."""
 
-from typing import Any
+from collections.abc import Generator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,11 +15,36 @@ from samplers.canvas import Canvas, Step
 from samplers.noise import IMPOSSIBLE, Noise
 
 
+@torch.no_grad()
+def frames(plan: Plan) -> Generator[Frame, None, None]:
+    """Run a plan: its Frames, the one before any call first. Closed, it ends the run at once.
+
+    The part of a run that needs its model; a Frame is small arrays, and what follows from it may
+    be worked out in another process.
+    """
+    denoise = plan.model.open(plan.canvas, plan.values.get("block_length"))
+    rows = len(plan.canvas.tokens)
+    probe, canvas = Probe(denoise, rows), denoise.canvas
+    noise = Noise(plan.seed, range(plan.first_row, plan.first_row + rows))
+    # The function itself: the plan has bound and checked the values, and laid the canvas out.
+    run = plan.sampler.function(probe, canvas, noise, **plan.values)
+    steps = cast(Generator[Step, None, None], run)
+    build = FrameBuilder(plan, probe, canvas, noise)
+    try:
+        yield build.first()
+        while True:
+            probe.begin()
+            if (step := next(steps, None)) is None:
+                return
+            yield build.next(step)
+    finally:
+        steps.close()
+
+
 class FrameBuilder:
     """Turns each Step into a Frame, with what the probe saw since the Step before.
 
-    canvas, noise: the run's, where the model is. confidence [B, T]: of every token, as the Frames
-    so far leave it (Frames hold the window's).
+    canvas, noise: the run's, where the model is.
     """
 
     def __init__(self, plan: Plan, probe: Probe, canvas: Canvas, noise: Noise):
@@ -28,7 +54,7 @@ class FrameBuilder:
         self._calls, self._seconds = np.zeros(rows, np.int64), np.zeros(rows)
         self._ended = np.zeros(rows, bool)
         self._step = 0
-        self.confidence = np.full(canvas.tokens.shape, np.nan, np.float32)
+        self._confidence = np.full(canvas.tokens.shape, np.nan, np.float32)
         revision = plan.sampler.revision(plan.values)
         # Where tokens may be wrong by design, each call judges the standing ones again.
         self._judges = revision == "edits" or plan.model.card.corruption != "absorbing"
@@ -72,8 +98,8 @@ class FrameBuilder:
         self._calls, self._tokens, self._ended = probe.calls.copy(), step.tokens, ended
         self._step += 1
         if "judged" in values:
-            self.confidence = self.confidence.copy()
-            np.copyto(self.confidence[:, window], values["fresh"], where=values["judged"])
+            self._confidence = self._confidence.copy()
+            np.copyto(self._confidence[:, window], values["fresh"], where=values["judged"])
         top_ids, top_probabilities = _alternatives(values, shape)
         blank = np.full(shape, np.nan, np.float32)
         return Frame(
@@ -85,7 +111,7 @@ class FrameBuilder:
             active=active,
             predicted=_cast(values.get("predicted"), np.int32, np.full(shape, -1, np.int32)),
             score=_cast(values.get("scores"), np.float32, blank),
-            confidence=self.confidence[:, window],
+            confidence=self._confidence[:, window],
             entropy=_cast(values.get("entropy"), np.float32, blank),
             top_ids=top_ids,
             top_probabilities=top_probabilities,

@@ -6,22 +6,19 @@ around the denoiser that it calls (lab.run.probe).
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 
 from lab.models.model import Model
 from lab.record.row_record import RecordedSteps, RowRecord, distinct_ids
 from lab.record.trajectory import Frame, Trajectory, run_id
 from lab.run import prompts
-from lab.run.frames import FrameBuilder
+from lab.run.frames import frames
 from lab.run.plan import Plan, plan
-from lab.run.probe import Probe
 from lab.run.prompts import RowTexts
 from lab.run.request import RunRequest
-from samplers.canvas import Canvas, Step
-from samplers.noise import Noise
+from samplers.canvas import Canvas
 
 IN_WINDOW = ("predicted", "entropy", "score", "top_ids", "top_probabilities")
 COUNTERS = ("block", "calls", "seconds", "model_seconds", "columns_fed")
@@ -29,6 +26,8 @@ COUNTERS = ("block", "calls", "seconds", "model_seconds", "columns_fed")
 
 class Recorder:
     """One run: iterate it for Frames, `close()` it at any step, ask for what was recorded.
+
+    Or `record` Frames that are computed elsewhere (lab.run.frames.frames), and close it in the end.
 
     The record grows with the run, a row of it only with the steps in which that row was active.
     `steps_since(row, k)` is what is new after step k of that row, at the cost of what is new;
@@ -41,6 +40,7 @@ class Recorder:
         self._ended = False
         self._card = asdict(plan.model.card)
         self._rows = [RowRecord(*_row(plan.canvas, row), self._card) for row in range(self.rows)]
+        self._confidence = np.full(plan.canvas.tokens.shape, np.nan, np.float32)
         self._iterator = self._frames()
 
     @property
@@ -77,35 +77,25 @@ class Recorder:
         whole = "template" in self.plan.settings[row]
         return prompts.row_texts(model, record.tokens, record.writable, whole)
 
-    @torch.no_grad()
     def _frames(self) -> Generator[Frame, None, None]:
-        plan = self.plan
-        denoise = plan.model.open(plan.canvas, plan.values.get("block_length"))
-        probe, canvas = Probe(denoise, self.rows), denoise.canvas
-        noise = Noise(plan.seed, range(plan.first_row, plan.first_row + self.rows))
-        # The function itself: the plan has bound and checked the values, and laid the canvas out.
-        run = plan.sampler.function(probe, canvas, noise, **plan.values)
-        steps = cast(Generator[Step, None, None], run)
-        build = FrameBuilder(plan, probe, canvas, noise)
+        run = frames(self.plan)
         try:
-            self.started = True
-            yield build.first()
-            while True:
-                probe.begin()
-                if (step := next(steps, None)) is None:
-                    return
-                frame = build.next(step)
-                self._add(frame, build.confidence)
+            for frame in run:
+                self.record(frame)
                 yield frame
         finally:
             self._ended = True
-            steps.close()
+            run.close()
 
-    def _add(self, frame: Frame, confidence: np.ndarray) -> None:
+    def record(self, frame: Frame) -> None:
+        """Take the next Frame of this run, which may have been computed elsewhere."""
+        self.started = True
+        if not frame.step:
+            return
         canvas = self.plan.canvas
+        self._confidence[:, frame.window] = frame.confidence
         for row in frame.active.nonzero()[0].tolist():
-            record = self._rows[row]
-            cut = _columns(canvas, row)
+            record, cut = self._rows[row], _columns(canvas, row)
             span = (0, len(record.writable)) if canvas.layout == "first" else _span(record.writable)
             start = max(frame.window.start - cut.start, span[0])
             stop = min(frame.window.stop - cut.start, span[1])
@@ -113,7 +103,8 @@ class Recorder:
             seen = slice(start + shift, stop + shift)
             numbers = {name: getattr(frame, name)[row, seen] for name in IN_WINDOW}
             numbers |= {name: getattr(frame, name)[row] for name in COUNTERS}
-            record.add(slice(start, stop), frame.tokens[row, cut], confidence[row, cut], numbers)
+            confidence = self._confidence[row, cut]
+            record.add(slice(start, stop), frame.tokens[row, cut], confidence, numbers)
 
     def trajectories(self) -> list[Trajectory]:
         """What was recorded so far, a Trajectory a row."""

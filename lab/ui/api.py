@@ -4,6 +4,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gradio as gr
@@ -11,15 +12,14 @@ import gradio as gr
 from lab.record.metrics import metrics
 from lab.record.trajectory import Trajectory
 from lab.run import limits
-from lab.ui import exports, loaded_models, model_picker
+from lab.ui import exports, loaded_models, model_picker, slot
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
 from lab.ui.error_text import explain
-from lab.ui.guard import visitor
+from lab.ui.guard import mcp_call, visitor_of
 from lab.ui.panel_run import PanelRun
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PANELS, PanelSettings, describe
-from lab.ui.slot import LONGEST
 from samplers import SAMPLERS, get
 from samplers.signature import brief
 
@@ -42,33 +42,39 @@ def attach(demo: gr.Blocks) -> None:
     ) -> AsyncIterator[dict[str, Any]]:
         inputs, panels = _parse(task, samplers, prompt, template, gen_length, seed, params)
         _one_of("trajectories", trajectories, FORMATS)
-        session = (request and request.session_hash) or ""
-        address = request.client.host if request and request.client else None
-        stop = threading.Event()
-        run = Run(inputs, panels, stop, visitor(address, session) or None, True)
-        backlog = backlog_of(demo._queue, session)
-        async for update in in_background(run.updates, stop, backlog):
-            yield _answer(run, update, trajectories)
+        with _ends_with(mcp_call(request)) as stop:
+            run = Run(inputs, panels, stop, visitor_of(request) or None, True)
+            backlog = backlog_of(demo._queue, (request and request.session_hash) or "")
+            async for update in in_background(run.updates, stop, backlog):
+                yield _readable(_answer(run, update, trajectories), request)
 
     compare.__doc__ = COMPARE
-    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=LONGEST + 8)
+    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=slot.LONGEST + 8)
     gr.api(samplers, api_name="samplers", queue=False)
     gr.api(look_up, api_name="look_up", concurrency_limit=4)
     gr.api(load, api_name="load", concurrency_id="load")
 
 
+def _ends_with(call: str) -> AbstractContextManager[threading.Event]:
+    """What ends a run that an MCP call asks for; nothing but its listener ends any other."""
+    return slot.stoppable(call) if call else nullcontext(threading.Event())
+
+
+def _readable(answer: Any, request: gr.Request) -> Any:
+    """The answer itself; as JSON where it is for an MCP call, which Gradio answers by its str."""
+    return json.dumps(answer, ensure_ascii=False) if mcp_call(request) else answer
+
+
 COMPARE = """Run up to four samplers side by side on one prompt or template; return their texts.
 
 Args:
-    task: Models of one vocabulary and corpus, each sampler gets the one that fits it; or a
-        model that `load` has loaded.
+    task: Models of one vocabulary, a sampler gets the one that fits; or what `load` has loaded.
     samplers: One to four sampler names, as a list or separated by commas.
     prompt: Text to continue. Leave it empty where a template is given.
     template: Text with [MASK] or [MASK]*8 as masked positions to fill in.
     gen_length: Tokens to generate; 64, or what the model's length leaves, where left out.
     seed: The same seed gives the same tokens.
-    params: JSON. A parameter for every sampler that has it, {"steps": 8}; or for one alone,
-        {"llada2": {"threshold": 0.5, "preset": "llada2.1_speed"}}.
+    params: For all, {"steps": 8}, or for one, {"llada2": {"threshold": 0.5, "preset": "x"}}.
     trajectories: "none", "csv" or "json": add every step of all runs as one text.
 
 Returns:
@@ -77,12 +83,16 @@ Returns:
 """
 
 
-def samplers() -> list[dict[str, Any]]:
+def samplers(request: gr.Request = None) -> list[dict[str, Any]]:  # type: ignore[assignment]
     """List every sampler: name, title, paper, guarantee, presets, parameters and their limits."""
-    return [describe(sampler) for sampler in SAMPLERS.values()]
+    return _readable([describe(sampler) for sampler in SAMPLERS.values()], request)
 
 
-def look_up(model: str, dtype: str = "float32") -> dict[str, Any]:
+def look_up(
+    model: str,
+    dtype: str = "float32",
+    request: gr.Request = None,  # type: ignore[assignment]
+) -> dict[str, Any]:
     """Say what a checkpoint of the Hugging Face hub (or a local folder) is and what it would cost.
 
     Args:
@@ -92,10 +102,14 @@ def look_up(model: str, dtype: str = "float32") -> dict[str, Any]:
     Returns:
         model, family, tested, download, memory, attention, corruption, samplers, usual_sampler.
     """
-    return model_picker.describe(_entry(model, dtype))
+    return _readable(model_picker.describe(_entry(model, dtype)), request)
 
 
-def load(model: str, dtype: str = "float32") -> dict[str, Any]:
+def load(
+    model: str,
+    dtype: str = "float32",
+    request: gr.Request = None,  # type: ignore[assignment]
+) -> dict[str, Any]:
     """Fetch and open a checkpoint; what is returned as `model` is then a task for `compare`.
 
     Args:
@@ -110,7 +124,7 @@ def load(model: str, dtype: str = "float32") -> dict[str, Any]:
         entry = loaded_models.load(entry, lambda words, share: None, threading.Event())
     except Exception as error:
         raise _error(error) from None
-    return model_picker.describe(entry)
+    return _readable(model_picker.describe(entry), request)
 
 
 def _entry(model: Any, dtype: Any) -> loaded_models.ModelEntry:

@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
 
+from lab.models.hub.connection import on_zero_gpu
 from lab.run import limits
 from lab.ui import slot
 from lab.ui.page_runs import PageRuns
+from lab.ui.panel_frames import PanelFrame, panel_frames
 from lab.ui.panel_run import PanelRun
 from lab.ui.panel_value import PanelValue
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
 from lab.ui.snippet import snippet
+from lab.ui.zero_gpu import NoGpu
 
 PAUSE = 0.1  # seconds between two updates, at least: 10 a second
 SHARE = 8  # updates may take one part in this many of the time
@@ -47,6 +51,7 @@ class Run:
         self.comparison = PageRuns(records, source, visitor or "")
         self.seconds = 0.0  # of computing, without those of waiting
         self.refusal = ""
+        self._begun = False  # whether the first step has come
         self._values = [panel.value() for panel in self.panels]
         self._changed: set[int] = set()
 
@@ -62,6 +67,9 @@ class Run:
                 reason = yield from self._compute(ticket, ready)
         except slot.NoPlace as error:
             reason = self.refusal = str(error)
+        except NoGpu as error:
+            reason = str(error)
+            self.refusal = "" if self._begun else reason
         finally:
             for panel in self.panels:
                 panel.stop(reason)
@@ -84,11 +92,25 @@ class Run:
             budget = panel.open(budget)
         if ready():
             yield self._update(range(len(self.panels)))
-        steps, pushed, cost, began = self._steps(), monotonic(), 0.0, monotonic()
-        for number in steps:
-            self._changed.add(number)
+        jobs = {k: panel.job for k, panel in enumerate(self.panels) if panel.kind == "running"}
+        if not jobs:
+            return ""
+        with closing(panel_frames(jobs)) as frames:
+            return (yield from self._take(frames, ticket, ready))
+
+    def _take(
+        self, frames: Iterator[PanelFrame], ticket: slot.Ticket, ready: Callable[[], bool]
+    ) -> Generator[Update, None, str]:
+        """Take the steps as they come, each in its panel; returns as _compute."""
+        pushed = began = monotonic()
+        cost = 0.0
+        for step in frames:
+            self.panels[step.panel].take(step)
+            self._changed.add(step.panel)
             now = monotonic()
-            self.seconds, began = self.seconds + now - began, now
+            if self._begun:  # a GPU may have been waited for
+                self.seconds += now - began
+            began, self._begun = now, True
             if self.stop.is_set():
                 return "stopped"
             if self.seconds > slot.SECONDS:
@@ -97,7 +119,7 @@ class Run:
                 yield self._update(self._changed)
                 pushed = monotonic()
                 cost = pushed - now
-            if ticket.turn_is_over():
+            if not on_zero_gpu() and ticket.turn_is_over():  # a GPU that is lent would compute on
                 yield from self._let_others(ticket, ready)
                 began = monotonic()
         return ""
@@ -108,19 +130,6 @@ class Run:
         while (place := ticket.wait(slot.WAIT)) and not self.stop.is_set():
             if ready():
                 yield Update(self._values, slot.waiting(place))
-
-    def _steps(self) -> Iterator[int]:
-        """Advance the panels one step in turn; yields the number of the one that moved.
-
-        Round robin, so that all panels grow together and each sampler's clock holds its own calls
-        alone.
-        """
-        active = [number for number, panel in enumerate(self.panels) if panel.kind == "running"]
-        while active:
-            for number in list(active):
-                if not self.panels[number].advance():
-                    active.remove(number)
-                yield number
 
     def _update(self, numbers: Sequence[int] | set[int], over: bool = False) -> Update:
         # A new list of new values: Gradio sends what differs from the one before.
@@ -138,5 +147,7 @@ class Run:
         kinds = [panel.kind for panel in self.panels if panel.kind != "empty"]
         if not kinds:
             return "Choose a sampler for at least one panel"
+        if on_zero_gpu() and "running" in kinds and not self._begun:
+            return "Waiting for a GPU"
         counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
         return f"{', '.join(counts)} · {self.seconds:.1f} s"

@@ -1,4 +1,8 @@
-"""What reaches the app at all: its own host name, bodies and uploads of a size, exports."""
+"""What reaches the app at all: its own host name, bodies and uploads of a size, exports.
+
+And who is asking: Gradio answers an MCP call by a call of its own to this app, from this machine
+and in one session for all; a header, set here and nowhere else, names the call that it is for.
+"""
 
 import ipaddress
 import os
@@ -6,10 +10,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 from lab.models.hub.connection import on_space
 from lab.record.file_limits import BYTES
-from lab.ui import exports
+from lab.ui import exports, slot
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -19,6 +24,7 @@ BODY = 2_000_000  # bytes of a request that is no upload
 UPLOADS, UPLOAD_BYTES = 200, 4 * BYTES  # of one address, an hour
 ALL_UPLOAD_BYTES = 16 * BYTES  # of all addresses, an hour: Gradio keeps a file that long
 HOUR = 3600.0
+MCP, CALL = "/gradio_api/mcp", b"x-lab-mcp-call"
 HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -40,6 +46,23 @@ def visitor(address: str | None, session: str) -> str:
     except ValueError:
         pass
     return session
+
+
+_CALLS: dict[str, str] = {}  # the address of each MCP call that goes on
+
+
+def mcp_call(request: Any) -> str:
+    """The MCP call that a request is for; "" for any other."""
+    call = request.headers.get(CALL.decode()) if request else None
+    return call if call in _CALLS else ""
+
+
+def visitor_of(request: Any) -> str:
+    """Who counts as one visitor, of a call of the API, through MCP or not."""
+    if call := mcp_call(request):
+        return visitor(_CALLS[call], call)
+    client = request.client if request else None
+    return visitor(client.host if client else None, (request and request.session_hash) or "")
 
 
 class Uploads:
@@ -92,7 +115,22 @@ class Guard:
             if reason:
                 await exports.refuse(send, status, reason)
                 return
+            if path.startswith(MCP):
+                await self._mcp(scope, receive, send)
+                return
         await self.app(scope, receive, send)
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the call; whatever it runs ends with it, also where the caller hangs up."""
+        call = uuid4().hex
+        _CALLS[call] = (scope.get("client") or [""])[0]
+        headers = [(name, value) for name, value in scope["headers"] if name != CALL]
+        named = {**scope, "headers": [*headers, (CALL, call.encode())]}
+        try:
+            await self.app(named, receive, send)
+        finally:
+            del _CALLS[call]
+            slot.stop(call)
 
     def _size(self, path: str, headers: dict[str, str], address: str) -> tuple[int, str]:
         length = headers.get("content-length", "")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
@@ -46,7 +47,10 @@ LAUNCH: dict[str, Any] = {
 
 
 def launch_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """LAUNCH, once the command line is obeyed; exits with one sentence where it cannot be."""
+    """LAUNCH, once the command line is obeyed; exits with one sentence where it cannot be.
+
+    The API answers MCP clients too where the package `mcp` is installed, as on a Space.
+    """
     parser = argparse.ArgumentParser(prog="python app.py", description="Start the sampler lab.")
     parser.add_argument(
         "--trust-remote-code", metavar="MODEL", action="append", default=[],
@@ -65,4 +69,4 @@ def launch_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         )
     loaded_models.trust(options.trust_remote_code)
     guard.allow_hosts(options.allow_host)
-    return LAUNCH
+    return {**LAUNCH, "mcp_server": find_spec("mcp") is not None}

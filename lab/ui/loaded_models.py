@@ -7,17 +7,22 @@ from typing import Any
 
 import lab
 from lab.models.hub import download
+from lab.models.hub.connection import on_zero_gpu
 from lab.models.load import look_up as look_up_model
 from lab.models.load import split_id
-from lab.models.model import Model, ModelCard
+from lab.models.model import ModelCard
 from lab.run import limits
 from lab.ui import slot
 from samplers import SAMPLERS
 
 MOST = 32  # names that are kept; lab.load keeps the weights, and releases them
 LONGEST = 300  # characters of an id, an address or a folder
-DEVICE = "auto"  # the page computes on the GPU where there is one
 STOPPED = "stopped; what was fetched is kept"
+
+
+def device() -> str:
+    """Where models are opened: on the GPU where there is one that stays."""
+    return "cpu" if on_zero_gpu() else "auto"
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,6 @@ def entry(name: Any) -> ModelEntry | None:
     return _KNOWN.get(name) if isinstance(name, str) else None
 
 
-def model(name: str) -> Model | None:
-    """The model behind a name that was loaded; None for any other name, a task's too."""
-    loaded = entry(name)
-    return None if loaded is None else lab.load(loaded.offer.name, **loaded.options, device=DEVICE)
-
-
 def look_up(text: str, dtype: str = "float32") -> ModelEntry:
     """Say what an id `owner/name[@revision]`, its address or a folder holds; no weights are read.
 
@@ -133,7 +132,7 @@ def load(
             if stop.is_set():
                 raise ValueError(STOPPED)
         progress("opening …", None)
-        model = lab.load(entry.offer.name, **entry.options, device=DEVICE)
+        model = lab.load(entry.offer.name, **entry.options, device=device())
     entry = replace(entry, card=model.card)
     _KNOWN.pop(entry.name, None)
     _KNOWN[entry.name] = entry

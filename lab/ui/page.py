@@ -132,7 +132,7 @@ def _load_models(task: Any) -> None:
     with suppress(slot.NoPlace), slot.LINE.ticket() as ticket:
         if ticket.wait(0) == 0:
             for model in lab.tasks().get(_checked_task(task), {}).values():
-                lab.load(model, device=loaded_models.DEVICE)
+                lab.load(model, device=loaded_models.device())
 
 
 def _change_task(task: Any, settings: Any) -> list[Any]:

@@ -1,19 +1,17 @@
-"""One panel's run: opened, advanced step by step, and drawn as the JSON value of its panel."""
+"""One panel's run: opened, recorded step by step, and drawn as the JSON value of its panel."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
-from lab.record.trajectory import Frame
 from lab.run import limits
-from lab.run.plan import plan
 from lab.run.recorder import Recorder
 from lab.run.request import RunRequest
 from lab.ui import loaded_models
 from lab.ui.atlas_line import atlas_line, atlas_point
 from lab.ui.error_text import explain
 from lab.ui.page_runs import PanelRecord
+from lab.ui.panel_frames import PanelFrame, PanelJob
 from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
@@ -32,7 +30,7 @@ class PanelRun:
         self.kind: Kind = "empty" if settings is None else "waiting"
         self.message = ""
         self.record = PanelRecord(uuid4().hex)
-        self.frames: Iterator[Frame] = iter(())
+        self.job: PanelJob | None = None
         self._run: Recorder | None = None
         self._metrics = PanelMetrics(False)
         self._subtitle, self._notes = "", list[str]()
@@ -45,13 +43,11 @@ class PanelRun:
         settings, inputs = self.settings, self.inputs
         try:
             check_task(inputs.task)
-            model = loaded_models.model(inputs.task) or inputs.task
-            arguments = {**inputs.arguments, "preset": settings.preset, "params": settings.params,
-                         "device": loaded_models.DEVICE}  # fmt: skip
-            run = Recorder(plan(RunRequest(settings.sampler, model, **arguments)))
+            self.job = job(inputs, settings)
+            run = Recorder(self.job.plan)
             budget = _left(run.plan.work, budget)
         except Exception as error:
-            self._fail(error)
+            self._fail(explain(error))
             return budget
         card = run.plan.model.card
         self._subtitle = f"{card.name} · {run.plan.sampler.guarantee}"
@@ -59,20 +55,22 @@ class PanelRun:
         self._point = atlas_point(run.plan, inputs.template or inputs.prompt)
         self._metrics = PanelMetrics(bool(card.draft_length))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
-        self._run, self.frames, self.kind = run, iter(run), "running"
+        self._run, self.kind = run, "running"
         return budget
 
-    def advance(self) -> bool:
-        """Take one step; False once the run has ended, well or not."""
-        if self.kind != "running":
-            return False
-        try:
-            if next(self.frames, None) is not None:
-                return True
+    def take(self, step: PanelFrame) -> None:
+        """Take the run's next step, or how it has ended."""
+        if self.kind != "running" or self._run is None:
+            return
+        if step.error:
+            self._fail(step.error)
+        elif step.frame is None:
             self.kind = "done"
-        except Exception as error:
-            self._fail(error)
-        return False
+        else:
+            try:
+                self._run.record(step.frame)
+            except Exception as error:
+                self._fail(explain(error))
 
     def stop(self, reason: str) -> None:
         """End the run where it stands; what was recorded stays."""
@@ -88,7 +86,7 @@ class PanelRun:
             (self.record.trajectory,) = self._run.trajectories()
             self.record.film.settle(self.record.trajectory.state[-1])
             self.record.recent.clear()
-        self._run, self.frames = None, iter(())
+        self._run = self.job = None
 
     def value(self) -> PanelValue:
         """The panel's JSON as things stand, with the steps that no value before this one had."""
@@ -125,8 +123,18 @@ class PanelRun:
         if self.snapshots:
             (record.trajectory,) = run.trajectories()
 
-    def _fail(self, error: Exception) -> None:
-        self.kind, self.message = "error", explain(error)
+    def _fail(self, message: str) -> None:
+        self.kind, self.message = "error", message
+
+
+def job(inputs: RunInputs, settings: PanelSettings) -> PanelJob:
+    """What a panel is to run, as plain values."""
+    entry = loaded_models.entry(inputs.task)
+    request = RunRequest(
+        settings.sampler, entry.offer.name if entry else inputs.task, **inputs.arguments,
+        preset=settings.preset, params=settings.params, device=loaded_models.device(),
+    )  # fmt: skip
+    return PanelJob(request, entry.options if entry else None)
 
 
 def notes(canvas: Canvas, attention: str) -> list[str]:

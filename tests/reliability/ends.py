@@ -32,7 +32,7 @@ while True:
 def check(size: int = SIZE) -> list[Figure]:
     """One SIGTERM in a run, a restart on the same port, and `size` SIGKILLs amid writing a file."""
     with TemporaryDirectory() as folder:
-        port, (seconds, again) = _port(), (0.0, 0.0)
+        port, (seconds, again) = free_port(), (0.0, 0.0)
         seconds, again = asyncio.run(_terminate(folder, port))
         broken, parts = _kill(Path(folder), size)
     return [
@@ -44,7 +44,7 @@ def check(size: int = SIZE) -> list[Figure]:
 
 
 async def _terminate(folder: str, port: int) -> tuple[float, float]:
-    first, _ = _serve(folder, port)
+    first, _ = serve(folder, port)
     async with visitors(f"http://127.0.0.1:{port}/") as door:
         call = asyncio.create_task(door.new().call("compare", LARGE))
         await asyncio.sleep(3)
@@ -53,16 +53,16 @@ async def _terminate(folder: str, port: int) -> tuple[float, float]:
         first.wait()
         seconds = monotonic() - began
         await asyncio.gather(call, return_exceptions=True)
-    second, again = _serve(folder, port)
+    second, again = serve(folder, port)
     second.kill()
     second.wait()
     return seconds, again
 
 
-def _serve(folder: str, port: int) -> tuple[subprocess.Popen, float]:
+def serve(folder: str, port: int, **variables: str) -> tuple[subprocess.Popen, float]:
     """`python app.py` as a user starts it, and the seconds until it answered."""
     began = monotonic()
-    served = {**environment(folder), "GRADIO_SERVER_PORT": str(port)}
+    served = {**environment(folder), "GRADIO_SERVER_PORT": str(port), **variables}
     process = subprocess.Popen(
         [sys.executable, "app.py"], cwd=ROOT, env=served,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -77,7 +77,8 @@ def _serve(folder: str, port: int) -> tuple[subprocess.Popen, float]:
             sleep(0.1)
 
 
-def _port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

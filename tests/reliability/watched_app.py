@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 import psutil
 
-from lab.ui import slot
-from lab.ui.panel_run import PanelRun
+from lab.ui import panel_frames, slot
+from lab.ui.panel_frames import PanelFrame
 from tests.kit.project import ROOT
 from tests.kit.serving import served
 
@@ -64,14 +64,14 @@ class Watch:
 
     @contextmanager
     def on(self) -> Iterator["Watch"]:
-        advance, leave = PanelRun.advance, slot.Line.leave
+        next_step, leave = panel_frames._next, slot.Line.leave
 
-        def counted(panel: PanelRun) -> bool:
+        def counted(number: int, run: Any) -> PanelFrame:
             with self._lock:
                 self._computing += 1
                 self._most = max(self._most, self._computing)
             try:
-                return advance(panel)
+                return next_step(number, run)
             finally:
                 with self._lock:
                     self._computing -= 1
@@ -83,7 +83,7 @@ class Watch:
             leave(line, ticket)
 
         with (
-            mock.patch.object(PanelRun, "advance", counted),
+            mock.patch.object(panel_frames, "_next", counted),
             mock.patch.object(slot.Line, "leave", noted),
         ):
             yield self

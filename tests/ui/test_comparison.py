@@ -8,7 +8,8 @@ import pytest
 
 import lab
 from lab.run import limits
-from lab.ui import slot
+from lab.run.frames import frames
+from lab.ui import panel_frames, slot
 from lab.ui.comparison import Run
 from lab.ui.run_inputs import RunInputs, run_inputs
 from lab.ui.settings_form import PanelSettings
@@ -26,8 +27,8 @@ def test_four_panels_leave_what_lab_run_gives():
 def test_panels_advance_in_turn():
     run, order = Run(CAPITALS, FOUR[:2]), []
     for number, panel in enumerate(run.panels):
-        advance = panel.advance
-        panel.advance = lambda advance=advance, number=number: order.append(number) or advance()
+        take = panel.take
+        panel.take = lambda step, take=take, number=number: order.append(number) or take(step)
     list(run.updates())
     assert order[:6] == [0, 1] * 3
 
@@ -154,24 +155,15 @@ def test_bad_setting_fails_its_own_panel_alone(params, words):
     assert words in last.values[1]["message"]
 
 
-def test_error_half_way_keeps_steps_of_its_panel(caplog):
+def test_error_half_way_keeps_steps_of_its_panel(monkeypatch, caplog):
+    def break_first(plan):
+        for frame in frames(plan):
+            yield frame
+            if plan.sampler.name == FOUR[0].sampler and frame.step == 1:
+                raise RuntimeError("/secret/path of the machine")
+
+    monkeypatch.setattr(panel_frames, "frames", break_first)
     run = Run(CAPITALS, FOUR[:2])
-    broken = run.panels[0]
-    opened = broken.open
-
-    def open_and_break(budget: int) -> int:
-        left = opened(budget)
-        frames = broken.frames
-
-        def fail():
-            yield next(frames)
-            yield next(frames)
-            raise RuntimeError("/secret/path of the machine")
-
-        broken.frames = fail()
-        return left
-
-    broken.open = open_and_break
     last = list(run.updates())[-1]
     assert kinds(last) == ["error", "done"]
     assert last.values[0]["count"] == 1

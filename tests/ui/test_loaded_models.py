@@ -47,6 +47,11 @@ def load(entry, stop=None):
     return entry, progress
 
 
+def opened_model(entry):
+    """The model that is kept open for it."""
+    return lab.load(entry.offer.name, **entry.options, device=loaded_models.device())
+
+
 def test_facts_and_costs_are_shown_before_weights_move(hub):
     facts = describe(loaded_models.look_up(BERT))
     assert facts["model"] == f"{BERT}@{COMMIT[:12]}" and facts["family"] == "Masked language models"
@@ -122,9 +127,9 @@ def test_too_large_is_refused_with_numbers(hub, monkeypatch):
 
 def test_models_opened_before_make_room(hub, monkeypatch):
     first, _ = load(loaded_models.look_up(MINE))
-    opened = loaded_models.model(first.name)
+    opened = opened_model(first)
     monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 10 if _OPEN else 10**9)
-    assert loaded_models.model(first.name) is opened
+    assert opened_model(first) is opened
     assert loaded_models.look_up(BERT).offer.free == 10**9
     monkeypatch.setattr(hub_of_lab, "free_memory", lambda: 10)
     with pytest.raises(ValueError, match="of memory"):
@@ -137,7 +142,7 @@ def test_folder_is_loaded_like_id(hub, tmp_path, monkeypatch):
     assert entry.offer.memory == pytest.approx(weights * hub_of_lab.SPARE, rel=0.1)
     assert describe(entry)["download"] is None
     entry, _ = load(entry)
-    assert loaded_models.model(str(tmp_path / "mine")).card.attention == "block_causal"
+    assert opened_model(entry).card.attention == "block_causal"
     plain = published.write(tmp_path / "plain", "llama")
     assert loaded_models.look_up(str(plain)).card.attention == "causal"
     (plain / "model.safetensors").rename(plain / "model.bin")

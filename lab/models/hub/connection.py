@@ -24,6 +24,11 @@ def on_space() -> bool:
     return os.environ.get("SYSTEM") == "spaces" or bool(os.environ.get("SPACE_ID"))
 
 
+def on_zero_gpu() -> bool:
+    """Whether this is a Space that lends a GPU for seconds, to functions that ask for one."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
 def refuse_code(trust_remote_code: bool) -> None:
     """ModelError where code beside weights would run on a public page."""
     if trust_remote_code and on_space():
