@@ -120,7 +120,8 @@ class Denoiser(Protocol):
     not charged. Tokens, times and logits are on the device of the run's canvas.
     -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
     `draft` is there iff card.draft_length: what its draft model expects at the window's columns, of
-    which it has at most draft_length - 1, from what stands left of them.
+    which it has at most draft_length - 1, from what stands left of them. `leave_one_out`, iff
+    card.leave_one_out: each column is answered for as if its own token were unknown.
     """
 
     card: Any
@@ -133,6 +134,7 @@ class Denoiser(Protocol):
         t: Tensor | None = None,
         rows: Tensor | None = None,
         guidance: float | None = None,
+        leave_one_out: bool = False,
     ) -> Tensor: ...
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...

@@ -21,7 +21,8 @@ class Needs:
 
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
     time: it tells the model the time, without which no time-conditioned model can run; draft: it
-    needs a draft model; batch: False where rows run one by one.
+    needs a draft model; leave_one_out: it asks for answers that leave a token out; batch: False
+    where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -29,6 +30,7 @@ class Needs:
     posterior: str | None = None
     time: bool = False
     draft: bool = False
+    leave_one_out: bool = False
     batch: bool = True
 
 
@@ -144,6 +146,11 @@ class Sampler:
             )
         if needs.draft and not card.draft_length:
             return f"{self.name} needs a draft model, this model has none; choose another model"
+        if needs.leave_one_out and not card.leave_one_out:
+            return (
+                f"{self.name} needs answers that leave a token out, this model gives none; choose "
+                "another model: a table, a chain or a checkpoint of full attention"
+            )
         return None
 
     def __call__(

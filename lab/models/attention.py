@@ -46,6 +46,20 @@ def additive(
     return zeros.masked_fill(~allowed, lowest).to(device, dtype, non_blocking=True)
 
 
+def with_shadow(allowed: Tensor, window: slice) -> Tensor:
+    """The mask [B, 1, T + W, T + W] with a copy of the window's columns behind the canvas.
+
+    allowed [B, 1, T, T]. A copy sees itself and what its column sees but that column; nothing else
+    sees it. With masks in the copies, each answers for its column as if nothing stood there (WINO,
+    arXiv:2507.18578, whose copies see one another as well).
+    """
+    columns = torch.arange(window.start, window.stop)
+    own = columns[:, None] == torch.arange(allowed.shape[-1])
+    copies = torch.eye(len(columns), dtype=torch.bool).expand(*allowed.shape[:2], -1, -1)
+    shadow = torch.cat([allowed[:, :, window] & ~own, copies], -1)
+    return torch.cat([torch.nn.functional.pad(allowed, (0, len(columns))), shadow], -2)
+
+
 def positions(visible: Tensor) -> Tensor:
     """Position ids [B, T] counted over visible columns: pads shift nothing."""
     return (visible.long().cumsum(-1) - 1).clamp(min=0)

@@ -42,7 +42,7 @@ def read_card(folder: Path) -> ModelCard:
     folder that lacks it.
     """
     facts = read_facts(folder)
-    known = {field.name for field in fields(ModelCard)}
+    known = {field.name for field in fields(ModelCard)} - {"leave_one_out"}
     stated: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in facts.items()
@@ -63,7 +63,10 @@ def read_card(folder: Path) -> ModelCard:
         "eos_ids": () if eos is None else (eos,),
         "context": config.get("max_position_embeddings") or config.get("n_positions"),  # GPT-2's
     }
-    return check_card(ModelCard(**{**read, **stated}), folder.name)
+    card = ModelCard(**{**read, **stated})
+    # A stock class of full attention can be fed a copy of its columns.
+    copies = card.attention == "full" and card.mask_id is not None
+    return check_card(replace(card, leave_one_out=copies), folder.name)
 
 
 def expected_card(family: "Family", name: str) -> ModelCard:
@@ -78,7 +81,14 @@ def expected_card(family: "Family", name: str) -> ModelCard:
         time_conditioned=family.time_conditioned,
         block_lengths=None if drafts else lengths,
         draft_length=lengths[-1] if drafts and lengths else None,
+        leave_one_out=leaves_one_out(family),
     )
+
+
+def leaves_one_out(family: "Family") -> bool:
+    """Whether the family's adapter can feed copies of columns that do not see their own."""
+    masks = family.attention == "full" and family.corruption != "uniform"
+    return masks and family.adapter in ("causal", "masked") and not family.shifted
 
 
 def special_ids(folder: Path) -> dict[str, int | None]:

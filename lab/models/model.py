@@ -27,7 +27,8 @@ class ModelCard:
     absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
     draft_length: tokens of its draft model's block, its first, verified one counted; None: no
-    draft model. revision: the commit of a hub's checkpoint.
+    draft model. leave_one_out: whether one call can answer for each column as if its own token were
+    unknown. revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelCard:
     time_conditioned: bool = False
     block_lengths: tuple[int, ...] | None = None
     draft_length: int | None = None
+    leave_one_out: bool = False
     revision: str | None = None
 
 
@@ -131,6 +133,13 @@ class Model(ABC):
         `draft` of each of these rows, on the CPU."""
         return torch.zeros_like(rows)
 
+    def leave_one_out(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Raw logits [B, W, V] of each of the window's columns given all but its own token, which
+        for a mask are `forward`'s; the arguments are too."""
+        raise ValueError(f"{self.card.name} cannot leave a token out; choose a model that can")
+
 
 class Opened:
     """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser).
@@ -165,6 +174,7 @@ class Opened:
         t: Tensor | None = None,
         rows: Tensor | None = None,
         guidance: float | None = None,
+        leave_one_out: bool = False,
     ) -> Tensor:
         if self.card.time_conditioned and t is None:
             raise ValueError(f"{self.card.name} is time-conditioned: denoise needs t [B]")
@@ -172,7 +182,7 @@ class Opened:
         if not len(active) or not width:
             return self._nothing(width)
         fed = active if self.model.skips_rows else self._everyone
-        logits = self._forward(tokens, window, t, fed, self._cache)
+        logits = self._forward(tokens, window, t, fed, self._cache, own=not leave_one_out)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
             prompt = self.canvas.visible & ~self.canvas.writable
@@ -228,12 +238,16 @@ class Opened:
         return x if len(rows) == len(x) else x[rows.to(x.device, non_blocking=True)]
 
     def _forward(
-        self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any
-    ) -> Tensor:
+        self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any,
+        own: bool = True,
+    ) -> Tensor:  # fmt: skip
         seen, length = self._of(self._visible, active), self.block_length
         t = None if t is None else self._of(t, active)
         tokens = self._of(tokens, active)
-        logits = self.model.forward(tokens, seen, window, t, length, cache, active)
+        if own:
+            logits = self.model.forward(tokens, seen, window, t, length, cache, active)
+        else:
+            logits = self.model.leave_one_out(tokens, seen, window, cache, active)
         self.columns_fed.index_add_(
             0, active, self.model.columns_computed(seen, window, length, cache, active)
         )

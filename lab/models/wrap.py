@@ -31,6 +31,7 @@ class Wrapped(Model):
         tokenizer: Any = None,
         draft_model: Callable[..., Any] | None = None,
         device: torch.device | None = None,
+        leave_one_out: Callable[..., Any] | None = None,
     ):
         self._device = device
         self.function, self.card, self.tokenizer = function, card, tokenizer
@@ -38,6 +39,7 @@ class Wrapped(Model):
         self.draft_model = draft_model and Wrapped(
             draft_model, replace(card, attention="full"), device=device
         )
+        self.without_own = leave_one_out and Wrapped(leave_one_out, card, device=device)
         call = function.forward if isinstance(function, torch.nn.Module) else function
         names = inspect.signature(call).parameters
         self._takes = set(names)
@@ -86,6 +88,13 @@ class Wrapped(Model):
         tokens, visible = tokens[:, : window.stop], visible[:, : window.stop]
         return self.draft_model.forward(tokens, visible, window, None, None, None, rows)
 
+    def leave_one_out(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if self.without_own is None:
+            return super().leave_one_out(tokens, visible, window, cache, rows)
+        return self.without_own.forward(tokens, visible, window, None, None, None, rows)
+
     def _call(
         self, tokens: Tensor, t: Tensor | None, columns: Tensor, block_length: int | None
     ) -> Tensor:
@@ -113,6 +122,7 @@ def wrap(
     tokenizer: Any = None,
     draft_model: Callable[..., Any] | None = None,
     device: str | torch.device | None = None,
+    leave_one_out: Callable[..., Any] | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
@@ -120,9 +130,12 @@ def wrap(
     card with a draft_length. It sees the verified text and masks after it, and its answer counts at
     the masks; any draft model leaves the distribution as it is. device: where it takes tokens and
     times, and the whole run then is; None: where its parameters are, the CPU without any.
-    ValueError for what does not fit.
+    leave_one_out: such a callable as well, whose answer at a column does not know the token there;
+    the card then says so. ValueError for what does not fit.
     """
-    for name, value in (("function", function), ("draft_model", draft_model)):
+    for name, value in (
+        ("function", function), ("draft_model", draft_model), ("leave_one_out", leave_one_out),
+    ):  # fmt: skip
         if not callable(value) and (value is not None or name == "function"):
             raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
     if card is None:
@@ -137,5 +150,6 @@ def wrap(
             f"a draft model and card.draft_length go together, got {draft_model!r} and "
             f"{card.draft_length!r}; give both or neither"
         )
+    card = replace(card, leave_one_out=leave_one_out is not None)
     place = None if device is None else known_device(device)
-    return Wrapped(function, card, tokenizer, draft_model, place)
+    return Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)

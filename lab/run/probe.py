@@ -77,9 +77,12 @@ class Probe:
         t: Tensor | None = None,
         rows: Tensor | None = None,
         guidance: float | None = None,
+        leave_one_out: bool = False,
     ) -> Tensor:
         began = self._clock.now()
-        logits = self._denoise(tokens, window=window, t=t, rows=rows, guidance=guidance)
+        logits = self._denoise(
+            tokens, window=window, t=t, rows=rows, guidance=guidance, leave_one_out=leave_one_out
+        )
         done = self._clock.now()
         callers = self._denoise.callers.numpy()
         self.calls += callers * (2 if guidance else 1)

@@ -35,6 +35,7 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"preset": ["factor"]},
         {"threshold": [None]},
     ],
+    "wino": [{"threshold": [0.3, 0.6, 0.8], "verify": [0.5, 0.9]}],
     "saber": [{"least": [1, 2, 4, 8]}, {"preset": ["official"]}],
     "klass": [
         {"threshold": [0.3, 0.6, 0.9], "kl_bound": [0.01, 0.1], "temperature": [0.0, 1.0]},

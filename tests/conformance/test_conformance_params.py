@@ -225,8 +225,8 @@ def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
     answers = []
     opened = None
 
-    def denoise(tokens, *, window, t=None, rows=None, guidance=None):
-        answers.append(opened(tokens, window=window, t=t, rows=rows, guidance=guidance))
+    def denoise(tokens, **options):
+        answers.append(opened(tokens, **options))
         return answers[-1]
 
     filters = only(sampler, temperature=0.4, top_k=1, **SMALL)
@@ -270,6 +270,10 @@ def test_block_length_is_one_value_for_all_parts(sampler, kind):
         def forward(self, *arguments):
             seen.append((arguments[2], arguments[4]))
             return super().forward(*arguments)
+
+        def leave_one_out(self, *arguments):
+            seen.append((arguments[2], length))
+            return super().leave_one_out(*arguments)
 
     for length in (1, 3, 8):
         seen.clear()

@@ -61,6 +61,7 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("entropy_bound", {"gamma": 1.5}),
     ("uniform", {"corrector": 1}),
     ("dflash", {"draft_length": 2}),
+    ("wino", {"block_length": 8, "threshold": 0.5, "verify": 0.2}),
     ("saber", {"block_length": 8}),
     ("saber", {"block_length": 8, "least": 4, "scored": "published"}),
     ("psi", {"eta": 0.4}),
@@ -104,9 +105,12 @@ def network(sampler: str, device: torch.device | None = None, **more: Any) -> Mo
     needs = SAMPLERS[sampler].needs
     facts = {"corruption": min(needs.corruption), "attention": min(needs.attention)}
     facts |= {"draft_length": 4} if needs.draft else {}
+    facts |= {"leave_one_out": True} if needs.leave_one_out else {}
     card = tiny.card(V, **{**facts, "eos_ids": (EOS,), "p_uniform": 0.1, **more})
     function = following if card.attention == "causal" else answer
-    return Wrapped(function, card, draft_model=following if needs.draft else None, device=device)
+    without = tiny.alone(answer, MASK)
+    return Wrapped(function, card, draft_model=following if needs.draft else None, device=device,
+                   leave_one_out=without if needs.leave_one_out else None)  # fmt: skip
 
 
 def trace(sampler: str, settings: dict[str, object], device: torch.device | None = None) -> str:

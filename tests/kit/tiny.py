@@ -4,6 +4,7 @@ Weights are wide enough that answers differ from position to position. `models()
 once a process; `pairs()` names each sampler with the kinds that it can run.
 """
 
+import inspect
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -140,7 +141,8 @@ def pairs() -> list[tuple[str, str]]:
     """Every sampler with every kind of model that it can run, read from its needs alone."""
     drafts = {DRAFTED: DRAFT_LENGTH}
     cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
-                             draft_length=drafts.get(kind)) for kind in KINDS}  # fmt: skip
+                             draft_length=drafts.get(kind),
+                             leave_one_out=KINDS[kind][0] == "full") for kind in KINDS}  # fmt: skip
     return [(name, kind) for name, sampler in samplers.SAMPLERS.items()
             for kind, known in cards.items() if not sampler.misfit(known)]  # fmt: skip
 
@@ -160,6 +162,10 @@ class Counting(Model):
 
     def draft(self, *arguments: Any) -> Tensor:
         return self.model.draft(*arguments)
+
+    def leave_one_out(self, *arguments: Any) -> Tensor:
+        self.calls += 1
+        return self.model.leave_one_out(*arguments)
 
 
 class Fake(torch.nn.Module):
@@ -206,8 +212,26 @@ def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **fact
     facts.setdefault("attention", "full" if "full" in needs.attention else min(needs.attention))
     known = {"corruption": min(needs.corruption), **facts}
     drafts = {"draft_length": DRAFT_LENGTH} if needs.draft else {}
-    return lab.wrap(answer, card(vocabulary, **known, **drafts),
-                    draft_model=answer if needs.draft else None)  # fmt: skip
+    return lab.wrap(
+        answer,
+        card(vocabulary, **known, **drafts),
+        draft_model=answer if needs.draft else None,
+        leave_one_out=alone(answer, vocabulary - 1) if needs.leave_one_out else None,
+    )
+
+
+def alone(answer: Callable[..., Tensor], mask_id: int) -> Callable[[Tensor], Tensor]:
+    """The same answer, to each column as if the mask stood there alone."""
+    names = inspect.signature(answer).parameters.values()
+    time = [None] * (sum(name.kind is not name.KEYWORD_ONLY for name in names) - 1)
+
+    def without(ids: Tensor) -> Tensor:
+        columns = torch.arange(ids.shape[1], device=ids.device)
+        each = [answer(ids.masked_fill(columns == column, mask_id), *time)[:, column]
+                for column in range(len(columns))]  # fmt: skip
+        return torch.stack(each, 1)
+
+    return without
 
 
 def prompts(lengths: Sequence[int], first: int = 50) -> list[list[int]]:

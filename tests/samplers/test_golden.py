@@ -11,7 +11,7 @@ from tests.kit.laws import check, only, record
 # What must write as an earlier case does: nothing is above their thresholds (or stays as it is),
 # eta 0.008 takes nothing back in four steps, and at temperature 0 Dream's rules are max_prob and
 # margin.
-ALIKE = ["sdar", "threshold", "remdm", "max_prob", "klass", "dream"]
+ALIKE = ["sdar", "threshold", "remdm", "max_prob", "klass", "wino", "dream"]
 
 
 def title(case):

@@ -89,6 +89,15 @@ class Exact(Model):
             return super().draft(tokens, visible, window, cache, rows)
         return self._answer(self._up_to(window.start, tokens), visible, window, None, cache, rows)
 
+    def leave_one_out(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Log posterior [B, W, V+1] of each column given every other one."""
+        if not self.card.leave_one_out:
+            return super().leave_one_out(tokens, visible, window, cache, rows)
+        self._check(tokens, visible)
+        return self._answer(tokens, visible, window, None, cache, rows, own=False)
+
     def _up_to(self, column: int, tokens: Tensor) -> Tensor:
         """The tokens left of a column, masks from there on."""
         left = torch.arange(tokens.shape[1]) < column
@@ -102,12 +111,13 @@ class Exact(Model):
         t: Tensor | None,
         cache: Any,
         rows: Tensor,
+        own: bool = True,
     ) -> Tensor:
         pinned = torch.zeros_like(visible) if cache is None else cache[rows]
         keep, spread = self._evidence(tokens, visible, pinned, t)
         size = max(1, _CELLS // self.cells(tokens.shape[1]))
         answers = [
-            self._posterior(tokens[i], visible[i], keep[i], spread[i], window)
+            self._posterior(tokens[i], visible[i], keep[i], spread[i], window, own)
             for i in torch.arange(len(tokens)).split(size)
         ]
         return torch.nn.functional.pad(torch.cat(answers), (0, 1), value=_NEVER)
@@ -158,9 +168,10 @@ class Exact(Model):
         return torch.where(said, keep, 0.0), torch.where(said, spread, 1.0)
 
     def _posterior(
-        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice
-    ) -> Tensor:
-        scores = self._scores(tokens, visible, keep, spread, window)
+        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
+        own: bool,
+    ) -> Tensor:  # fmt: skip
+        scores = self._scores(tokens, visible, keep, spread, window, own)
         seen = visible[:, window, None]
         stuck = seen & (scores.amax(-1, keepdim=True) == -torch.inf)
         rows = stuck.any(1).flatten()
@@ -169,18 +180,19 @@ class Exact(Model):
             said = visible & (tokens != self.size)
             spread = torch.where(said, (1 - FLOOR) * spread + FLOOR / self.size, spread)
             keep = torch.where(said, (1 - FLOOR) * keep, keep)
-            floor = self._scores(tokens, visible, keep, spread, window)
+            floor = self._scores(tokens, visible, keep, spread, window, own)
             scores[rows] = torch.where(stuck[rows], floor, scores[rows])
         return torch.where(seen, scores, 0.0).log_softmax(-1).clamp(min=_NEVER)
 
     def _scores(
-        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice
-    ) -> Tensor:
+        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
+        own: bool,
+    ) -> Tensor:  # fmt: skip
         scores = self.others(tokens, visible, keep, spread, window)
-        if self.card.posterior == "loo":
+        if self.card.posterior == "loo" or not own:
             return scores
-        own = torch.arange(scores.shape[-1]) == tokens[:, window, None]
-        return scores + (keep[:, window, None] * own + spread[:, window, None]).log()
+        same = torch.arange(scores.shape[-1]) == tokens[:, window, None]
+        return scores + (keep[:, window, None] * same + spread[:, window, None]).log()
 
 
 class _Opened(Opened):
@@ -215,6 +227,7 @@ def describe(
         length=length,
         attention="any" if draft_length is None else "causal",
         draft_length=draft_length,
+        leave_one_out=draft_length is None,
         corruption=corruption,
         posterior=posterior,
         schedule="linear" if corruption == "uniform" else "loglinear",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lab.models.attention import additive, allowed, positions
+from lab.models.attention import additive, allowed, positions, with_shadow
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
 from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
@@ -79,21 +79,40 @@ class Checkpoint(Model):
         key = (rows.tolist(), window, call, past, columns)
         inputs = cache.inputs(key, lambda: self._inputs(visible, window, block_length, call, past))
         cache.computed = visible[:, past : call.stop].sum(-1)
+        logits = self._run(tokens[:, past : call.stop], inputs, used)
+        if used is not None:
+            cache.keep(rows, call.final, used)
+        return unshifted(logits, visible, window) if self.shifted else logits
+
+    def leave_one_out(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """The answers of a copy of the window behind the canvas, all masks (`with_shadow`).
+
+        Of one layer they know nothing of the token; of more, what the other columns carry of it.
+        """
+        if not self.card.leave_one_out:
+            return super().leave_one_out(tokens, visible, window, cache, rows)
+        cache = RunCache() if cache is None else cache
+        key = ("leave one out", rows.tolist(), window, tokens.shape[1])
+        inputs = cache.inputs(key, lambda: self._shadow_inputs(visible, window))
+        masks = torch.full_like(tokens[:, window], int(self.card.mask_id or 0))
+        cache.computed = visible.sum(-1) + masks.shape[1]
+        return self._run(torch.cat([tokens, masks], -1), inputs, None)
+
+    def _run(self, ids: Tensor, inputs: dict[str, Any], used: Any) -> Tensor:
+        """Logits of the outputs that `inputs` names, of columns `ids` behind the cache `used`."""
         # A model without a mask token has no vector for its masked positions; being causal, it sees
         # none.
         more = self.card.vocab_size - (known := self.network.config.vocab_size)
-        ids = tokens[:, past : call.stop]
         out = self.network(
             input_ids=ids.clamp(max=known - 1) if more else ids,
             use_cache=used is not None,
             **inputs,
             **cache_argument(self.network, used),
         )
-        if used is not None:
-            cache.keep(rows, call.final, used)
         logits = out.logits.to(self.device)
-        logits = torch.nn.functional.pad(logits, (0, more)) if more else logits
-        return unshifted(logits, visible, window) if self.shifted else logits
+        return torch.nn.functional.pad(logits, (0, more)) if more else logits
 
     def columns_computed(
         self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
@@ -126,13 +145,24 @@ class Checkpoint(Model):
         self, visible: Tensor, window: slice, block_length: int | None, call: "Call", past: int
     ) -> dict[str, Any]:
         """Mask, positions and the outputs to keep, on the network's device."""
-        device, seen = self.network.device, visible[:, call.first : call.stop]
+        seen = visible[:, call.first : call.stop]
         columns, keys = torch.arange(past, call.stop), torch.arange(call.first, call.stop)
         mask = allowed(seen, self.card.attention, block_length, columns, keys)
+        place = positions(seen)[:, past - call.first :]
         outputs = torch.arange(window.start, window.stop) - past - self._shift
         if self.shifted:
             outputs = torch.arange(max(0, window.start - 1), window.stop)
-        place = positions(seen)[:, past - call.first :]
+        return self._there(mask, place, outputs)
+
+    def _shadow_inputs(self, visible: Tensor, window: slice) -> dict[str, Any]:
+        columns = torch.arange(visible.shape[1])
+        mask = with_shadow(allowed(visible, "full", None, columns, columns), window)
+        place = positions(visible)
+        place = torch.cat([place, place[:, window]], -1)
+        return self._there(mask, place, torch.arange(len(columns), mask.shape[-1]))
+
+    def _there(self, mask: Tensor, place: Tensor, outputs: Tensor) -> dict[str, Any]:
+        device = self.network.device
         return {
             "attention_mask": additive(mask, device, self.network.dtype),
             "position_ids": place.to(device, non_blocking=True),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab.models.card import leaves_one_out
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from lab.models.transformers.families import Family
@@ -57,6 +58,7 @@ def card_of(
         p_uniform=float(config.get("p_uniform") or (share and share[1]) or family.p_uniform),
         time_conditioned=bool(config.get("time_conditioning", family.time_conditioned)),
         block_lengths=blocks_of(family, config, name),
+        leave_one_out=leaves_one_out(family),
         revision=revision,
     )
 

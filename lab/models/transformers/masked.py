@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.models.attention import additive, allowed, positions
+from lab.models.attention import additive, allowed, positions, with_shadow
 from lab.models.model import Model, ModelCard
 from lab.models.transformers.key_value_cache import RunCache
 
@@ -64,32 +64,68 @@ class MaskedLM(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
-        if self.frame:
-            tokens = framed(tokens, *self.frame)
-            visible = framed(visible.long(), 1, 1).bool()
-            window = slice(window.start + 1, window.stop + 1)
         cache = RunCache() if cache is None else cache
+        cache.computed = visible.sum(-1)
+        tokens, visible, window = self._in_frame(tokens, visible, window)
         inputs = cache.inputs(rows.tolist(), lambda: self._inputs(visible))
+        return self._run(tokens, inputs, window)
+
+    def leave_one_out(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """The answers of a copy of the window behind the canvas, all masks (`with_shadow`)."""
+        cache = RunCache() if cache is None else cache
+        masks = torch.full_like(tokens[:, window], int(self.card.mask_id or 0))
+        cache.computed = visible.sum(-1) + masks.shape[1]
+        tokens, visible, window = self._in_frame(tokens, visible, window)
+        key = ("leave one out", rows.tolist(), window)
+        inputs = cache.inputs(key, lambda: self._inputs(visible, window))
+        copies = slice(tokens.shape[1], tokens.shape[1] + masks.shape[1])
+        return self._run(torch.cat([tokens, masks], -1), inputs, copies)
+
+    def columns_computed(
+        self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
+    ) -> Tensor:
+        return visible.sum(-1) if cache is None else cache.computed
+
+    def _in_frame(
+        self, tokens: Tensor, visible: Tensor, window: slice
+    ) -> tuple[Tensor, Tensor, slice]:
+        if not self.frame:
+            return tokens, visible, window
+        visible = framed(visible.long(), 1, 1).bool()
+        return framed(tokens, *self.frame), visible, slice(window.start + 1, window.stop + 1)
+
+    def _run(self, tokens: Tensor, inputs: dict[str, Any], outputs: slice) -> Tensor:
         kind = self.network.config.model_type
         if kind not in HEADS:
-            return self.network(tokens, **inputs).logits[:, window].to(self.device)
-        hidden = self.network.base_model(tokens, **inputs).last_hidden_state[:, window]
+            return self.network(tokens, **inputs).logits[:, outputs].to(self.device)
+        hidden = self.network.base_model(tokens, **inputs).last_hidden_state[:, outputs]
         return HEADS[kind](self.network, hidden).to(self.device)
 
-    def _inputs(self, visible: Tensor) -> dict[str, Any]:
+    def _inputs(self, visible: Tensor, copied: slice | None = None) -> dict[str, Any]:
         place = positions(visible)
+        mask = self._mask(visible, place, copied)
+        place = place if copied is None else torch.cat([place, place[:, copied]], -1)
         ids = (place + self._first).to(self.device, non_blocking=True)
-        return {"attention_mask": self._mask(visible, place), "position_ids": ids}
+        return {"attention_mask": mask, "position_ids": ids}
 
-    def _mask(self, visible: Tensor, place: Tensor) -> Tensor | dict[str, Tensor]:
+    def _mask(
+        self, visible: Tensor, place: Tensor, copied: slice | None
+    ) -> Tensor | dict[str, Tensor]:
         columns = torch.arange(visible.shape[1])
         seen = allowed(visible, self.card.attention, None, columns, columns)
-        full = additive(seen, self.device, self.network.dtype)
         if self._reach is None:
-            return full
+            return self._additive(seen, copied)
         near = (place[:, None] - place[..., None]).abs() <= self._reach
-        narrow = additive(seen & near[:, None], self.device, self.network.dtype)
-        return {"full_attention": full, "sliding_attention": narrow}
+        return {
+            "full_attention": self._additive(seen, copied),
+            "sliding_attention": self._additive(seen & near[:, None], copied),
+        }
+
+    def _additive(self, seen: Tensor, copied: slice | None) -> Tensor:
+        seen = seen if copied is None else with_shadow(seen, copied)
+        return additive(seen, self.device, self.network.dtype)
 
 
 def framed(x: Tensor, first: int, last: int) -> Tensor:
