@@ -69,4 +69,6 @@ def test_lock_of_space_has_same_versions_with_hashes():
     assert len(locked) == text.count("    --hash=sha256:")
     fixed = requirements("constraints.txt")
     assert not {n for n, v in locked.items() if n in fixed and f"=={v}" != fixed[n]}
+    builder = {"uvicorn", "websockets", "spaces", "mcp"}  # which adds them without hashes
     assert {name.replace("_", "-") for name in requirements("requirements.txt")} <= set(locked)
+    assert builder <= set(locked)

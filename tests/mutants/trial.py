@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTEST = 32  # added to pytest's exit codes: Python's own for a crash is 1, as a failed test's is
-PARTS = ("samplers", "lab", "tests", "assets", "docs", "examples", "pyproject.toml", "app.py")
+PARTS = (
+    *("samplers", "lab", "tests", "assets", "docs", "examples"),
+    *("pyproject.toml", "requirements.txt", "app.py"),
+)
 
 
 def copy_tree(folder: Path) -> None:
