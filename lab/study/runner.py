@@ -35,8 +35,9 @@ def run_study(
 ) -> int:
     """Compute the cells of a study that `out` lacks; how many were computed here.
 
-    Cells are shared out longest first: process p of n takes every n-th. A cell's file appears whole
-    or not at all, so a run that was killed goes on where it stopped. ValueError for a spec that
+    Cells are shared out longest first, process p of n takes every n-th; each computes its shortest
+    first, so a study that was stopped has the small budgets of every sampler. A cell's file appears
+    whole or not at all, so a run that was killed goes on where it stopped. ValueError for a spec that
     cannot run, before any call; OSError where a file cannot be written, finished cells stay.
     """
     if not isinstance(spec, Spec):
@@ -45,7 +46,7 @@ def run_study(
     folder.mkdir(parents=True, exist_ok=True)
     mine = cells_of(spec)[process::processes]
     done = finished_cells(folder)
-    missing = [cell for cell in mine if cell.name not in done]
+    missing = [cell for cell in reversed(mine) if cell.name not in done]
     count = 0
     for progress in _paced(mine, missing):
         report(progress)
