@@ -37,8 +37,8 @@ def run_study(
 
     Cells are shared out longest first, process p of n takes every n-th; each computes its shortest
     first, so a study that was stopped has the small budgets of every sampler. A cell's file appears
-    whole or not at all, so a run that was killed goes on where it stopped. ValueError for a spec that
-    cannot run, before any call; OSError where a file cannot be written, finished cells stay.
+    whole or not at all, so a run that was killed goes on where it stopped. ValueError for a spec
+    that cannot run, before any call; OSError where a file cannot be written, finished cells stay.
     """
     if not isinstance(spec, Spec):
         spec = read_spec(spec, known_cases())

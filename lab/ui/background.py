@@ -17,8 +17,9 @@ LOOK = 0.25  # seconds between two looks for an item, at most
 # answers, not seconds: while weights are read, the loop itself may stand still for seconds.
 ANSWERS = 5
 BACKLOG = 4  # messages that may wait for the browser before it is given time
-UNHEARD = 1.5  # seconds that a browser may take no message at all, if it has never taken one
-STALLED = 15.0  # seconds that it may take none, if it has taken some
+STALLED = 15.0  # seconds that a browser may take no message
+CROWD = 8  # runs that wait for somebody to listen; with more, each waits no longer than:
+HURRIED = 1.5
 
 Work = Callable[[Callable[[], bool]], Iterator[T]]
 
@@ -100,27 +101,30 @@ async def in_background(
 ) -> AsyncIterator[T]:
     """Run `work` (a generator, given a `ready` to ask before it makes an item) on a thread.
 
-    stop is set when the consumer leaves, or where `backlog` (how many messages wait for the
-    browser; None: there is no such browser) shows that nobody listens.
+    Nothing begins before somebody listens. stop is set when the consumer leaves, or where `backlog`
+    (how many messages wait for the browser; None: it has hung up) shows that nobody listens any
+    more; what the work yields at its end is still handed on.
     """
+    listener = _Listener(backlog)
+    if not await _heard(listener):
+        stop.set()
+        return
     handover: _Handover[T] = _Handover(stop)
     context = contextvars.copy_context()
     thread = threading.Thread(
         target=context.run, args=(handover.drive, work), name="run", daemon=True
     )
-    listener = _Listener(backlog)
     thread.start()
     try:
-        while True:
+        while not listener.gone:
             handover.look()
-            if not listener.there():
-                return
-            if not listener.behind and not handover.empty.is_set():
+            if not listener.takes():
+                stop.set()  # what is yielded then says how the run ended, should it be heard
+            if not (listener.behind and not stop.is_set()) and not handover.empty.is_set():
                 item = handover.item
                 handover.empty.set()
                 handover.filled.clear()
                 yield item  # type: ignore[misc]
-                listener.sent = True
                 continue
             if handover.over and handover.empty.is_set():
                 if handover.error:
@@ -129,6 +133,27 @@ async def in_background(
             await _until(handover.filled, 0.05 if listener.behind else LOOK)
     finally:
         stop.set()
+
+
+_waiting: set[object] = set()  # runs that nobody has listened to yet
+
+
+async def _heard(listener: "_Listener") -> bool:
+    """Wait until the browser has taken the queue's first message: only then is anything begun.
+
+    However slow the way to it, a browser listens once; a request that nobody listens to computes
+    nothing and holds nobody up.
+    """
+    mine = object()
+    _waiting.add(mine)
+    try:
+        while listener.takes(STALLED if len(_waiting) <= CROWD else HURRIED):
+            if not listener.count:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+    finally:
+        _waiting.discard(mine)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:
@@ -145,24 +170,24 @@ class _Listener:
     """Whether a browser takes its messages, judged by how many of them wait."""
 
     def __init__(self, backlog: Callable[[], int | None]):
-        self._backlog, self._count = backlog, 0
-        self._looked, self._silence, self._heard = monotonic(), 0.0, False
-        self.behind = self.sent = False
+        self._backlog, self.count = backlog, 0
+        self._looked, self._silence = monotonic(), 0.0
+        self.behind = self.gone = False
 
-    def there(self) -> bool:
+    def takes(self, patience: float = STALLED) -> bool:
+        """Look once; False where none was taken for that long, or where it has hung up."""
         count = self._backlog()
         if count is None:
+            self.gone = True
             return False
         now = monotonic()
         # A loop that stood still gave the browser no time either.
         self._silence += min(now - self._looked, 2 * LOOK)
         self._looked = now
-        if count == 0 or count < self._count:
-            self._heard = self._heard or self.sent
+        if count == 0 or count < self.count:
             self._silence = 0.0
-        self._count = count
-        self.behind = count > BACKLOG
-        return self._silence < (STALLED if self._heard else UNHEARD)
+        self.count, self.behind = count, count > BACKLOG
+        return self._silence < patience
 
 
 def backlog_of(queue: Any, session: str) -> Callable[[], int | None]:

@@ -102,22 +102,75 @@ def test_loop_that_stands_still_ends_no_run():
     assert len(items) == 5
 
 
-def test_run_without_listener_ends_within_two_seconds():
-    ended, stop, waiting = threading.Event(), threading.Event(), [0]
+def begun(begins: list):
+    def work(ready):
+        begins.append(monotonic())
+        yield 1
+
+    return work
+
+
+def test_nothing_is_begun_before_somebody_listens(monkeypatch):
+    monkeypatch.setattr(background, "STALLED", 0.5)
+    stop, begins = threading.Event(), []
+
+    async def take(backlog):
+        return [x async for x in in_background(begun(begins), stop, backlog)]
+
+    assert asyncio.run(take(lambda: 1)) == [] and not begins
+    assert stop.is_set() and not background._waiting
+
+
+def test_browser_far_away_is_waited_for():
+    begins, began = [], monotonic()
+
+    async def take():
+        late = lambda: int(monotonic() - began < 3)  # noqa: E731
+        return [x async for x in in_background(begun(begins), threading.Event(), late)]
+
+    assert asyncio.run(take()) == [1] and begins[0] - began >= 3
+
+
+def test_crowd_that_nobody_listens_to_is_soon_smaller():
+    begins = []
+
+    async def take():
+        async for _ in in_background(begun(begins), threading.Event(), lambda: 1):
+            pass
+
+    async def until_first_leaves():
+        tasks = [asyncio.create_task(take()) for _ in range(2 * background.CROWD)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    began = monotonic()
+    asyncio.run(until_first_leaves())
+    assert monotonic() - began < 3 and not begins
+
+
+def test_listener_that_stops_listening_ends_run_and_is_told_its_end(monkeypatch):
+    monkeypatch.setattr(background, "STALLED", 0.5)
+    stop, waiting, items = threading.Event(), [0], []
+
+    def work(ready):
+        while not stop.is_set():
+            if ready():
+                yield "step"
+            sleep(0.01)
+        yield "stopped"
 
     async def main():
-        began = monotonic()
-        async for _ in in_background(endless(ended, stop), stop, lambda: waiting[0]):
+        async for item in in_background(work, stop, lambda: waiting[0]):
+            items.append(item)
             waiting[0] += 1
-        assert monotonic() - began < 2
-        assert await asyncio.to_thread(ended.wait, 1)
 
     asyncio.run(main())
-    assert waiting[0] <= background.BACKLOG + 2
+    assert items[-1] == "stopped" and waiting[0] <= background.BACKLOG + 3
 
 
-def test_slow_listener_gets_fewer_items_and_keeps_run(monkeypatch):
-    monkeypatch.setattr(background, "UNHEARD", 0.3)
+def test_slow_listener_gets_fewer_items_and_keeps_run():
     ended, stop, waiting, items = threading.Event(), threading.Event(), [0], []
 
     def backlog():
@@ -140,7 +193,9 @@ def test_browser_that_hung_up_ends_run():
     ended, stop = threading.Event(), threading.Event()
 
     async def take():
-        return [x async for x in in_background(endless(ended, stop), stop, lambda: None)]
+        counts = iter([0, 0, 0])
+        work = in_background(endless(ended, stop), stop, lambda: next(counts, None))
+        return [x async for x in work]
 
-    assert asyncio.run(take()) == []
+    assert len(asyncio.run(take())) <= 2
     assert ended.wait(2)
