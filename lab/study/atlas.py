@@ -17,8 +17,8 @@ from samplers.registry import Sampler
 
 ATLAS = Path(__file__).parents[2] / "assets" / "atlas.parquet"
 ROWS = 1000  # a rate of 50 % to within 3 points
-# What a task measures where the default is too much for its cost: fewer cases, fewer rows. A board of
-# 81 cells takes minutes a setting: 250 rows tell rates apart that differ by some 9 points.
+# What a task measures where the default is too much for its cost: fewer cases, fewer rows. A board
+# of 81 cells takes minutes a setting: 250 rows tell rates apart that differ by some 9 points.
 CASES = {
     "sudoku9": ["26"],
     "addition": ["8:0", "8:4", "8:8"],
