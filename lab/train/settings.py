@@ -118,7 +118,10 @@ class TrainSettings:
     p_uniform: float = option(
         0.1, "share of random tokens: at t = 1/2 (hybrid), among unmasked tokens (edit)"
     )
-    precision: str = option("bf16", "precision of activations", choices=("bf16", "no"))
+    precision: str = option(
+        "auto", "precision of activations; auto: bf16 where the machine computes in it",
+        choices=("auto", "bf16", "no"),
+    )  # fmt: skip
     threads: int | None = option(
         None, "torch threads for each process; torch's own number if not given", kind=int,
         decides=False,

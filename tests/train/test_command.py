@@ -8,16 +8,36 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import lab
 from lab.train import evaluate, main
+from lab.train.command import precision
 from lab.train.export import card_fields, export
 from tests.kit import stories
 from tests.kit.stories import command, refused
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("known", "usual"),
+    [
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx2": True, "avx512_bf16": False}, "no"),
+        ({}, "bf16"),
+    ],
+)
+def test_precision_is_what_machine_computes_in(monkeypatch, known, usual):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert precision("auto") == usual
+    assert precision("no") == "no" and precision("bf16") == "bf16"
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert precision("auto") == "bf16"
 
 
 def test_killed_run_resumes_exactly(data, tmp_path):
