@@ -89,13 +89,13 @@ def start(settings: TrainSettings) -> Accelerator:
     )
 
 
-def precision(chosen: str) -> str:
+def precision(setting: str) -> str:
     """What `auto` means here: bf16 on an accelerator and on a CPU with instructions for it.
 
     A CPU without them emulates it, many times slower than it computes in float32.
     """
-    if chosen != "auto" or torch.accelerator.is_available():
-        return chosen.replace("auto", "bf16")
+    if setting != "auto" or torch.accelerator.is_available():
+        return setting.replace("auto", "bf16")
     names = ("amx_bf16", "avx512_bf16", "bf16")  # the last is what ARM calls it
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16" if not known or any(known.get(name) for name in names) else "no"
