@@ -150,7 +150,7 @@ def test_crowd_that_nobody_listens_to_is_soon_smaller():
     assert monotonic() - began < 3 and not begins
 
 
-def test_listener_that_stops_listening_ends_run_and_is_told_its_end(monkeypatch):
+def test_listener_that_stops_listening_is_told_how_run_ended(monkeypatch):
     monkeypatch.setattr(background, "STALLED", 0.5)
     stop, waiting, items = threading.Event(), [0], []
 
