@@ -4,10 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from lab.cli_options import COMMANDS, REFUSED, Options, parse, sampler_params, top
+from lab.cli_options import (
+    COMMANDS,
+    REFUSED,
+    Options,
+    parse,
+    sampler_names,
+    sampler_params,
+    top,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,11 +68,14 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _request(options: Options, sampler: str, model: Any, **params: Any) -> "RunRequest":
+def _request(
+    options: Options, sampler: str, model: Any, prompt: Any = None, **params: Any
+) -> "RunRequest":
     from lab.run.request import RunRequest
 
+    prompt = options.prompt if prompt is None else prompt
     return RunRequest(
-        sampler, model, "" if options.prompt is None else options.prompt,
+        sampler, model, "" if prompt is None else prompt,
         template=options.template, gen_length=options.gen_length, seed=options.seed,
         rows=options.rows, preset=options.preset, device=options.device, **params,
     )  # fmt: skip
@@ -86,14 +98,22 @@ def _recorders(options: Options) -> "list[Recorder]":
         task = _task(options, list(known))
         model, names = task, list(known[task])
     if options.samplers:
-        names = [name.strip() for name in options.samplers.split(",")]
-    shared, plans = sampler_params(options), []
+        names = sampler_names(options)
+    shared = _shared(options, names)
+    plans = [plan(_request(options, name, model, shared=shared)) for name in names]
+    return [Recorder(each) for each in plans]
+
+
+def _shared(options: Options, names: list[str]) -> dict[str, Any]:
+    """The parameters that were typed, for all of these samplers that have them."""
+    import samplers
+
+    shared = sampler_params(options)
     for name in names:
         own = {param.name for param in samplers.get(name).params}
         for missing in shared.keys() - own:
             print(f"{name} has no {missing}: left out for it", file=sys.stderr)
-        plans.append(plan(_request(options, name, model, shared=shared)))
-    return [Recorder(each) for each in plans]
+    return shared
 
 
 def _task(options: Options, known: list[str]) -> str:
@@ -104,8 +124,8 @@ def _task(options: Options, known: list[str]) -> str:
 
 
 def _compare(options: Options) -> None:
-    _check_files(options)
-    _finish(options, _recorders(options))
+    files = _check_files(options, "csv", "json")
+    _finish(files, _recorders(options))
 
 
 def _generate(options: Options) -> None:
@@ -113,38 +133,53 @@ def _generate(options: Options) -> None:
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 
-    _check_files(options)
+    files = _check_files(options, "csv", "json")
     model = options.model if options.model is not None else _task(options, list(tasks()))
     request = _request(options, options.sampler, model, params=sampler_params(options))
-    _finish(options, [Recorder(plan(request))])
+    _finish(files, [Recorder(plan(request))])
 
 
 def _bench(options: Options) -> None:
     import torch
 
-    from lab.record.files import check_target
-    from lab.run import bench
+    from lab.bench import cost_table, costs
+    from lab.bench.pairs import pairs, prompt_for
+    from lab.bench.peers import peers
+    from lab.run.plan import plan
 
-    if options.csv is not None:
-        check_target(options.csv, ".csv")
+    files = _check_files(options, "csv", "parquet")
     torch.set_num_threads(1)  # one thread's clock is read, and samplers are compared alike
-    table = bench.table(bench.costs([each.plan for each in _recorders(options)], options.repeats))
-    print(_aligned(table))
-    if options.csv is not None:
-        table.to_csv(options.csv, index=False)
-        print(f"wrote {options.csv}", file=sys.stderr)
+    names = sampler_names(options) if options.samplers else None
+    both = pairs(names, options.task, options.model, options.vocabulary, options.device)
+    shared = _shared(options, list(both))
+    plans = []
+    for name, model in both.items():
+        prompt = prompt_for(model, options.prompt_length, options.prompt)
+        request = _request(options, name, model, prompt, shared=shared)
+        if options.task is options.model is None and model.card.length:  # it has its own length
+            request = replace(request, prompts="", gen_length=None)
+        plans.append(plan(request))
+    beside = peers(plans, options.against) if options.against else []
+    lines = cost_table.lines(costs.costs(plans, options.repeats, beside))
+    print(_aligned(cost_table.readable(lines)))
+    print(f"medians and quartiles of {options.repeats} repeats; {cost_table.one_machine(lines)}")
+    for path in files:
+        cost_table.write(lines, path)
+        print(f"wrote {path}", file=sys.stderr)
 
 
-def _check_files(options: Options) -> None:
-    """Refuse a file that cannot be written before the run, not after it."""
+def _check_files(options: Options, *suffixes: str) -> list[str]:
+    """The files to write; refused before the run, not after it, where one cannot be written."""
     from lab.record.files import check_target
 
-    for path, suffix in ((options.csv, ".csv"), (options.json, ".json")):
+    paths = {suffix: getattr(options, suffix) for suffix in suffixes}
+    for suffix, path in paths.items():
         if path is not None:
-            check_target(path, suffix)
+            check_target(path, f".{suffix}")
+    return [path for path in paths.values() if path is not None]
 
 
-def _finish(options: Options, recorders: "list[Recorder]") -> None:
+def _finish(files: list[str], recorders: "list[Recorder]") -> None:
     from lab.record.files import save
     from lab.record.metrics import table
 
@@ -156,10 +191,9 @@ def _finish(options: Options, recorders: "list[Recorder]") -> None:
         print(f"{run.sampler} on {run.model}, row {run.row}:")
         print(f"  {run.text}")
     print(_aligned(table(runs)))
-    for path in (options.csv, options.json):
-        if path is not None:
-            save(runs, path)
-            print(f"wrote {path}", file=sys.stderr)
+    for path in files:
+        save(runs, path)
+        print(f"wrote {path}", file=sys.stderr)
 
 
 def _watch(recorder: "Recorder") -> None:

@@ -86,7 +86,8 @@ def _parser(name: str) -> Parser:
     if name == "generate":
         add("--sampler", required=True, help="its name; python -m lab samplers lists them")
     else:
-        add("--samplers", help="names, comma-separated (default: all that fit)")
+        everyone = "every one, on a model that ships" if name == "bench" else "all that fit"
+        add("--samplers", help=f"names, comma-separated (default: {everyone})")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--task", help="its models, each sampler the one that fits it "
                        "(default: the first task)")  # fmt: skip
@@ -101,8 +102,15 @@ def _parser(name: str) -> Parser:
     add("--preset", help="a sampler's named settings")
     add("--sampling", choices=list(SAMPLING), help="short for --temperature 0 or 1")
     if name == "bench":
+        which.add_argument("--vocabulary", type=_number, metavar="TOKENS", help="random weights "
+                           "with so many tokens in place of a trained model")  # fmt: skip
+        add(
+            "--prompt-length", type=_number, metavar="TOKENS", help="so many tokens drawn as prompt"
+        )
+        add("--against", help="another library's way beside it: diffusers or transformers")
         add("--repeats", type=_number, default=5, help="how often each side is timed")
-        add("--csv", metavar="FILE", help="write the table")
+        for kind in ("csv", "parquet"):
+            add(f"--{kind}", metavar="FILE", help="write the table and the machine's facts")
     else:
         add("--csv", metavar="FILE", help="write the trajectories")
         add("--json", metavar="FILE", help="write the trajectories")
@@ -139,6 +147,11 @@ def _number(text: str) -> Any:
 def _value(text: str) -> Any:
     words = {"none": None, "off": None, "true": True, "false": False}
     return words[text.lower()] if text.lower() in words else _number(text)
+
+
+def sampler_names(options: Options) -> list[str]:
+    """The samplers that were typed, in that order."""
+    return [name.strip() for name in options.samplers.split(",")]
 
 
 def sampler_params(options: Options) -> dict[str, Any]:

@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lab
+from lab.bench import cost_table, costs
 from lab.cli import main
 from lab.cli_options import COMMANDS, parse
 from lab.record import files
-from lab.run import bench
 from lab.run.recorder import Recorder
 from samplers import SAMPLERS
 from tests.kit.project import ROOT
@@ -143,7 +144,7 @@ def test_file_that_cannot_be_written_is_refused_before_run(
     tmp_path, monkeypatch, capsys, command, flags, words
 ):
     if command == "bench" and flags[0] == "--json":
-        pytest.skip("bench writes a table")
+        pytest.skip("bench writes other files")
     (tmp_path / "folder.csv").mkdir()
     monkeypatch.setattr(Recorder, "__init__", None)  # no run may begin
     sampler = ["--sampler" if command == "generate" else "--samplers", "mdlm"]
@@ -198,7 +199,11 @@ def test_no_arguments_print_traceback(capfd, command, rest):
     """What would run is stopped at its first step: this is about arguments alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.cli._watch", lambda recorder: None)
-        patch.setattr(bench, "costs", lambda plans, repeats: [])
+        patch.setattr(costs, "costs", lambda plans, repeats, beside: [])
+        for name in ("lines", "readable"):
+            patch.setattr(cost_table, name, lambda _: pd.DataFrame())
+        patch.setattr(cost_table, "one_machine", lambda lines: "")
+        patch.setattr("lab.cli._aligned", str)
         patch.setattr(files, "save", lambda runs, path: None)
         try:
             code = main([command, *rest])

@@ -89,7 +89,7 @@ def check_target(path: str | Path, suffix: str | None = None) -> str:
     path = Path(path)
     if suffix is not None and path.suffix.lower() != suffix:
         raise ValueError(f"the file must end in {suffix}, got {path.name!r}")
-    own = _suffix(path)
+    own = suffix or _suffix(path)
     if not path.parent.is_dir():
         raise ValueError(f"the folder of {str(path)!r} must exist; make it, or name another file")
     if path.is_dir() or not os.access(path.parent, os.W_OK):

@@ -1,0 +1,1 @@
+"""What runs cost, as ratios: samplers beside their model's calls, and beside other libraries."""
