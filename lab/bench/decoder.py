@@ -37,7 +37,7 @@ def decoder(needs: Needs, vocabulary: int, device: str | None = None) -> Checkpo
         f"random-{attention}", size, mask_id=None if corruption == "uniform" else MASK,
         eos_ids=(EOS,), context=CONTEXT, attention=attention, corruption=corruption,
         p_uniform=0.1 if corruption == "hybrid" else 0.0,
-        draft_length=BLOCK if needs.draft else None,
+        draft_length=BLOCK if needs.draft else None, leave_one_out=attention == "full",
     )  # fmt: skip
     if not needs.draft:
         return Checkpoint(network, card, banned_ids=(EOS,))
