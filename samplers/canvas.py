@@ -76,15 +76,19 @@ class Canvas:
     def _eos(self) -> Tensor:
         return torch.tensor(self.eos_ids).to(self.tokens.device, non_blocking=True)
 
-    def finished(self, x: Tensor) -> Tensor:
-        """Rows [B] where an EOS stands at a writable column with no masked position before it."""
+    def finished(self, x: Tensor, stop: int | None = None) -> Tensor:
+        """Rows [B] where an EOS stands at a writable column with no masked position before it.
+
+        stop: only columns left of it count, for what lies behind is noise.
+        """
         if not self.eos_ids:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
         # Not torch.isin, which for many ids waits for a GPU to sort them out.
         eos = self.writable & (x[..., None] == self._eos).any(-1)
+        eos = eos[:, :stop]
         if self.mask_id is None:
             return eos.any(-1)
-        masked = self.writable & (x == self.mask_id)
+        masked = (self.writable & (x == self.mask_id))[:, :stop]
         return (eos & (masked.cumsum(-1) == 0)).any(-1)
 
     def masked(self, x: Tensor, window: slice, frozen: Tensor | None = None) -> Tensor:
@@ -121,7 +125,8 @@ class Denoiser(Protocol):
     -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
     `draft` is there iff card.draft_length: what its draft model expects at the window's columns, of
     which it has at most draft_length - 1, from what stands left of them. `leave_one_out`, iff
-    card.leave_one_out: each column is answered for as if its own token were unknown.
+    card.leave_one_out: each column is answered for as if its own token were unknown. `previous`,
+    iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
     """
 
     card: Any
@@ -135,6 +140,7 @@ class Denoiser(Protocol):
         rows: Tensor | None = None,
         guidance: float | None = None,
         leave_one_out: bool = False,
+        previous: Tensor | None = None,
     ) -> Tensor: ...
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...

@@ -51,8 +51,5 @@ def entropy_bound(
             logits = denoise(x, window=window, rows=rows)
             predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
             uncertainty = entropy(logits).where(masked, torch.inf)
-            ascending = uncertainty.sort(dim=-1).values
-            before = ascending.cumsum(-1) - ascending  # the largest of the first k is the k-th
-            count = (before <= gamma).sum(-1)
-            x = write(x, window, kernels.top_k(-uncertainty, count), predicted)
+            x = write(x, window, kernels.within_entropy(uncertainty, gamma), predicted)
             yield Step(x, window, predicted, -uncertainty.where(masked, torch.nan))

@@ -28,6 +28,16 @@ def at_least(confident: Tensor, rank: Tensor, quota: Tensor) -> Tensor:
     return torch.where((confident.sum(-1) < quota)[:, None], top_k(rank, quota), confident)
 
 
+def within_entropy(doubt: Tensor, bound: float) -> Tensor:
+    """Mark the k positions of least entropy, k the most with sum_{i<=k} H_i - max H_i <= bound.
+
+    doubt [B, W]: the entropies in nats, infinite where nothing is to be marked.
+    """
+    ascending = doubt.sort(dim=-1).values
+    before = ascending.cumsum(-1) - ascending  # the largest of the first k is the k-th
+    return top_k(-doubt, (before <= bound).sum(-1))
+
+
 def share(count: Tensor, steps: int, step: int) -> Tensor:
     """How many of `count` [B] masked positions step number `step` of `steps` takes.
 

@@ -42,7 +42,7 @@ def read_card(folder: Path) -> ModelCard:
     folder that lacks it.
     """
     facts = read_facts(folder)
-    known = {field.name for field in fields(ModelCard)} - {"leave_one_out"}
+    known = {field.name for field in fields(ModelCard)} - {"leave_one_out", "self_conditioning"}
     stated: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in facts.items()
@@ -82,6 +82,7 @@ def expected_card(family: "Family", name: str) -> ModelCard:
         block_lengths=None if drafts else lengths,
         draft_length=lengths[-1] if drafts and lengths else None,
         leave_one_out=leaves_one_out(family),
+        self_conditioning=family.adapter == "canvas",
     )
 
 

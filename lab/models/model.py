@@ -28,7 +28,8 @@ class ModelCard:
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
     draft_length: tokens of its draft model's block, its first, verified one counted; None: no
     draft model. leave_one_out: whether one call can answer for each column as if its own token were
-    unknown. revision: the commit of a hub's checkpoint.
+    unknown. self_conditioning: whether it also sees the answer of the call before. revision: the
+    commit of a hub's checkpoint.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ModelCard:
     block_lengths: tuple[int, ...] | None = None
     draft_length: int | None = None
     leave_one_out: bool = False
+    self_conditioning: bool = False
     revision: str | None = None
 
 
@@ -140,6 +142,13 @@ class Model(ABC):
         for a mask are `forward`'s; the arguments are too."""
         raise ValueError(f"{self.card.name} cannot leave a token out; choose a model that can")
 
+    def self_conditioned(
+        self, previous: Tensor, tokens: Tensor, visible: Tensor, window: slice,
+        block_length: int | None, cache: Any, rows: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """`forward` of a model that also sees `previous` [B, W, V], logits of the call before."""
+        raise ValueError(f"{self.card.name} sees no answer of the call before; leave it out")
+
 
 class Opened:
     """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser).
@@ -175,6 +184,7 @@ class Opened:
         rows: Tensor | None = None,
         guidance: float | None = None,
         leave_one_out: bool = False,
+        previous: Tensor | None = None,
     ) -> Tensor:
         if self.card.time_conditioned and t is None:
             raise ValueError(f"{self.card.name} is time-conditioned: denoise needs t [B]")
@@ -182,7 +192,9 @@ class Opened:
         if not len(active) or not width:
             return self._nothing(width)
         fed = active if self.model.skips_rows else self._everyone
-        logits = self._forward(tokens, window, t, fed, self._cache, own=not leave_one_out)
+        logits = self._forward(
+            tokens, window, t, fed, self._cache, own=not leave_one_out, previous=previous
+        )
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
             prompt = self.canvas.visible & ~self.canvas.writable
@@ -239,17 +251,21 @@ class Opened:
 
     def _forward(
         self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any,
-        own: bool = True,
+        own: bool = True, previous: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         seen, length = self._of(self._visible, active), self.block_length
         t = None if t is None else self._of(t, active)
         tokens = self._of(tokens, active)
-        if own:
-            logits = self.model.forward(tokens, seen, window, t, length, cache, active)
+        model = self.model
+        if not own:
+            logits = model.leave_one_out(tokens, seen, window, cache, active)
+        elif previous is not None:
+            before = self._of(previous, active)
+            logits = model.self_conditioned(before, tokens, seen, window, length, cache, active)
         else:
-            logits = self.model.leave_one_out(tokens, seen, window, cache, active)
+            logits = model.forward(tokens, seen, window, t, length, cache, active)
         self.columns_fed.index_add_(
-            0, active, self.model.columns_computed(seen, window, length, cache, active)
+            0, active, model.columns_computed(seen, window, length, cache, active)
         )
         return logits.float()
 

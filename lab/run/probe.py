@@ -5,7 +5,7 @@ off here. Logits stay where they are; what is brought to the CPU, once a step, i
 position.
 """
 
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -77,12 +77,10 @@ class Probe:
         t: Tensor | None = None,
         rows: Tensor | None = None,
         guidance: float | None = None,
-        leave_one_out: bool = False,
+        **more: Any,
     ) -> Tensor:
         began = self._clock.now()
-        logits = self._denoise(
-            tokens, window=window, t=t, rows=rows, guidance=guidance, leave_one_out=leave_one_out
-        )
+        logits = self._denoise(tokens, window=window, t=t, rows=rows, guidance=guidance, **more)
         done = self._clock.now()
         callers = self._denoise.callers.numpy()
         self.calls += callers * (2 if guidance else 1)

@@ -36,6 +36,10 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"preset": ["factor"]},
         {"threshold": [None]},
     ],
+    "renoise": [
+        {"steps": [8, 16, 48], "entropy_bound": [0.1, 0.5]},
+        {"steps": [16], "temperature": [1.0], "cooling": [1.0]},
+    ],
     "wino": [{"threshold": [0.3, 0.6, 0.8], "verify": [0.5, 0.9]}],
     "saber": [{"least": [1, 2, 4, 8]}, {"preset": ["official"]}],
     "klass": [

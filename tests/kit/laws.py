@@ -111,13 +111,13 @@ def fills_without_mask(run: Run) -> None:
                 break
 
 
-def finished(run: Run, tokens: np.ndarray) -> np.ndarray:
+def finished(run: Run, tokens: np.ndarray, stop: int | None = None) -> np.ndarray:
     """Rows where an EOS stands at a writable column with no masked position before it, by plain
-    loops."""
+    loops; left of `stop`, for noise may look like an EOS."""
     card, writable = run.plan.model.card, run.plan.canvas.writable.numpy()
     done = np.zeros(len(tokens), bool)
     for row, line in enumerate(tokens):
-        for token in line[writable[row]]:
+        for token in line[:stop][writable[row][:stop]]:
             if token == card.mask_id:
                 break
             if token in card.eos_ids:
@@ -137,7 +137,7 @@ def stays_finished(run: Run) -> None:
     for before, after in zip(run.frames[1:], run.frames[2:], strict=False):
         if revises(run) and before.window == after.window:
             continue
-        done = finished(run, before.tokens)
+        done = finished(run, before.tokens, before.window.stop)
         assert (before.tokens == after.tokens)[done].all(), "wrote a finished row"
         assert (before.calls == after.calls)[done].all(), "charged a finished row"
 

@@ -79,5 +79,5 @@ def test_more_than_canvas_is_refused_before_any_call(monkeypatch):
     model = network()
     assert len(record("uniform", model, "a", gen_length=24, steps=1).frames) == 3
     monkeypatch.setattr(model, "forward", lambda *inputs: pytest.fail("a call was made"))
-    with pytest.raises(ValueError, match=r"one canvas of at most 24 tokens, got 25; lower gen_"):
+    with pytest.raises(ValueError, match=r"canvases of at most 24 tokens, got 25; lower gen_"):
         lab.run("uniform", model, "a", gen_length=25, steps=1)

@@ -15,9 +15,10 @@ class CanvasModel(Model):
     """transformers' DiffusionGemmaForBlockDiffusion as a denoiser of full attention.
 
     What stands left of the window goes through the encoder once a run; its keys and values, and
-    all columns from the window on, are what the decoder reads, both ways. Pads are cut away, so
-    the class's own masks hold. The published loop also feeds each call the logits of the one
-    before (self-conditioning, off as in the class's default): here equal tokens get equal answers.
+    all columns from the window on, or the window's alone where a run has blocks, are what the
+    decoder reads, both ways. Pads are cut away, so the class's own masks hold. Without the logits
+    of the call before (self-conditioning), as by the class's default, equal tokens get equal
+    answers.
     """
 
     def __init__(
@@ -38,13 +39,14 @@ class CanvasModel(Model):
         self.banned_ids = (*banned_ids, *known)
 
     def open(self, canvas: Canvas, block_length: int | None = None) -> Opened:
-        """As every model's; ValueError where more is to be written than one canvas holds."""
+        """As every model's; ValueError where a block, or all without, is wider than a canvas."""
         columns = canvas.writable.any(0).nonzero().flatten()
         width = canvas.tokens.shape[1] - int(columns[0]) if len(columns) else 0
-        if width > self.most:
+        if min(width, block_length or width) > self.most:
+            way = "block_length" if block_length else "gen_length, or go on in a second run"
             raise ValueError(
-                f"{self.card.name} writes one canvas of at most {self.most} tokens, got {width}; "
-                "lower gen_length, or go on from the text in a second run"
+                f"{self.card.name} writes canvases of at most {self.most} tokens, got "
+                f"{min(width, block_length or width)}; lower {way}"
             )
         return super().open(canvas, block_length)
 
@@ -66,6 +68,18 @@ class CanvasModel(Model):
         cache: dict[Any, Any] | None,
         rows: Tensor,
     ) -> Tensor:
+        return self._answer(None, tokens, visible, window, block_length, cache, rows)
+
+    def self_conditioned(
+        self, previous: Tensor, tokens: Tensor, visible: Tensor, window: slice,
+        block_length: int | None, cache: Any, rows: Tensor,
+    ) -> Tensor:  # fmt: skip
+        return self._answer(previous, tokens, visible, window, block_length, cache, rows)
+
+    def _answer(
+        self, previous: Tensor | None, tokens: Tensor, visible: Tensor, window: slice,
+        block_length: int | None, cache: dict[Any, Any] | None, rows: Tensor,
+    ) -> Tensor:  # fmt: skip
         shape = len(tokens), window.stop - window.start, self.card.vocab_size
         answer, computed = (
             torch.zeros(shape, dtype=torch.float32, device=self.device),
@@ -73,26 +87,24 @@ class CanvasModel(Model):
         )
         for same, columns in alike(visible):
             canvas, line = columns[columns >= window.start], self._there(same)
+            canvas = canvas[canvas < window.stop] if block_length else canvas
             read = tokens[line, self._there(columns[columns < window.start])]
             if not read.shape[1]:
                 read = torch.full((len(read), 1), self.start_id, device=self.device)
-            key = (window.start, *rows[same[:, 0]].tolist())
-            known = cache is not None and key in cache
-            past = cache[key] if cache is not None and known else self._read(read)
-            computed[same[:, 0]] = len(canvas) + (0 if known else read.shape[1])
-            if cache is not None:
-                cache[key] = past
+            past, columns_read = self._past(read, window, rows[same[:, 0]], cache)
+            computed[same[:, 0]] = len(canvas) + columns_read
             stop = read.shape[1] + len(canvas)
             place = torch.arange(read.shape[1], stop, device=self.device)
+            inside = (canvas < window.stop).nonzero().flatten()
+            here = self._there(canvas[inside] - window.start)
+            more = {} if previous is None else {"self_conditioning_logits": previous[line, here]}
             out = self.network(
                 decoder_input_ids=tokens[line, self._there(canvas)],
                 decoder_position_ids=place.expand(len(read), -1),
                 **cache_argument(self.network, past),
+                **more,
             )
-            inside = (canvas < window.stop).nonzero().flatten()
-            here = self._there(canvas[inside] - window.start)
-            logits = out.logits[:, self._there(inside)]
-            answer[line, here] = logits.to(self.device).float()
+            answer[line, here] = out.logits[:, self._there(inside)].to(self.device).float()
         if cache is not None:
             cache["computed"] = computed
         return answer
@@ -104,6 +116,30 @@ class CanvasModel(Model):
 
     def _there(self, x: Tensor) -> Tensor:
         return x.to(self.device, non_blocking=True)
+
+    def _past(
+        self, read: Tensor, window: slice, rows: Tensor, cache: dict[Any, Any] | None
+    ) -> tuple[Any, int]:
+        """Keys and values of the columns `read` of these rows, and how many it computed for them.
+
+        They are kept as long as the window begins where it does; rows that no longer ask are let
+        go.
+        """
+        if cache is None:
+            return self._read(read), read.shape[1]
+        if cache.get("start") != window.start:
+            cache.clear()
+            cache["start"] = window.start
+        numbers, key = rows.tolist(), read.shape[1]
+        known, past = cache.get(key, ([], None))
+        if not set(numbers) <= set(known):
+            cache[key] = numbers, self._read(read)
+            return cache[key][1], read.shape[1]
+        if numbers != known:
+            places = torch.tensor([known.index(number) for number in numbers])
+            past.batch_select_indices(self._there(places))
+            cache[key] = numbers, past
+        return past, 0
 
     def _read(self, ids: Tensor) -> Any:
         from transformers import DynamicCache

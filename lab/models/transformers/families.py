@@ -217,7 +217,7 @@ FAMILIES: tuple[Family, ...] = (
         ("google/diffusiongemma-26B-A4B-it",),
         "canvas", TINY, ("diffusion_gemma",),
         stock={"diffusion_gemma": "DiffusionGemmaForBlockDiffusion"}, corruption="uniform",
-        sampler="uniform",
+        sampler="renoise", preset="diffusiongemma",
     ),
     Family(
         "Causal language models",

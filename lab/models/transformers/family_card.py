@@ -59,6 +59,7 @@ def card_of(
         time_conditioned=bool(config.get("time_conditioning", family.time_conditioned)),
         block_lengths=blocks_of(family, config, name),
         leave_one_out=leaves_one_out(family),
+        self_conditioning=family.adapter == "canvas",
         revision=revision,
     )
 
