@@ -5,7 +5,7 @@ B rows, T columns, W = window width, V = `card.vocab_size`, mask and special tok
 
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -50,8 +50,9 @@ class ModelCard:
     time_conditioned: bool = False
     block_lengths: tuple[int, ...] | None = None
     draft_length: int | None = None
-    leave_one_out: bool = False
-    self_conditioning: bool = False
+    # What an adapter can do decides no answer: it stays out of repr, so out of fingerprints.
+    leave_one_out: bool = field(default=False, repr=False)
+    self_conditioning: bool = field(default=False, repr=False)
     revision: str | None = None
 
 

@@ -15,11 +15,14 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import lab
+from lab.models import catalogue
 from lab.models.catalogue import ASSETS
 from lab.study import cells as cells_module
 from lab.study import runner
+from lab.study.atlas import ATLAS
 from lab.study.cells import cells_of, fingerprint, instances_of, known_cases
 from lab.study.measure import batches, measure, token_hash
+from lab.study.points import read_points
 from lab.study.report import advice
 from lab.study.results import finished_cells, read_results
 from lab.study.runner import run_study
@@ -192,6 +195,13 @@ def test_grid_that_cannot_run_is_refused_before_any_call(tmp_path, monkeypatch, 
 def test_fingerprints_tell_models_apart():
     names = ("sudoku4", "sudoku4-hybrid", "capitals", "sudoku9-mdlm", "sudoku9-ar")
     assert len({fingerprint(name) for name in names}) == len(names)
+
+
+def test_atlas_is_of_shipped_models():
+    """A field of the card that changes no answer must not make other models of them."""
+    points = read_points(ATLAS).groupby("model")["fingerprint"].unique()
+    exact = [name for name in points.index if catalogue.weights_folder(name) is None]
+    assert exact and all(points[name].tolist() == [fingerprint(name)] for name in exact)
 
 
 def test_fingerprint_is_of_weights_not_of_folder(tmp_path):
