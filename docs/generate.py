@@ -78,6 +78,7 @@ def _needs(needs: Needs) -> str:
         f"{needs.posterior} posterior" if needs.posterior else "",
         "a draft model" if needs.draft else "",
         "leave-one-out answers" if needs.leave_one_out else "",
+        "token frequencies" if needs.frequencies else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -127,9 +127,13 @@ class Denoiser(Protocol):
     which it has at most draft_length - 1, from what stands left of them. `leave_one_out`, iff
     card.leave_one_out: each column is answered for as if its own token were unknown. `previous`,
     iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
+    `frequencies`, iff card.frequencies: how often each token occurs [V] float64, summing to 1.
     """
 
     card: Any
+
+    @property
+    def frequencies(self) -> Tensor: ...
 
     def __call__(
         self,

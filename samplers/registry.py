@@ -21,8 +21,8 @@ class Needs:
 
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
     time: it tells the model the time, without which no time-conditioned model can run; draft: it
-    needs a draft model; leave_one_out: it asks for answers that leave a token out; batch: False
-    where rows run one by one.
+    needs a draft model; leave_one_out: it asks for answers that leave a token out; frequencies: it
+    asks how often each token occurs; batch: False where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -31,6 +31,7 @@ class Needs:
     time: bool = False
     draft: bool = False
     leave_one_out: bool = False
+    frequencies: bool = False
     batch: bool = True
 
 
@@ -150,6 +151,11 @@ class Sampler:
             return (
                 f"{self.name} needs answers that leave a token out, this model gives none; choose "
                 "another model: a table, a chain or a checkpoint of full attention"
+            )
+        if needs.frequencies and not card.frequencies:
+            return (
+                f"{self.name} needs to know how often each token occurs, for this model it is not "
+                "known; choose another model, or put token_counts.json beside its tokenizer"
             )
         return None
 

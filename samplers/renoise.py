@@ -70,7 +70,8 @@ def renoise(
         yield Step(x, first)
     for block in canvas.blocks():
         ended = canvas.finished(x, block.start) & eos_early_stop
-        free, before, previous = canvas.writable[:, block] & ~ended[:, None], [], None
+        free, previous = canvas.writable[:, block] & ~ended[:, None], None
+        before: list[Tensor] = []
         for left in range(steps, 0, -1):
             if not (rows := free.any(-1)).any():
                 break

@@ -27,6 +27,11 @@ class Tape:
     def __post_init__(self) -> None:
         self.card, self.canvas = self.denoise.card, self.denoise.canvas
 
+    @property
+    def frequencies(self) -> Tensor:
+        """How often each token occurs [V]."""
+        return self.denoise.frequencies
+
     def __call__(self, tokens: Tensor, **how: Any) -> Tensor:
         """Record a call of the model."""
         self.calls.append(("__call__", tokens, how))

@@ -38,10 +38,13 @@ def decoder(needs: Needs, vocabulary: int, device: str | None = None) -> Checkpo
         eos_ids=(EOS,), context=CONTEXT, attention=attention, corruption=corruption,
         p_uniform=0.1 if corruption == "hybrid" else 0.0,
         draft_length=BLOCK if needs.draft else None, leave_one_out=attention == "full",
+        frequencies=True,
     )  # fmt: skip
-    if not needs.draft:
-        return Checkpoint(network, card, banned_ids=(EOS,))
-    return Drafted(network, _draft_model(network).to(place), card, banned_ids=(EOS,))
+    if needs.draft:
+        return Drafted(network, _draft_model(network).to(place), card, banned_ids=(EOS,))
+    model = Checkpoint(network, card, banned_ids=(EOS,))
+    model.counted = lambda: torch.full((size,), 1 / size, dtype=torch.float64)
+    return model
 
 
 def _network(size: int) -> Any:

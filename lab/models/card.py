@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.models import token_counts
 from lab.models.checkpoint_files import check_files, read_json
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
@@ -20,6 +21,8 @@ KINDS = {
     "posterior": ("full", "loo"),
     "schedule": (*SCHEDULES, "hybrid"),
 }
+# What the files of a folder show and lab.json does not say.
+OWN = {"leave_one_out", "self_conditioning", "frequencies"}
 RANGES = {
     "vocab_size": "a whole number of at least 1",
     "context": "a whole number of at least 1 (max_position_embeddings)",
@@ -42,7 +45,7 @@ def read_card(folder: Path) -> ModelCard:
     folder that lacks it.
     """
     facts = read_facts(folder)
-    known = {field.name for field in fields(ModelCard)} - {"leave_one_out", "self_conditioning"}
+    known = {field.name for field in fields(ModelCard)} - OWN
     stated: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in facts.items()
@@ -52,7 +55,7 @@ def read_card(folder: Path) -> ModelCard:
     if target := target_folder(folder):
         own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
         return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
-    ids = special_ids(tokenizer_folder(folder))
+    ids = special_ids(words := tokenizer_folder(folder))
     eos, pad = ids["eos_token"], ids["pad_token"]
     read: dict[str, Any] = {
         "name": folder.name,
@@ -66,7 +69,8 @@ def read_card(folder: Path) -> ModelCard:
     card = ModelCard(**{**read, **stated})
     # A stock class of full attention can be fed a copy of its columns.
     copies = card.attention == "full" and card.mask_id is not None
-    return check_card(replace(card, leave_one_out=copies), folder.name)
+    counted = token_counts.known(words, str(card.task))
+    return check_card(replace(card, leave_one_out=copies, frequencies=counted), folder.name)
 
 
 def expected_card(family: "Family", name: str) -> ModelCard:

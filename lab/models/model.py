@@ -5,6 +5,7 @@ B rows, T columns, W = window width, V = `card.vocab_size`, mask and special tok
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,8 @@ class ModelCard:
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
     draft_length: tokens of its draft model's block, its first, verified one counted; None: no
     draft model. leave_one_out: whether one call can answer for each column as if its own token were
-    unknown. self_conditioning: whether it also sees the answer of the call before. revision: the
-    commit of a hub's checkpoint.
+    unknown. self_conditioning: whether it also sees the answer of the call before. frequencies:
+    whether it is known how often each token occurs. revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelCard:
     # What an adapter can do decides no answer: it stays out of repr, so out of fingerprints.
     leave_one_out: bool = field(default=False, repr=False)
     self_conditioning: bool = field(default=False, repr=False)
+    frequencies: bool = field(default=False, repr=False)
     revision: str | None = None
 
 
@@ -64,6 +66,7 @@ class Model(ABC):
     banned_ids: tuple[int, ...] = ()
     note: str = ""  # what could not be tested when it was opened, as one sentence
     skips_rows = True  # False: `forward` gets every row at every call, active or not
+    counted: Callable[[], Tensor] | None = None  # gives `frequencies`, where nobody computes them
 
     @property
     def device(self) -> torch.device:
@@ -95,6 +98,15 @@ class Model(ABC):
     def new_cache(self) -> Any:
         """Whatever `forward` keeps from call to call within a run; None where nothing is kept."""
         return None
+
+    def frequencies(self) -> Tensor:
+        """How often each token occurs [V] float64, summing to 1. ValueError where nobody says."""
+        if self.counted is None:
+            raise ValueError(
+                f"nobody says how often the tokens of {self.card.name} occur; put "
+                "token_counts.json beside its tokenizer"
+            )
+        return self.counted()
 
     @abstractmethod
     def forward(
@@ -230,6 +242,11 @@ class Opened:
         columns = self.model.columns_for_draft(self._cache, active)
         self.columns_fed.index_add_(0, active, columns)
         return self._spread(logits.float().index_fill_(-1, self._banned, -torch.inf), active)
+
+    @property
+    def frequencies(self) -> Tensor:
+        """How often each token occurs [V] float64. ValueError where the card says it is unknown."""
+        return self.model.frequencies().to(self.model.device)
 
     def _active(self, rows: Tensor | None) -> Tensor:
         """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step.

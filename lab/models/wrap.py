@@ -1,7 +1,7 @@
 """Any callable or module as a Model: plain `f(tokens, t)`, or one that returns `.logits`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,6 +123,7 @@ def wrap(
     draft_model: Callable[..., Any] | None = None,
     device: str | torch.device | None = None,
     leave_one_out: Callable[..., Any] | None = None,
+    frequencies: Sequence[float] | Tensor | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
@@ -131,7 +132,8 @@ def wrap(
     the masks; any draft model leaves the distribution as it is. device: where it takes tokens and
     times, and the whole run then is; None: where its parameters are, the CPU without any.
     leave_one_out: such a callable as well, whose answer at a column does not know the token there;
-    the card then says so. ValueError for what does not fit.
+    the card then says so. frequencies: how often each token occurs [vocab_size], any scale.
+    ValueError for what does not fit.
     """
     for name, value in (
         ("function", function), ("draft_model", draft_model), ("leave_one_out", leave_one_out),
@@ -150,6 +152,24 @@ def wrap(
             f"a draft model and card.draft_length go together, got {draft_model!r} and "
             f"{card.draft_length!r}; give both or neither"
         )
-    card = replace(card, leave_one_out=leave_one_out is not None)
+    card = replace(
+        card, leave_one_out=leave_one_out is not None, frequencies=frequencies is not None
+    )
     place = None if device is None else known_device(device)
-    return Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
+    model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
+    if frequencies is not None:
+        shares = _shares(frequencies, card.vocab_size)
+        model.counted = lambda: shares
+    return model
+
+
+def _shares(values: Any, size: int) -> Tensor:
+    """Frequencies [size] that sum to 1. ValueError where they are none."""
+    shares = torch.as_tensor(values, dtype=torch.float64).detach().clone()
+    fits = shares.shape == (size,) and bool((shares.isfinite() & (shares >= 0)).all())
+    if not fits or not float(shares.sum()) > 0:
+        raise ValueError(
+            f"frequencies must be {size} numbers of at least 0 (card.vocab_size), not all 0, got "
+            f"shape {list(shares.shape)}; leave them out where they are not known"
+        )
+    return shares / shares.sum()

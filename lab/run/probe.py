@@ -65,6 +65,11 @@ class Probe:
         return self._clock.model
 
     @property
+    def frequencies(self) -> Tensor:
+        """How often each token occurs [V]."""
+        return self._denoise.frequencies
+
+    @property
     def columns_fed(self) -> ndarray:
         """The columns that the model really computed for each row so far [B]."""
         return self._denoise.columns_fed.numpy()

@@ -163,6 +163,10 @@ class _Counted:
         self.calls += 1 if rows is None else rows.long()
         return self.denoise(tokens, **options)
 
+    @property
+    def frequencies(self) -> Tensor:
+        return self.denoise.frequencies
+
     def draft(self, tokens: Tensor, **options: Any) -> Tensor:
         return self.denoise.draft(tokens, **options)
 

@@ -47,6 +47,11 @@ class Meter:
         return logits
 
     @property
+    def frequencies(self) -> Tensor:
+        """How often each token occurs [V]."""
+        return self._denoise.frequencies
+
+    @property
     def columns_fed(self) -> Tensor:
         """How many columns the model really computed for each row [B]."""
         return self._denoise.columns_fed

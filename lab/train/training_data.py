@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
+from lab.models import token_counts
 from lab.models.word_tokenizer import WordTokenizer, word_tokenizer
 from lab.tasks.task import Task
 from lab.train import corpus
@@ -53,6 +54,8 @@ def open_data(settings: TrainSettings) -> TrainingData:
         tokenizer.save_pretrained(folder)
     corpus.check_tokenizer(tokenizer)
     stream = corpus.pack(tokenizer, texts.train)
+    if folder.is_dir() and not (folder / token_counts.FILE).exists():
+        token_counts.save_counts(folder, stream.tokens)
     path = Path(settings.corpus)
     facts = {
         "data": path.name if path.suffix else settings.corpus,

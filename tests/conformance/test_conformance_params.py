@@ -232,12 +232,12 @@ def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
     filters = only(sampler, temperature=0.4, top_k=1, **SMALL)
     run = record(sampler, model, tiny.prompts([4]), gen_length=8, **filters)
     opened = model.open(run.plan.canvas, run.plan.values.get("block_length"))
-    denoise.card, denoise.draft = model.card, opened.draft
+    denoise.card, denoise.draft, denoise.frequencies = model.card, opened.draft, opened.frequencies
     for step in samplers.get(sampler)(denoise, run.plan.canvas, Noise(0, [0]), **filters):
         if step.score is not None:
             ranked = ~step.score.isnan()
             p = (answers[-1].double() / heat(sampler, len(answers))).softmax(-1)
-            target = named_score(sampler, p, step.predicted)
+            target = named_score(sampler, p, step.predicted, opened.frequencies)
             assert torch.allclose(step.score[ranked].double(), target[ranked], atol=1e-6)
 
 
@@ -247,7 +247,7 @@ def heat(sampler, calls):
     return 0.4 * (0.5 + 0.5 * left / SMALL["steps"]) if sampler == "renoise" else 1.0
 
 
-def named_score(sampler, p, predicted):
+def named_score(sampler, p, predicted, often):
     """What the sampler says it ranks by: the drawn token's probability unless it says other."""
     if sampler == "margin":
         best = p.topk(2, dim=-1).values
@@ -256,7 +256,11 @@ def named_score(sampler, p, predicted):
         return -torch.special.entr(p).sum(-1)
     if sampler in ("max_prob", "klass"):
         return p.amax(-1)
-    return p.gather(-1, predicted.clamp(min=0)[..., None])[..., 0]
+    confidence = p.gather(-1, predicted.clamp(min=0)[..., None])[..., 0]
+    if sampler == "pc":
+        rarity = -(often[predicted.clamp(min=0)] + 1e-9).log()
+        return (confidence * rarity).clamp(max=10) * (-0.25 * torch.arange(p.shape[1])).exp()
+    return confidence
 
 
 @pytest.mark.parametrize(("sampler", "kind"), with_all(PAIRS, "top_k", "temperature", "threshold"))

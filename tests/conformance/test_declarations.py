@@ -213,6 +213,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("autoregressive", {}, 7, 7),
     ("dflash", {}, 7, 7),
     ("renoise", {"steps": 8}, 16, 16),
+    ("pc", {"steps": 2}, 4, 4),
     ("wino", {}, 7, 7),
     ("saber", {}, 7, 7),
     ("psi", {"steps": 8}, 16, 16),

@@ -24,6 +24,7 @@ from tests.kit.laws import only, record
 FILE = Path(__file__).parent / "golden.txt"
 LETTERS = "abcdefghijkl$_"
 EOS, MASK, V = 12, 13, 14
+OCCURRENCES = torch.tensor([1 + 5 * token % 13 for token in range(V)]).double() / 92
 PROMPTS = [[0, 1, 2], [4]]
 SETTINGS = {"gen_length": 8, "temperature": 0.0, "seed": 5}
 FEW = {"steps": 4, "block_length": 4}  # what a case below does not say, where a sampler has it
@@ -62,6 +63,7 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("uniform", {"corrector": 1}),
     ("dflash", {"draft_length": 2}),
     ("renoise", {"block_length": 8, "stability": 0}),
+    ("pc", {"block_length": 8, "decay": 0.05, "steps": 3}),
     ("wino", {"block_length": 6, "threshold": 0.42, "verify": 0.3}),
     ("saber", {"block_length": 8}),
     ("saber", {"block_length": 8, "least": 4, "scored": "published"}),
@@ -106,12 +108,14 @@ def network(sampler: str, device: torch.device | None = None, **more: Any) -> Mo
     needs = SAMPLERS[sampler].needs
     facts = {"corruption": min(needs.corruption), "attention": min(needs.attention)}
     facts |= {"draft_length": 4} if needs.draft else {}
-    facts |= {"leave_one_out": True} if needs.leave_one_out else {}
+    facts |= {"leave_one_out": needs.leave_one_out, "frequencies": needs.frequencies}
     card = tiny.card(V, **{**facts, "eos_ids": (EOS,), "p_uniform": 0.1, **more})
     function = following if card.attention == "causal" else answer
     without = tiny.alone(answer, MASK)
-    return Wrapped(function, card, draft_model=following if needs.draft else None, device=device,
-                   leave_one_out=without if needs.leave_one_out else None)  # fmt: skip
+    model = Wrapped(function, card, draft_model=following if needs.draft else None, device=device,
+                    leave_one_out=without if needs.leave_one_out else None)  # fmt: skip
+    model.counted = lambda: OCCURRENCES
+    return model
 
 
 def trace(sampler: str, settings: dict[str, object], device: torch.device | None = None) -> str:

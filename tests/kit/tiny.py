@@ -30,7 +30,7 @@ from transformers import (
 
 import lab
 import samplers
-from lab.models import Model, ModelCard
+from lab.models import Model, ModelCard, token_counts
 from lab.models.transformers.draft_model import draft_model_config
 
 torch.set_num_threads(1)
@@ -101,6 +101,8 @@ def write(folder: Path, kind: str, **facts: Any) -> Path:
         known["p_uniform"] = 0.1
         known["noise_ids"] = list(range(4, len(words)))
     (folder / "lab.json").write_text(json.dumps({**known, **facts}))
+    counts = {str(token): 1 + token % 7 for token in range(len(words))}
+    (folder / token_counts.FILE).write_text(json.dumps(counts))
     return folder
 
 
@@ -142,7 +144,8 @@ def pairs() -> list[tuple[str, str]]:
     drafts = {DRAFTED: DRAFT_LENGTH}
     cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
                              draft_length=drafts.get(kind),
-                             leave_one_out=KINDS[kind][0] == "full") for kind in KINDS}  # fmt: skip
+                             leave_one_out=KINDS[kind][0] == "full",
+                             frequencies=True) for kind in KINDS}  # fmt: skip
     return [(name, kind) for name, sampler in samplers.SAMPLERS.items()
             for kind, known in cards.items() if not sampler.misfit(known)]  # fmt: skip
 
@@ -159,6 +162,9 @@ class Counting(Model):
     def forward(self, *arguments: Any) -> Tensor:
         self.calls += 1
         return self.model.forward(*arguments)
+
+    def frequencies(self) -> Tensor:
+        return self.model.frequencies()
 
     def draft(self, *arguments: Any) -> Tensor:
         return self.model.draft(*arguments)
@@ -217,6 +223,7 @@ def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **fact
         card(vocabulary, **known, **drafts),
         draft_model=answer if needs.draft else None,
         leave_one_out=alone(answer, vocabulary - 1) if needs.leave_one_out else None,
+        frequencies=range(1, vocabulary + 1) if needs.frequencies else None,
     )
 
 

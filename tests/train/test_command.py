@@ -82,6 +82,7 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert fields["p_uniform"] == 0.1 and fields["block_lengths"] is None
     assert AutoModelForCausalLM.from_pretrained(out).dtype == torch.bfloat16
     assert AutoTokenizer.from_pretrained(out.parent / "tokenizer").mask_token == "<|mask|>"
+    assert json.loads((out.parent / "tokenizer" / "token_counts.json").read_text())
     card = (out / "README.md").read_text()
     assert "path/to/stories.jsonl" in card and str(tmp_path) not in card
 

@@ -98,6 +98,13 @@ class Exact(Model):
         self._check(tokens, visible)
         return self._answer(tokens, visible, window, None, cache, rows, own=False)
 
+    def frequencies(self) -> Tensor:
+        """The mean over positions of what is expected where nothing is known."""
+        blank = torch.full((1, self.length), self.size)
+        seen, whole = torch.ones_like(blank, dtype=torch.bool), slice(0, self.length)
+        answer = self._answer(blank, seen, whole, None, None, torch.zeros(1, dtype=torch.int64))
+        return answer[0].exp().mean(0)
+
     def _up_to(self, column: int, tokens: Tensor) -> Tensor:
         """The tokens left of a column, masks from there on."""
         left = torch.arange(tokens.shape[1]) < column
@@ -228,6 +235,7 @@ def describe(
         attention="any" if draft_length is None else "causal",
         draft_length=draft_length,
         leave_one_out=draft_length is None,
+        frequencies=True,
         corruption=corruption,
         posterior=posterior,
         schedule="linear" if corruption == "uniform" else "loglinear",

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lab.models import token_counts
 from lab.models.checkpoint_files import check_weights, read_json
 from lab.models.device import first_device
 from lab.models.errors import ModelError
@@ -77,6 +78,9 @@ def build(
     else:
         network = load_network(folder, family, config, trusted, how)
         model = _adapted(network, family, config, tokenizer, name, revision)
+    if token_counts.known(place := words or folder, family.name):
+        model.card = replace(model.card, frequencies=True)
+        model.counted = token_counts.frequencies(place, family.name, model.card.vocab_size)
     model.note = check_attention(model)
     return model
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lab.models import token_counts
 from lab.models.attention import additive, allowed, positions, with_shadow
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
 from lab.models.checkpoint_files import check_weights
@@ -211,4 +212,8 @@ def load_checkpoint(folder: Path, device_map: str | None = None) -> Checkpoint:
             f"start_id in lab.json of {folder.name} must be a token id below {size}, got "
             f"{brief(start_id)}; correct it"
         )
-    return Checkpoint(network, card, tokenizer, start_id=start_id)
+    model = Checkpoint(network, card, tokenizer, start_id=start_id)
+    if card.frequencies:
+        words = tokenizer_folder(folder)
+        model.counted = token_counts.frequencies(words, card.task, card.vocab_size)
+    return model

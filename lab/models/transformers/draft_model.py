@@ -324,4 +324,6 @@ def paired(target: Checkpoint, folder: Path, **facts: Any) -> Drafted:
             f"{draft_model.encoder.fc.in_features} numbers in all"
         )
     card = replace(target.card, **{"draft_length": config.block_size, **facts})
-    return Drafted(network, draft_model, card, target.tokenizer, target.banned_ids)
+    pair = Drafted(network, draft_model, card, target.tokenizer, target.banned_ids)
+    pair.counted = target.counted
+    return pair
