@@ -12,10 +12,16 @@ const setText = (selector, text) => {
   if (target.textContent !== (text || '')) target.textContent = text || '';
 };
 
+// The head chooses what the next run takes; the title is said where that is another sampler.
+const drawTitle = () => {
+  const chosen = window.labSamplers?.[props.number - 1]?.title;
+  $('.title').classList.toggle('lab-unseen', chosen === props.value.title);
+};
 const drawHead = value => {
   $('.lab-panel').dataset.kind = value.kind;
   $('.lab-panel').dataset.run = value.run;
   setText('.title', value.title);
+  drawTitle();
   setText('.subtitle', value.subtitle);
   setText('.message', value.message);
   $('.verdict').dataset.ok = value.verdict ? String(value.verdict.ok) : '';
@@ -193,14 +199,25 @@ const settingsNow = () => {
 const drawStale = () => {
   const ran = props.value && !props.value.run.startsWith('idle') && props.value.kind !== 'empty';
   $('.lab-panel').classList.toggle('stale', Boolean(ran && settings && settings !== settingsNow()));
+  drawForecast();
 };
+// What Run would do stands where nothing ran, or where what ran is out of date.
+const drawForecast = () => {
+  const next = window.labForecast?.panels?.[props.number - 1];
+  const due = props.value?.run.startsWith('idle') || $('.lab-panel').classList.contains('stale');
+  $('.forecast').classList.toggle('problem', Boolean(next?.problem));
+  setText('.forecast', !next || !due ? '' : next.problem
+    || `Next: at most ${next.calls} calls of ${next.model} · ${next.guarantee}`);
+};
+listen('lab:forecast', () => drawForecast());
 listen('lab:settings', ({ samplers }) => {
   drawStale();
+  if (props.value?.title) drawTitle();
   if (!props.value?.run.startsWith('idle')) return;
   const sampler = samplers[props.number - 1];
   const value = { ...props.value, run: `idle ${sampler?.name}` };
   props.value = sampler ? { ...value, kind: 'idle', title: sampler.title, message: 'Press Run.',
-    subtitle: `${sampler.paper} · ${sampler.guarantee}` } : { ...value, kind: 'empty' };
+    subtitle: sampler.paper } : { ...value, kind: 'empty' };
   update();
 });
 

@@ -83,20 +83,27 @@ const sharedRow = (param, read, write, users) => {
   name.append(on, document.createTextNode(` ${param.name}`));
   name.title = param.help;
   const control = numberControl(param, param.name, read, write);
-  on.addEventListener('change', () => write(on.checked ? +control.inputs[1].value : undefined));
+  on.addEventListener('change', () => write(on.checked ? +control.inputs[0].value : undefined));
   const note = make('p', 'note');
   row.append(name, ...control.parts, note);
   const refresh = () => {
-    const value = read(), { using, ignoring, own } = users();
+    const value = read(), { using, ignoring } = users();
     on.checked = value !== undefined;
     on.disabled = !using.length;
     row.dataset.source = value === undefined ? 'default' : 'own';
     row.classList.toggle('ignored', !using.length);
     for (const input of control.inputs) input.disabled = !using.length;
     row.classList.toggle('resting', value === undefined);
-    control.show(value ?? own ?? param.suggested);
+    const resting = value === undefined;
+    control.show(value ?? using.find(([, own]) => own !== null)?.[1] ?? param.suggested);
+    const box = control.inputs[1];
+    box.placeholder = resting ? 'own' : '';
+    if (resting && document.activeElement !== box) box.value = '';
+    const others = using.filter(([, x]) => x !== value);
+    const own = [...new Set(others.map(([name, x]) => `${name} ${x === null ? 'none' : x}`))];
     note.textContent = !using.length ? `no selected sampler uses ${param.name}`
-      : ignoring.length ? `not used by ${ignoring.join(', ')}` : '';
+      : [own.join(', '), ignoring.length ? `not used by ${ignoring.join(', ')}` : '']
+        .filter(Boolean).join(' · ');
   };
   return { row, refresh };
 };

@@ -28,6 +28,7 @@ class Plan:
     seed: int
     first_row: int
     settings: tuple[dict[str, Any], ...]  # one a row
+    calls: int  # of the model, at most
     work: int  # model calls x columns x rows, at most
 
 
@@ -46,14 +47,14 @@ def plan(request: RunRequest) -> Plan:
     inputs = _inputs(request)
     options = _chat_options(request.chat_template_kwargs, inputs)
     rows, gen_length = _encode(request, model, inputs, options)
-    canvas, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
+    canvas, calls, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
     settings = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
                 "versions": versions()}  # fmt: skip
     if options:
         settings["chat_template_kwargs"] = options
     key = "prompt" if request.template is None else "template"
     each = tuple({**settings, key: one} for one in inputs for _ in range(copies))
-    return Plan(sampler, model, task, values, canvas, seed, first_row, each, work)
+    return Plan(sampler, model, task, values, canvas, seed, first_row, each, calls, work)
 
 
 def _inputs(request: RunRequest) -> list[Any]:
@@ -95,8 +96,8 @@ def _lay_out(
     rows: list[prompts.Row],
     gen_length: int | None,
     copies: int,
-) -> tuple[Canvas, int]:
-    """The canvas with `copies` of every row, and the most work that the run can take."""
+) -> tuple[Canvas, int, int]:
+    """The canvas with `copies` of every row, and the most calls and work that the run can take."""
     longest, count = max(len(row.ids) for row in rows), len(rows) * copies
     limits.context(longest, gen_length or 0, card, sampler.exceeds_context(values))
     limits.CELLS.check(longest, count)
@@ -107,12 +108,13 @@ def _lay_out(
     calls = sampler.most_calls(values, masked, not card.time_conditioned, sum(widths))
     work = limits.WORK.check(calls, longest, count)
     limits.LOGITS.check(count, max(widths), card.vocab_size)
-    return replace(
+    canvas = replace(
         canvas,
         tokens=canvas.tokens.repeat_interleave(copies, 0),
         writable=canvas.writable.repeat_interleave(copies, 0),
         visible=canvas.visible.repeat_interleave(copies, 0),
-    ), work
+    )
+    return canvas, calls, work
 
 
 def _chat_options(options: Any, inputs: list[Any]) -> dict[str, Any]:

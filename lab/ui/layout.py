@@ -14,6 +14,7 @@ from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
 from lab.ui.settings_form import PANELS, SettingsForm, start_value
+from lab.ui.strip import Strip
 from lab.ui.study_tab import StudyTab, study_tab
 from lab.ui.tasks import misfits
 from samplers import get
@@ -41,7 +42,7 @@ COMPARE, STUDY = "Compare", "Study"
 
 
 class Inputs(NamedTuple):
-    """What a visitor sets."""
+    """What a visitor sets, in the sidebar."""
 
     task: gr.Dropdown
     other: ModelPicker
@@ -49,15 +50,17 @@ class Inputs(NamedTuple):
     text: gr.Textbox
     examples: gr.Dataset
     gen_length: gr.Slider
-    seed: gr.Number
-    dice: gr.Button
     settings: SettingsForm
 
 
 class Outputs(NamedTuple):
-    """What a run fills."""
+    """What stands in the middle: the strip's inputs, and what a run fills."""
 
     lessons: list[gr.Button]
+    strip: Strip
+    seed: gr.Number
+    dice: gr.Button
+    link: gr.Button
     run: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -103,10 +106,8 @@ def sidebar() -> Inputs:
     length = RawSlider(
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
     )
-    seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
-    dice = gr.Button("Random seed", size="sm")
     settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
-    return Inputs(chooser, other, kind, text, dataset, length, seed, dice, settings)
+    return Inputs(chooser, other, kind, text, dataset, length, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:
@@ -128,6 +129,20 @@ def stage(inputs: Inputs) -> Outputs:
 def _compare(inputs: Inputs) -> dict[str, Any]:
     with gr.Row(elem_classes="lab-lessons"):
         cards = [gr.Button(one.title, min_width=120, size="md") for one in lessons()]
+    with gr.Column(elem_classes="lab-controls"):
+        buttons = _buttons()
+        with gr.Row(elem_classes="lab-strip-row"):
+            strip = Strip(elem_id="strip", padding=False)
+            with gr.Column(scale=0, min_width=120, elem_classes="lab-seed"):
+                seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
+                dice = gr.Button("Random seed", size="sm", min_width=40)
+    status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
+    controls = {"strip": strip, "seed": seed, "dice": dice}
+    outputs = {"lessons": cards, "status": status, "open_tab": gr.State(TOKENS)}
+    return {**buttons, **controls, **outputs, **_tabs(inputs)}
+
+
+def _buttons() -> dict[str, Any]:
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=60, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
@@ -138,10 +153,8 @@ def _compare(inputs: Inputs) -> dict[str, Any]:
         open_file = gr.UploadButton(
             "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
-    status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
-    buttons: dict[str, Any] = {"run": run, "stop": stop, "exports": exports, "open": open_file}
-    outputs = {"lessons": cards, "status": status, "open_tab": gr.State(TOKENS)}
-    return {**buttons, **outputs, **_tabs(inputs)}
+        link = gr.Button("Copy link", min_width=44, scale=1, elem_id="link")
+    return {"run": run, "stop": stop, "exports": exports, "open": open_file, "link": link}
 
 
 def _tabs(inputs: Inputs) -> dict[str, Any]:
@@ -180,10 +193,10 @@ def idle(panel: dict[str, Any] | None) -> PanelValue:
     if panel is None:
         return panel_value("empty", "idle")
     sampler = get(panel["sampler"])
-    subtitle = f"{sampler.paper} · {sampler.guarantee}"
     return panel_value(
-        "idle", f"idle {sampler.name}", title=sampler.title, subtitle=subtitle, message="Press Run."
-    )
+        "idle", f"idle {sampler.name}", title=sampler.title, subtitle=sampler.paper,
+        message="Press Run.",
+    )  # fmt: skip
 
 
 def _panels(selected: list[Any]) -> list[TokenPanel]:

@@ -10,13 +10,13 @@ from lab.models.hub.connection import on_space
 from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
 from lab.ui.error_text import explain
+from lab.ui.events import QUICK
 from lab.ui.raw_inputs import Examples, RawRadio, RawTextbox
 
 EXAMPLES = (
     "google-bert/bert-base-uncased", "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
     "GSAI-ML/LLaDA-8B-Instruct",
 )  # fmt: skip
-QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Whatever is changed, what was looked up no longer is what would be loaded.
 DISABLE_LOAD = "() => ({ interactive: false, __type__: 'update' })"
 

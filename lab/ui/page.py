@@ -1,54 +1,42 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-import lab
 from lab.tasks import examples
-from lab.tasks.task import TEMPLATE, kind_of
 from lab.ui import (
     api,
+    input_events,
     lessons,
-    loaded_models,
     model_picker,
     page_runs,
-    picture,
+    permalink,
     result_tabs,
     slot,
+    strip,
     study_tab,
 )
 from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
 from lab.ui.error_text import explain
+from lab.ui.events import PRIVATE, QUICK
 from lab.ui.guard import visitor
-from lab.ui.layout import LENGTH_INFO, Inputs, Outputs, sidebar, stage
+from lab.ui.input_events import run_fields, run_request
+from lab.ui.layout import Inputs, Outputs, sidebar, stage
 from lab.ui.page_runs import PageRuns
 from lab.ui.replay import open_file
-from lab.ui.run_inputs import RunInputs, check_kind, run_inputs
 from lab.ui.safe_text import visible
-from lab.ui.settings_form import (
-    FormValue,
-    PanelSettings,
-    check_form,
-    for_task,
-    panel_settings,
-)
-from lab.ui.tasks import check_task, misfits
 
 # On a phone the open sidebar would cover the page.
 NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')?.click(); }"
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
 # Runs that wait are told their place; Gradio's own queue, which tells nothing, is never reached.
 RUNS = slot.LONGEST + 8
-PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-QUICK: dict[str, Any] = {**PRIVATE, "queue": False}  # a setting never waits for a run
 
 
 def build() -> gr.Blocks:
@@ -60,7 +48,10 @@ def build() -> gr.Blocks:
         with gr.Sidebar(width=360):
             inputs = sidebar()
         outputs = stage(inputs)
-        _wire_settings(inputs)
+        fields = run_fields(inputs, outputs)
+        loaded = input_events.attach(demo, inputs, outputs)
+        strip.attach(outputs.strip, fields, outputs.status, loaded)
+        permalink.attach(demo, fields, inputs.examples, outputs.link, outputs.status)
         model_picker.attach(inputs.other, inputs.task)
         _wire_run(demo, inputs, outputs)
         _wire_results(outputs)
@@ -68,7 +59,7 @@ def build() -> gr.Blocks:
         _wire_lessons(inputs, outputs)
         api.attach(demo)
         demo.load(None, js=NARROW)
-        demo.load(_load_models, inputs.task, None, **QUICK)
+        demo.load(None, js=asset("keys", "keys.js").split("\n", 2)[2])
         demo.unload(_forget)
     return demo.queue(**QUEUE)
 
@@ -76,7 +67,7 @@ def build() -> gr.Blocks:
 def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
     """A card brings a lesson's settings, then plays it."""
     shared = [
-        inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, inputs.seed,
+        inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, outputs.seed,
         inputs.settings,
     ]  # fmt: skip
     stage = [outputs.status, *outputs.panels, *outputs.exports, *outputs.results]
@@ -110,75 +101,6 @@ def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Requ
     return show
 
 
-def _wire_settings(inputs: Inputs) -> None:
-    inputs.task.change(
-        _change_task, [inputs.task, inputs.settings],
-        [inputs.kind, inputs.text, inputs.examples, inputs.settings], **QUICK,
-    )  # fmt: skip
-    inputs.examples.click(_use_example, inputs.examples, [inputs.kind, inputs.text], **QUICK)
-    inputs.kind.change(_change_kind, inputs.kind, inputs.gen_length, **QUICK)
-    inputs.dice.click(lambda: secrets.randbelow(2**31), None, inputs.seed, **QUICK)
-    inputs.task.change(_load_models, inputs.task, None, **QUICK)
-
-
-def _load_models(task: Any) -> None:
-    """Load a task's models and the plotting library while the visitor still reads the page.
-
-    Never beside a run, which would share the cores and, while weights are read, torch's default
-    dtype; the run then loads what it needs.
-    """
-    result_tabs.warm()
-    picture.atlas()
-    with suppress(slot.NoPlace), slot.LINE.ticket() as ticket:
-        if ticket.wait(0) == 0:
-            for model in lab.tasks().get(_checked_task(task), {}).values():
-                lab.load(model, device=loaded_models.device())
-
-
-def _change_task(task: Any, settings: Any) -> list[Any]:
-    form = _checked(settings)
-    texts = examples(_checked_task(task))
-    dataset = gr.Dataset(samples=[[text] for text in texts])
-    if form["task"] == task:  # whoever chose it has set the rest already
-        return [gr.skip(), gr.skip(), dataset, form]
-    return [kind_of(texts[0]), texts[0], dataset, settings_for(task, form)]
-
-
-def settings_for(task: str, form: FormValue) -> FormValue:
-    """The settings once this task, or another model, is chosen."""
-    entry = loaded_models.known().get(task)
-    usual = PanelSettings(entry.sampler, entry.preset) if entry and entry.sampler else None
-    return for_task(form, task, misfits(task), usual)
-
-
-def _checked(settings: Any) -> FormValue:
-    """gr.Error, which Gradio shows, where the form is malformed."""
-    try:
-        return check_form(settings)
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-
-
-def _checked_task(task: Any) -> str:
-    try:
-        return check_task(task)
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-
-
-def _use_example(text: str) -> list[str]:
-    return [kind_of(text), text]
-
-
-def _change_kind(kind: Any) -> Any:
-    try:
-        template = check_kind(kind) == TEMPLATE
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    info = "A template says itself what to fill in." if template else LENGTH_INFO
-    return gr.Slider(interactive=not template, info=info)
-
-
 def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     async def run(
         task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any,
@@ -195,10 +117,9 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
                 first = False
         page_runs.trim()
 
-    settings = [inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed]
     buttons = [outputs.run, outputs.stop, outputs.open, *outputs.exports]
     pressed = outputs.run.click(
-        run, [*settings, inputs.settings],
+        run, run_fields(inputs, outputs),
         [outputs.status, *outputs.panels, *buttons, *outputs.results],
         concurrency_id="model", concurrency_limit=RUNS, **PRIVATE,
     )  # fmt: skip
@@ -223,20 +144,6 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
 def _address(request: gr.Request) -> str | None:
     client = request.client
     return client.host if client else None
-
-
-def run_request(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any
-) -> tuple[RunInputs, list[PanelSettings | None]]:
-    """What Run is to do; pressed before a change of the task came back, what that will bring."""
-    form = _checked(settings)
-    if form["task"] != task:
-        text = examples(_checked_task(task))[0]
-        kind, form = kind_of(text), settings_for(task, form)
-    try:
-        return run_inputs(task, kind, text, gen_length, seed), panel_settings(form)
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
 
 
 def _stop(request: gr.Request) -> Any:

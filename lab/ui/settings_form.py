@@ -15,7 +15,7 @@ PANELS = 4
 FIRST = ("llada2", "mdlm", "hybrid", "bd3lm")
 # What takes a panel whose sampler does not fit the task: orders that are worth comparing first.
 FALLBACKS = ("margin", "mdlm", "first_hitting", "llada", *SAMPLERS)
-SHARED = ("block_length", "steps", "threshold", "temperature", "top_p")
+SHARED = ("block_length", "steps", "threshold", "temperature")
 SLIDER = 128  # where the slider of a wide range ends; the number box beside it takes the rest
 RELOAD = "reload the page"
 
@@ -51,7 +51,7 @@ class SettingsForm(gr.HTML):
     Gradio's, several screens tall; and a panel may hold any sampler, twice if need be.
     """
 
-    def __init__(self, value: FormValue, **layout: Any):
+    def __init__(self, value: FormValue | None = None, **layout: Any):
         parts = ("controls", "settings")
         super().__init__(
             value,

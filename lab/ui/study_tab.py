@@ -15,6 +15,7 @@ from lab.ui import own_points, slot
 from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
 from lab.ui.error_text import explain
+from lab.ui.events import PRIVATE, QUICK
 from lab.ui.guard import visitor
 from lab.ui.live_study import LEAST, MOST, LiveStudy
 from lab.ui.picture import best, first_case, known_case, picture, settings_of_point
@@ -24,8 +25,6 @@ from lab.ui.settings_form import PANELS, PanelSettings, check_form, for_task, pa
 from lab.ui.tasks import misfits
 
 SCRIPTS = ("chart.js", "study.js")
-PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-QUICK: dict[str, Any] = {**PRIVATE, "queue": False}
 ABOUT = (
     "Which sampler, at which setting, for which budget, and how sure is that? Every point is a "
     "setting, measured on the same instances as all others; the line joins what a sampler does "

@@ -149,7 +149,7 @@ def test_error_stays_in_its_panel(capitals):
 
 def test_settings_mark_what_changed_and_say_what_is_ignored(capitals):
     site = capitals()
-    rows = site.page.locator("#settings .shared-row")
+    rows = site.page.locator("#strip .shared-row")
     threshold = rows.filter(has_text="threshold")
     expect(threshold).to_contain_text("not used by mdlm")
     site.open_settings(1)

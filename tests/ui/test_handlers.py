@@ -12,8 +12,8 @@ import pytest
 import lab
 from lab.ui import build
 from lab.ui.error_text import explain
+from lab.ui.input_events import _change_task, run_request
 from lab.ui.layout import sidebar
-from lab.ui.page import _change_task, run_request
 from lab.ui.panel_run import notes
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PanelSettings, start_value

@@ -14,8 +14,8 @@ from lab.models.hub import download as hub_of_lab
 from lab.models.load import _OPEN
 from lab.tasks import examples
 from lab.ui import exports, loaded_models, slot
+from lab.ui.input_events import run_request, settings_for
 from lab.ui.model_picker import _load, describe, fitting, refusal, summary
-from lab.ui.page import run_request, settings_for
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings, start_value
 from lab.ui.snippet import snippet

@@ -14,7 +14,7 @@ from lab.study.points import read_points, write_points
 from lab.study.summary import summarise
 from lab.ui import build, own_points, picture, points_file, study_tab
 from lab.ui.atlas_line import atlas_line, atlas_point
-from lab.ui.page import _change_task
+from lab.ui.input_events import _change_task
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings, panel_settings, start_value
 from tests.kit.points import rows_of, small_atlas
