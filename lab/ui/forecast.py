@@ -1,13 +1,13 @@
 """What a press of Run would do, before it is pressed: each panel's model, guarantee and calls."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypedDict
 
-from lab.run.plan import Plan, plan
-from lab.run.request import RunRequest
 from lab.tasks.task import PROMPT
-from lab.ui import loaded_models, slot
+from lab.ui import slot
 from lab.ui.error_text import explain
+from lab.ui.panel_run import job
 from lab.ui.run_inputs import RunInputs, check_kind, run_inputs
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PanelSettings, check_form, panel_settings
@@ -78,17 +78,9 @@ def _note(each: list[PanelForecast], kind: str, text: str) -> str:
     return ""
 
 
-def plan_panel(inputs: RunInputs, settings: PanelSettings) -> Plan:
-    """The plan of one panel. ValueError with the reason where it cannot run."""
-    check_task(inputs.task)
-    model = loaded_models.model(inputs.task) or inputs.task
-    arguments = {**inputs.arguments, "preset": settings.preset, "params": settings.params}
-    return plan(RunRequest(settings.sampler, model, device=loaded_models.device(), **arguments))
-
-
 def _panel(inputs: RunInputs, settings: PanelSettings) -> PanelForecast:
     try:
-        planned = plan_panel(inputs, settings)
+        planned = job(inputs, settings).plan
     except Exception as error:
         return {"model": "", "guarantee": "", "calls": 0, "problem": visible(explain(error))}
     guarantee = planned.sampler.guarantee
@@ -111,7 +103,7 @@ def steps_for(
 def _steps_for(calls: int, inputs: RunInputs, settings: PanelSettings) -> int | None:
     def calls_of(steps: int) -> int:
         params = {**settings.params, "steps": steps}
-        return plan_panel(inputs, PanelSettings(settings.sampler, settings.preset, params)).calls
+        return job(inputs, replace(settings, params=params)).plan.calls
 
     try:
         if calls_of(1) > calls:

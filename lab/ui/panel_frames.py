@@ -50,7 +50,7 @@ class PanelJob:
     @property
     def calls(self) -> int:
         """Model calls, at most."""
-        return self.plan.work // self.plan.canvas.tokens.numel()
+        return self.plan.calls
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its plan, whose model stays where it is."""
