@@ -13,7 +13,7 @@ import lab
 from lab.ui import build
 from lab.ui.error_text import explain
 from lab.ui.input_events import _change_task, run_request
-from lab.ui.layout import sidebar
+from lab.ui.layout import sidebar, stage
 from lab.ui.panel_run import notes
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PanelSettings, start_value
@@ -62,7 +62,8 @@ def test_page_rounds_and_converts_nothing():
     """What is sent reaches the one check of a run, whose sentence names the field."""
     with gr.Blocks():
         inputs = sidebar()
-    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, inputs.seed)
+        outputs = stage(inputs)
+    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed)
     for one in (*sent, inputs.other.text, inputs.other.dtype):
         for value in (5.7, True, None, "7", [1], {"a": 1}, -1):
             assert one.preprocess(value) is value
