@@ -71,6 +71,10 @@ def read_file(path: Path) -> pd.DataFrame:
     except (ValueError, pd.errors.ParserError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{path.name} holds no points: {message[:300]}") from None
+    before, nul, _ = text.partition("\0")
+    if nul:  # for some versions of pandas a field ends there
+        line = before.count("\n") + 1
+        raise ValueError(f"{path.name}, line {line}: the text must not hold NUL")
     if not 0 < len(points) <= MOST_POINTS:
         raise ValueError(f"{path.name} must hold from 1 to {MOST_POINTS} points, got {len(points)}")
     for number, line in enumerate(points.to_dict("records"), 2):

@@ -1,5 +1,7 @@
 """The recorded lessons: what each file holds is what its card says, and a run would give again."""
 
+from importlib.metadata import version
+
 import pytest
 
 from lab.models.catalogue import tasks
@@ -31,6 +33,9 @@ def test_form_of_lesson_is_one_that_page_sends(lesson):
 def test_exact_lesson_is_repeated_token_by_token():
     (lesson,) = (one for one in ALL if one.name == "parallel")
     recorded = [run for run, _ in lessons.recording(lesson.name)]
+    torch = recorded[0].settings["versions"]["torch"]
+    if torch.partition("+")[0] != version("torch").partition("+")[0]:
+        pytest.skip(f"recorded under torch {torch}: another version rounds otherwise")
     for again, before in zip(lessons.record(lesson), recorded, strict=True):
         assert again.same_tokens(before)
 
