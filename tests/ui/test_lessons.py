@@ -1,6 +1,6 @@
 """The recorded lessons: what each file holds is what its card says, and a run would give again."""
 
-from importlib.metadata import version
+from dataclasses import replace
 
 import pytest
 
@@ -33,11 +33,11 @@ def test_form_of_lesson_is_one_that_page_sends(lesson):
 def test_exact_lesson_is_repeated_token_by_token():
     (lesson,) = (one for one in ALL if one.name == "parallel")
     recorded = [run for run, _ in lessons.recording(lesson.name)]
-    torch = recorded[0].settings["versions"]["torch"]
-    if torch.partition("+")[0] != version("torch").partition("+")[0]:
-        pytest.skip(f"recorded under torch {torch}: another version rounds otherwise")
     for again, before in zip(lessons.record(lesson), recorded, strict=True):
-        assert again.same_tokens(before)
+        # What a card says, and which library computed it, may be news.
+        as_now = {"card": again.card, "settings": again.settings}
+        assert before.settings["params"] == again.settings["params"]
+        assert again.same_tokens(replace(before, **as_now))
 
 
 def test_lesson_shown_twice_plays_twice():
