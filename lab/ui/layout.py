@@ -33,7 +33,9 @@ READING = (
     "**guarantee** at temperature 1: *exact*, its texts follow the model; *O(1/N)*, *O(N^-1/2)*, "
     "its error falls so with the number N of steps; *floor*, its error stays however many steps; "
     "*biased*, it prefers what is likely; *deterministic*, it writes one text.\n\n"
-    "Everything can be exported: CSV and JSON open again here, the HTML file plays anywhere."
+    "Everything can be exported: CSV and JSON open again here, the HTML file plays anywhere. "
+    "*Copy link* keeps all settings in an address; with `&run=1` at its end it runs at once. "
+    "**Ctrl+Enter** runs, **?** shows the other keys."
 )
 LENGTH_INFO = "0: 64, or as long as the model allows."
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
