@@ -246,7 +246,7 @@ class Opened:
     @property
     def frequencies(self) -> Tensor:
         """How often each token occurs [V] float64. ValueError where the card says it is unknown."""
-        return self.model.frequencies().to(self.model.device)
+        return self.model.frequencies().to(self.model.device, non_blocking=True)
 
     def _active(self, rows: Tensor | None) -> Tensor:
         """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step.
