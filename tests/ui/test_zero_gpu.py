@@ -107,8 +107,12 @@ def test_stop_ends_process_that_was_lent(lent):
 
 
 def test_run_that_waits_for_gpu_says_so(lent):
-    first, second, *_ = Run(CAPITALS, FOUR[:1]).updates()
-    assert first.status == "Waiting for a GPU" and "1 running" in second.status
+    run, said = Run(CAPITALS, LONG), []
+    for update in run.updates():
+        said.append(update.status)
+        if update.values[0]["count"]:
+            run.stop.set()
+    assert said[0] == "Waiting for a GPU" and "1 running" in said[1]
 
 
 def test_refused_gpu_is_said_as_text(lent, monkeypatch):
