@@ -128,6 +128,7 @@ class Denoiser(Protocol):
     card.leave_one_out: each column is answered for as if its own token were unknown. `previous`,
     iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
     `frequencies`, iff card.frequencies: how often each token occurs [V] float64, summing to 1.
+    `each` asks about several canvases of every row at once, of models of full attention.
     """
 
     card: Any
@@ -148,6 +149,15 @@ class Denoiser(Protocol):
     ) -> Tensor: ...
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...
+
+    def each(
+        self, canvases: Tensor, *, window: slice, rows: Tensor, t: Tensor | None = None
+    ) -> Tensor:
+        """Logits [C, B, W, V] of canvases [C, B, T], zeros off rows [C, B]; each is a call.
+
+        What is recorded of a row is the answer to its first canvas.
+        """
+        ...
 
 
 def on_cpu(x: Tensor) -> bool:

@@ -61,7 +61,7 @@ class Sampler:
     What only the sampler knows about its own parameters it declares, as a value or as a function of
     the bound values, so that no other code reads a parameter by its name: `revises` (see
     `revision`), `budget` (`most_calls`), `eos_rule` (`stops_at_eos`), `slides`
-    (`exceeds_context`).
+    (`exceeds_context`), `copies` (`canvases_at_once`).
     """
 
     name: str
@@ -79,6 +79,7 @@ class Sampler:
     budget: Budget | None = field(default=None, repr=False)
     eos_rule: Callable[[Values], bool] | None = field(default=None, repr=False)
     slides: Callable[[Values], bool] | None = field(default=None, repr=False)
+    copies: Callable[[Values], int] | None = field(default=None, repr=False)
 
     def revision(self, values: Values) -> Revision | None:
         """What may happen to a written token: another replaces it (`edits`), it is masked again
@@ -115,6 +116,10 @@ class Sampler:
     def exceeds_context(self, values: Values) -> bool:
         """Whether a run may be longer than the model's context, which then slides along."""
         return self.slides is not None and self.slides(values)
+
+    def canvases_at_once(self, values: Values) -> int:
+        """The most canvases that a row asks about in one call of the denoiser."""
+        return 1 if self.copies is None else self.copies(values)
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults and check every value. ValueError: rule, value, way out."""
@@ -213,6 +218,7 @@ def sampler(
     budget: Budget | None = None,
     eos_rule: Callable[[Values], bool] | None = None,
     slides: Callable[[Values], bool] | None = None,
+    copies: Callable[[Values], int] | None = None,
 ) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
     """Register a generator function under its own name; presets are checked on the spot.
 
@@ -240,6 +246,7 @@ def sampler(
             budget=budget,
             eos_rule=eos_rule,
             slides=slides,
+            copies=copies,
         )
         for values in entry.presets.values():
             entry.bind(values)

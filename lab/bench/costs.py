@@ -37,6 +37,11 @@ class Tape:
         self.calls.append(("__call__", tokens, how))
         return self.denoise(tokens, **how)
 
+    def each(self, canvases: Tensor, **how: Any) -> Tensor:
+        """Record a call about several canvases of a row."""
+        self.calls.append(("each", canvases, how))
+        return self.denoise.each(canvases, **how)
+
     def draft(self, tokens: Tensor, **how: Any) -> Tensor:
         """Record a call of the draft model."""
         self.calls.append(("draft", tokens, how))
@@ -88,7 +93,7 @@ def _cost(plan: Plan, repeats: int, peer: Peer | None) -> Cost:
         sides["peer"] = peer.run
     results = {name: side() for name, side in sides.items()}  # warms caches up
     seconds = measure(sides, repeats, plan.model.device)
-    calls = sum(kind == "__call__" for kind, *_ in tape.calls)
+    calls = sum(_canvases(kind, how) for kind, _, how in tape.calls)
     cost = Cost(
         plan,
         calls,
@@ -99,6 +104,13 @@ def _cost(plan: Plan, repeats: int, peer: Peer | None) -> Cost:
         repeats,
     )
     return cost if peer is None else _compared(cost, seconds, peer, results)
+
+
+def _canvases(kind: str, how: dict[str, Any]) -> int:
+    """How many calls of the model one call of the denoiser is."""
+    if kind == "each":
+        return int(how["rows"].any(-1).sum())
+    return int(kind == "__call__")
 
 
 def _compared(cost: Cost, seconds: Any, peer: Peer, results: dict[str, Any]) -> Cost:

@@ -167,8 +167,8 @@ class Opened:
     """A model opened for one run: the Denoiser that samplers call (samplers.canvas.Denoiser).
 
     canvas: the run's, on the model's device. What the latest call computed, and what all of them
-    did, is known on the CPU: `callers` [B], the rows that it answered, and `columns_fed` [B], the
-    columns really computed for each row so far (a cached call feeds fewer).
+    did, is known on the CPU: `callers` [B], how many canvases of each row it answered, and
+    `columns_fed` [B], the columns really computed for each row so far (a cached call feeds fewer).
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Opened:
         self._unconditional = model.new_cache() if caches else None
         self._everyone = torch.arange(len(canvas.tokens))
         self._rows: tuple[Tensor | None, Tensor] = (None, self._everyone)
-        self.callers = torch.zeros(len(canvas.tokens), dtype=torch.bool)
+        self.callers = torch.zeros(len(canvas.tokens), dtype=torch.int64)
         self.columns_fed = torch.zeros(len(canvas.tokens), dtype=torch.int64)
         banned = {self.card.mask_id, self.card.pad_id, *model.banned_ids} - {None}
         ids = torch.tensor(sorted(banned), dtype=torch.int64)
@@ -205,9 +205,9 @@ class Opened:
         if not len(active) or not width:
             return self._nothing(width)
         fed = active if self.model.skips_rows else self._everyone
-        logits = self._forward(
-            tokens, window, t, fed, self._cache, own=not leave_one_out, previous=previous
-        )
+        own, t = self._of(tokens, fed), None if t is None else self._of(t, fed)
+        before = None if previous is None else self._of(previous, fed)
+        logits = self._forward(own, window, t, fed, self._cache, before, leave_one_out)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
             prompt = self.canvas.visible & ~self.canvas.writable
@@ -216,7 +216,7 @@ class Opened:
                     f"guidance masks the prompt, and {self.card.name} has no mask token; leave "
                     "guidance at 0"
                 )
-            blind = tokens.masked_fill(prompt, self.card.mask_id)
+            blind = self._of(tokens.masked_fill(prompt, self.card.mask_id), fed)
             free = self._forward(blind, window, t, fed, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
         logits.index_fill_(-1, self._banned, -torch.inf)
@@ -243,6 +243,33 @@ class Opened:
         self.columns_fed.index_add_(0, active, columns)
         return self._spread(logits.float().index_fill_(-1, self._banned, -torch.inf), active)
 
+    @torch.no_grad()
+    def each(
+        self, canvases: Tensor, *, window: slice, rows: Tensor, t: Tensor | None = None
+    ) -> Tensor:
+        """Logits [C, B, W, V] of C canvases [C, B, T] of every row, zeros off rows [C, B].
+
+        One pass of the model, and a call of each that is asked about. ValueError where attention is
+        not full: what is kept of a prefix belongs to one canvas.
+        """
+        if self.card.attention not in ("full", "any"):
+            raise ValueError(
+                f"several canvases of a row in one call need full attention, {self.card.name} has "
+                f"{self.card.attention}; ask about one at a time"
+            )
+        count, flat = len(self._everyone), canvases.flatten(0, 1)
+        active = rows.flatten().cpu().nonzero().flatten()
+        self.callers = torch.bincount(active % count, minlength=count)
+        fed = active if self.model.skips_rows else torch.arange(len(flat))
+        there = fed.to(flat.device, non_blocking=True)
+        t = None if t is None else t[there % count]
+        logits = self._forward(flat[there], window, t, fed % count, self._cache)
+        logits.index_fill_(-1, self._banned, -torch.inf)
+        places = active.to(logits.device, non_blocking=True)
+        logits = logits if self.model.skips_rows else logits[places]
+        answer = logits.new_zeros(len(flat), *logits.shape[1:]).index_copy_(0, places, logits)
+        return answer.unflatten(0, rows.shape)
+
     @property
     def frequencies(self) -> Tensor:
         """How often each token occurs [V] float64. ValueError where the card says it is unknown."""
@@ -260,31 +287,28 @@ class Opened:
             if rows is not self._rows[0]:
                 self._rows = rows, rows.cpu().nonzero().flatten()
             active = self._rows[1]
-        self.callers = torch.zeros_like(self.callers).index_fill_(0, active, True)
+        self.callers = torch.zeros_like(self.callers).index_fill_(0, active, 1)
         return active
 
     def _of(self, x: Tensor, rows: Tensor) -> Tensor:
-        """The part of x [B, ...] at these row numbers, which are on the CPU."""
+        """The part of x [B, ...] at these row numbers, each once, which are on the CPU."""
         return x if len(rows) == len(x) else x[rows.to(x.device, non_blocking=True)]
 
     def _forward(
-        self, tokens: Tensor, window: slice, t: Tensor | None, active: Tensor, cache: Any,
-        own: bool = True, previous: Tensor | None = None,
+        self, tokens: Tensor, window: slice, t: Tensor | None, rows: Tensor, cache: Any,
+        previous: Tensor | None = None, leave_one_out: bool = False,
     ) -> Tensor:  # fmt: skip
-        seen, length = self._of(self._visible, active), self.block_length
-        t = None if t is None else self._of(t, active)
-        tokens = self._of(tokens, active)
-        model = self.model
-        if not own:
-            logits = model.leave_one_out(tokens, seen, window, cache, active)
+        # tokens [n, T], t [n] and previous [n, W, V] are those of these row numbers [n], which
+        # may come more than once.
+        model, seen, length = self.model, self._visible[rows], self.block_length
+        if leave_one_out:
+            logits = model.leave_one_out(tokens, seen, window, cache, rows)
         elif previous is not None:
-            before = self._of(previous, active)
-            logits = model.self_conditioned(before, tokens, seen, window, length, cache, active)
+            logits = model.self_conditioned(previous, tokens, seen, window, length, cache, rows)
         else:
-            logits = model.forward(tokens, seen, window, t, length, cache, active)
-        self.columns_fed.index_add_(
-            0, active, model.columns_computed(seen, window, length, cache, active)
-        )
+            logits = model.forward(tokens, seen, window, t, length, cache, rows)
+        columns = model.columns_computed(seen, window, length, cache, rows)
+        self.columns_fed.index_add_(0, rows, columns)
         return logits.float()
 
     def _nothing(self, width: int) -> Tensor:

@@ -107,7 +107,8 @@ def _lay_out(
     widths = [block.stop - block.start for block in blocks]
     calls = sampler.most_calls(values, masked, not card.time_conditioned, sum(widths))
     work = limits.WORK.check(calls, longest, count)
-    limits.LOGITS.check(count, max(widths), card.vocab_size)
+    at_once = count * sampler.canvases_at_once(values)
+    limits.LOGITS.check(at_once, max(widths), card.vocab_size)
     canvas = replace(
         canvas,
         tokens=canvas.tokens.repeat_interleave(copies, 0),

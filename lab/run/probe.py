@@ -86,19 +86,35 @@ class Probe:
     ) -> Tensor:
         began = self._clock.now()
         logits = self._denoise(tokens, window=window, t=t, rows=rows, guidance=guidance, **more)
+        everyone = bool(self._denoise.callers.all())
+        self._count(logits, window, rows, everyone, began, 2 if guidance else 1)
+        return logits
+
+    def each(
+        self, canvases: Tensor, *, window: slice, rows: Tensor, t: Tensor | None = None
+    ) -> Tensor:
+        """Several canvases of a row: a call each, of which the first is looked at."""
+        began = self._clock.now()
+        logits = self._denoise.each(canvases, window=window, rows=rows, t=t)
+        self._count(logits[0], window, rows[0], False, began, 1)
+        return logits
+
+    def _count(
+        self, logits: Tensor, window: slice, rows: Tensor | None, everyone: bool, began: Any,
+        passes: int,
+    ) -> None:  # fmt: skip
         done = self._clock.now()
         callers = self._denoise.callers.numpy()
-        self.calls += callers * (2 if guidance else 1)
-        self._look(logits, window, rows, everyone=bool(callers.all()))
-        self._clock.add(callers, began, done, self._clock.now())
-        return logits
+        self.calls += callers * passes
+        self._look(logits, window, rows, everyone)
+        self._clock.add(callers > 0, began, done, self._clock.now())
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
         """Time the draft model. It is no call: calls are those of the model itself."""
         began = self._clock.now()
         logits = self._denoise.draft(tokens, window=window, rows=rows)
         done = self._clock.now()
-        self._clock.add(self._denoise.callers.numpy(), began, done, done)
+        self._clock.add(self._denoise.callers.numpy() > 0, began, done, done)
         return logits
 
     def begin(self) -> None:

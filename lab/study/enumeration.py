@@ -163,6 +163,10 @@ class _Counted:
         self.calls += 1 if rows is None else rows.long()
         return self.denoise(tokens, **options)
 
+    def each(self, canvases: Tensor, **options: Any) -> Tensor:
+        self.calls += options["rows"].long().sum(0)
+        return self.denoise.each(canvases, **options)
+
     @property
     def frequencies(self) -> Tensor:
         return self.denoise.frequencies

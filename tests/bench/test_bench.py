@@ -27,8 +27,9 @@ def planned(sampler, kind, **more):
 
 @pytest.mark.parametrize(
     ("sampler", "kind"),
-    [("llada2", BLOCK), ("mdlm", "full-absorbing"), ("dflash", tiny.DRAFTED)],
-)
+    [("llada2", BLOCK), ("mdlm", "full-absorbing"), ("dflash", tiny.DRAFTED),
+     ("freedave", "full-absorbing")],
+)  # fmt: skip
 def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
     run_plan, heard = planned(sampler, kind, seed=4), []
     model = type(run_plan.model)
@@ -53,6 +54,14 @@ def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
         sampler, run_plan.model, "One day the", gen_length=12, seed=4, **run_plan.values
     )
     assert run.tokens[-1].tolist() == tokens[0].tolist(), "the run that is timed is the run"
+
+
+def test_every_canvas_of_pass_is_call():
+    run_plan = planned("freedave", "full-absorbing", seed=4)
+    (cost,) = costs.costs([run_plan], 1)
+    (run,) = lab.run("freedave", run_plan.model, "One day the", gen_length=12, seed=4,
+                     **run_plan.values)  # fmt: skip
+    assert cost.calls == run.calls[-1] > len(run.calls)
 
 
 def test_ratio_is_median_of_repeats_own_and_each_side_goes_first(monkeypatch):

@@ -232,7 +232,14 @@ def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
     filters = only(sampler, temperature=0.4, top_k=1, **SMALL)
     run = record(sampler, model, tiny.prompts([4]), gen_length=8, **filters)
     opened = model.open(run.plan.canvas, run.plan.values.get("block_length"))
+
+    def each(canvases, **options):
+        logits = opened.each(canvases, **options)
+        answers.append(logits[0])
+        return logits
+
     denoise.card, denoise.draft, denoise.frequencies = model.card, opened.draft, opened.frequencies
+    denoise.each = each
     for step in samplers.get(sampler)(denoise, run.plan.canvas, Noise(0, [0]), **filters):
         if step.score is not None:
             ranked = ~step.score.isnan()
@@ -254,7 +261,7 @@ def named_score(sampler, p, predicted, often):
         return best[..., 0] - best[..., 1]
     if sampler in ("entropy_bound", "renoise"):
         return -torch.special.entr(p).sum(-1)
-    if sampler in ("max_prob", "klass"):
+    if sampler in ("max_prob", "klass", "freedave"):
         return p.amax(-1)
     confidence = p.gather(-1, predicted.clamp(min=0)[..., None])[..., 0]
     if sampler == "pc":
