@@ -139,6 +139,12 @@ class Sampler:
     def misfit(self, card: Any) -> str | None:
         """Why this sampler cannot run a model with this card, or None where it can."""
         needs = self.needs
+        if needs.draft and not card.draft_length:
+            return (
+                f"{self.name} needs a draft model, this model has none; choose another model: a "
+                "causal table or chain, a draft model beside its target (docs/checkpoints.md), or "
+                "lab.wrap with a draft_model"
+            )
         if card.corruption not in needs.corruption:
             return _reason(self, "corruption", needs.corruption, card.corruption)
         if card.attention != "any" and card.attention not in needs.attention:
@@ -150,8 +156,6 @@ class Sampler:
                 f"{self.name} does not support time-conditioned models, this model is one; "
                 "choose another model or another sampler"
             )
-        if needs.draft and not card.draft_length:
-            return f"{self.name} needs a draft model, this model has none; choose another model"
         if needs.leave_one_out and not card.leave_one_out:
             return (
                 f"{self.name} needs answers that leave a token out, this model gives none; choose "

@@ -213,6 +213,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("autoregressive", {}, 7, 7),
     ("dflash", {}, 7, 7),
     ("renoise", {"steps": 8}, 16, 16),
+    ("adaptive_parallel", {}, 7, 7),
     ("freedave", {"drafts": 1}, 7, 7),
     ("freedave", {"drafts": 2}, 10, 10),
     ("freedave", {}, 11, 11),

@@ -64,6 +64,7 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("dflash", {"draft_length": 2}),
     ("renoise", {"block_length": 8, "stability": 0}),
     ("freedave", {"block_length": 8, "drafts": 3}),
+    ("adaptive_parallel", {"mixture": 0.2}),
     ("pc", {"block_length": 8, "decay": 0.05, "steps": 3}),
     ("wino", {"block_length": 6, "threshold": 0.42, "verify": 0.3}),
     ("saber", {"block_length": 8}),

@@ -120,7 +120,7 @@ def test_checkpoint_makes_no_step_wait(name, kind):
             far.send(model.draft_model)
         # One row, as the page has it: a call is for that row, so only the loop's own wait is left,
         # and with a draft how much of it stands, with several canvases which are asked about.
-        most = 2 if name in ("dflash", "freedave") else 1
+        most = 2 if name in ("dflash", "adaptive_parallel", "freedave") else 1
         keeps_budget(far, plan_of(name, model, rows=1), "without_record", most)
         assert model.device == FAR
 
@@ -149,7 +149,7 @@ def test_run_refuses_broken_answers_on_another_device():
 
 
 def test_run_refuses_impossible_draws_on_another_device(monkeypatch):
-    monkeypatch.setattr("samplers.draw._weigh", lambda logits, **rest: logits * 0)
+    monkeypatch.setattr("samplers.draw.token_weights", lambda logits, **rest: logits * 0)
     with FarDevice():
         run = plan_of("mdlm", golden.network("mdlm", FAR))
         with pytest.raises(ValueError, match="cannot draw"):

@@ -72,6 +72,7 @@ def test_draft_model_is_loaded_with_its_target(hub, tmp_path):
     assert facts["usual_sampler"] == "dflash" and facts["samplers"] == [
         "autoregressive",
         "dflash",
+        "adaptive_parallel",
     ]
     assert not hub.fetched(".safetensors")
     entry, said = load(loaded_models.look_up(name))

@@ -1,0 +1,94 @@
+"""APD: a diffusion model drafts, a mixture with the causal model decides (arXiv:2506.00413)."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from . import kernels
+from .canvas import Canvas, Denoiser, Step, write
+from .draw import GREEDY, most_likely, weighing
+from .noise import Noise, inverse_cdf
+from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
+from .registry import Needs, Range, sampler
+
+Lookahead = Annotated[
+    int, Range(1, 128, 1, "Most tokens one call may write, within the draft model's own block.")
+]
+Mixture = Annotated[
+    float, Range(0.0, 1.0, 0.05, "Weight of the draft model; at 0 the causal model decides alone.")
+]
+
+
+@sampler(
+    title="Adaptive parallel (APD)",
+    paper="arXiv:2506.00413",
+    guarantee="biased",
+    needs=Needs(frozenset({"absorbing"}), frozenset({"causal"}), draft=True, batch=False),
+    layout="whole",
+    presets={
+        "lossless": {"mixture": 0.0},
+        "paper": {"temperature": 0.2, "top_p": 0.95},
+    },
+)
+def adaptive_parallel(
+    denoise: Denoiser,
+    canvas: Canvas,
+    noise: Noise,
+    *,
+    lookahead: Lookahead = 100,
+    mixture: Mixture = 0.7,
+    temperature: Temperature = 1.0,
+    top_k: TopK | None = None,
+    top_p: TopP | None = None,
+    nucleus_rule: NucleusRule = "keep_crossing",
+    eos_early_stop: EosEarlyStop = True,
+) -> Iterator[Step]:
+    """Keep a draft as far as the mixture p_draft^R p_causal^(1 - R) draws the same tokens.
+
+    Both draw a position with one random number, so the nearer they are the longer they agree. Where
+    they part the mixture's token stands, and behind a whole draft the causal model's own. At R = 0
+    the text is the one that `autoregressive` writes under this seed, whatever is drafted. A row's
+    first call reads the prompt and writes one token; a draft costs time, no call.
+    """
+    x, length = canvas.tokens, canvas.tokens.shape[1]
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule) if temperature >= GREEDY else None
+    luck = noise.uniform(canvas.writable)  # a number for each position
+    widest = min(lookahead, denoise.card.draft_length)
+    last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
+    prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    while True:
+        empty = canvas.masked(x, slice(0, length), canvas.finished(x) & eos_early_stop)
+        first = empty.int().argmax(-1).where(empty.any(-1), length)
+        stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
+        rows, window = kernels.nearest(first, stop)
+        if window.start == length:
+            return
+        masked, ahead = canvas.masked(x, window, ~rows), slice(window.start, window.stop - 1)
+        predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x
+        if masked.shape[1] > 1:
+            guide = denoise.draft(x, window=ahead, rows=rows)
+            predicted[:, :-1] = _picked(guide, luck[:, ahead], weigh).where(masked[:, :-1], -1)
+            drafted = write(x, ahead, masked[:, :-1], predicted[:, :-1])
+        logits = denoise(drafted, window=window, rows=rows)
+        if masked.shape[1] > 1:
+            logits = torch.cat([_mixed(guide, logits[:, :-1], mixture), logits[:, -1:]], 1)
+        ids, here = _picked(logits, luck[:, window], weigh), masked.clone()
+        goes_on = (ids == predicted) & ~(canvas.is_eos(ids) & eos_early_stop)
+        here[:, 1:] &= (goes_on | ~masked).cumprod(-1)[:, :-1] > 0
+        x, predicted = write(x, window, here, ids), ids.where(here, predicted)
+        prompt_read = prompt_read | rows
+        yield Step(x, window, predicted)
+
+
+def _picked(logits: Tensor, luck: Tensor, weigh: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """Ids [B, W] by logits [B, W, V] and a random number each; without `weigh` the most likely."""
+    return most_likely(logits) if weigh is None else inverse_cdf(weigh(logits), luck)
+
+
+def _mixed(drafted: Tensor, causal: Tensor, mixture: float) -> Tensor:
+    """Logits of p_draft^R p_causal^(1 - R); an end of R leaves one of them out, -inf and all."""
+    if mixture in (0.0, 1.0):
+        return drafted if mixture else causal
+    return mixture * drafted.log_softmax(-1) + (1 - mixture) * causal.log_softmax(-1)
