@@ -121,7 +121,8 @@ def load(
     """
     entry = _entry(model, dtype)
     try:
-        entry = loaded_models.load(entry, lambda words, share: None, threading.Event())
+        stop = threading.Event()
+        entry = loaded_models.load(entry, lambda *now: None, stop, visitor_of(request))
     except Exception as error:
         raise _error(error) from None
     return _readable(model_picker.describe(entry), request)

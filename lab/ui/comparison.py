@@ -48,7 +48,7 @@ class Run:
         self.visitor = visitor
         records = [panel.record if panel.settings else None for panel in self.panels]
         source = snippet(inputs, [one for one in settings if one])
-        self.comparison = PageRuns(records, source, visitor or "")
+        self.comparison = PageRuns(records, source)
         self.seconds = 0.0  # of computing, without those of waiting
         self.refusal = ""
         self._begun = False  # whether the first step has come

@@ -6,15 +6,14 @@ and in one session for all; a header, set here and nowhere else, names the call 
 
 import ipaddress
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from lab.models.hub.connection import on_space
 from lab.record.file_limits import BYTES
 from lab.ui import exports, slot
+from lab.ui.shelf import Hourly
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -23,7 +22,6 @@ Send = exports.Send
 BODY = 2_000_000  # bytes of a request that is no upload
 UPLOADS, UPLOAD_BYTES = 200, 4 * BYTES  # of one address, an hour
 ALL_UPLOAD_BYTES = 16 * BYTES  # of all addresses, an hour: Gradio keeps a file that long
-HOUR = 3600.0
 MCP, CALL = "/gradio_api/mcp", b"x-lab-mcp-call"
 HOSTS = {"localhost", "127.0.0.1", "::1"}
 
@@ -65,39 +63,12 @@ def visitor_of(request: Any) -> str:
     return visitor(client.host if client else None, (request and request.session_hash) or "")
 
 
-class Uploads:
-    """The bytes of every address in the last hour."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[str, deque[tuple[float, int]]] = {}
-
-    def refusal(self, address: str, size: int) -> str:
-        """Why an upload is refused, "" where it is counted and goes on."""
-        now = monotonic()
-        for name, sizes in list(self._sizes.items()):
-            while sizes and now - sizes[0][0] > HOUR:
-                sizes.popleft()
-            if not sizes:
-                del self._sizes[name]
-        mine = self._sizes.get(address, deque())
-        mega = 1_000_000
-        if len(mine) >= UPLOADS:
-            return f"at most {UPLOADS} files an hour may be uploaded; wait a while"
-        if sum(bytes_ for _, bytes_ in mine) + size > UPLOAD_BYTES:
-            return f"at most {UPLOAD_BYTES // mega} MB an hour may be uploaded; wait a while"
-        everyone = sum(bytes_ for sizes in self._sizes.values() for _, bytes_ in sizes)
-        if everyone + size > ALL_UPLOAD_BYTES:
-            return "too much was uploaded in the last hour; try again later"
-        self._sizes.setdefault(address, mine).append((now, size))
-        return ""
-
-
 class Guard:
     """ASGI middleware in front of Gradio's routes."""
 
     def __init__(self, app: Any):
         self.app = app
-        self.uploads = Uploads()
+        self.uploads = Hourly("uploaded", UPLOADS, UPLOAD_BYTES, ALL_UPLOAD_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

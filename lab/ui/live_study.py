@@ -115,7 +115,7 @@ class LiveStudy:
                     running.remove(number)
                     continue
                 rows[number] += batch
-                own_points.add(self.key, live_points(rows[number]))
+                own_points.add(self.key, live_points(rows[number]), self.visitor or "")
                 done = sum(map(len, rows))
                 yield f"Measuring: {done} of {self.count * len(cells)} rows"
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import lab
-from lab.models.hub import download
-from lab.models.hub.connection import on_zero_gpu
+from lab.models.hub import disk, download
+from lab.models.hub.connection import on_space, on_zero_gpu
 from lab.models.load import look_up as look_up_model
 from lab.models.load import split_id
 from lab.models.model import ModelCard
 from lab.run import limits
 from lab.ui import slot
+from lab.ui.shelf import Hourly, Shelf
 from samplers import SAMPLERS
 
 MOST = 32  # names that are kept; lab.load keeps the weights, and releases them
+# Of a public page: bytes on its disk, bytes that a visitor may fetch in an hour, and all together.
+DISK, FETCH, ALL_FETCH = 20_000_000_000, 8_000_000_000, 30_000_000_000
 LONGEST = 300  # characters of an id, an address or a folder
 STOPPED = "stopped; what was fetched is kept"
 
@@ -69,7 +72,13 @@ class ModelEntry:
         return {name: sampler.misfit(self.card) for name, sampler in SAMPLERS.items()}
 
 
-_KNOWN: dict[str, ModelEntry] = {}
+def _share(entry: ModelEntry) -> float:
+    """What a model takes of all that may be kept."""
+    return max(1 / MOST, entry.offer.download / DISK if on_space() else 0.0)
+
+
+_KNOWN: Shelf[ModelEntry] = Shelf(1.0, size=_share)
+_FETCHES = Hourly("fetched", 100, FETCH, ALL_FETCH)
 _TRUSTED: set[str] = set()
 
 
@@ -83,7 +92,7 @@ def trust(names: Iterable[str]) -> None:
 
 def known() -> dict[str, ModelEntry]:
     """Every model that was loaded by its name, the one loaded last at the end."""
-    return dict(_KNOWN)
+    return dict(_KNOWN.items())
 
 
 def entry(name: Any) -> ModelEntry | None:
@@ -110,12 +119,16 @@ def look_up(text: str, dtype: str = "float32") -> ModelEntry:
 
 
 def load(
-    entry: ModelEntry, progress: Callable[[str, float | None], None], stop: threading.Event
+    entry: ModelEntry,
+    progress: Callable[[str, float | None], None],
+    stop: threading.Event,
+    visitor: str = "",
 ) -> ModelEntry:
     """Fetch it, open it, and know it by its name from now on.
 
     progress(words, share): how far it is; share in [0, 1], None where that cannot be known.
-    ValueError once `stop` is set, and for what is damaged or no longer fits.
+    visitor: whose it is, where there is not room for all. ValueError once `stop` is set, for what
+    is damaged or no longer fits, and on a public page for more than a visitor may fetch.
     """
 
     def report(done: int, total: int) -> None:
@@ -124,6 +137,9 @@ def load(
         progress(f"{download.gb(done)} of {download.gb(total)}", done / total if total else None)
 
     if entry.offer.files:
+        missing = disk.missing(entry.offer) if on_space() else 0
+        if missing and (reason := _FETCHES.refusal(visitor, missing)):
+            raise ValueError(reason)
         download.fetch(entry.offer, report)
     # A model that opens and a run would share the cores.
     with slot.LINE.ticket() as ticket:
@@ -134,8 +150,9 @@ def load(
         progress("opening …", None)
         model = lab.load(entry.offer.name, **entry.options, device=device())
     entry = replace(entry, card=model.card)
-    _KNOWN.pop(entry.name, None)
-    _KNOWN[entry.name] = entry
-    for oldest in list(_KNOWN)[:-MOST]:
-        del _KNOWN[oldest]
+    lost = _KNOWN.put(entry.name, entry, visitor)
+    if on_space():
+        known_offers = {(each.offer.name, each.offer.revision) for each in known().values()}
+        offers = [each.offer for each in lost]
+        disk.discard([each for each in offers if (each.name, each.revision) not in known_offers])
     return entry

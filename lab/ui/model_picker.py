@@ -11,6 +11,7 @@ from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
 from lab.ui.error_text import explain
 from lab.ui.events import QUICK
+from lab.ui.guard import visitor_of
 from lab.ui.raw_inputs import Examples, RawRadio, RawTextbox
 
 EXAMPLES = (
@@ -100,7 +101,7 @@ def _load(
     try:
         with slot.stoppable(_session(request)) as stop:
             entry = loaded_models.load(
-                entry, lambda words, share: progress(share, desc=words), stop
+                entry, lambda words, share: progress(share, desc=words), stop, visitor_of(request)
             )
     except Exception as error:
         return [refusal(error), gr.skip(), gr.skip()]

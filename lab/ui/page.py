@@ -25,7 +25,7 @@ from lab.ui.background import backlog_of, in_background
 from lab.ui.comparison import Run, Update
 from lab.ui.error_text import explain
 from lab.ui.events import PRIVATE, QUICK
-from lab.ui.guard import visitor
+from lab.ui.guard import visitor_of
 from lab.ui.input_events import run_fields, run_request
 from lab.ui.layout import Inputs, Outputs, sidebar, stage
 from lab.ui.page_runs import PageRuns
@@ -89,7 +89,7 @@ def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Requ
         session = request.session_hash or ""
         slot.stop(session)
         values, comparison = lessons.show(lesson)
-        page_runs.keep(session, comparison)
+        page_runs.keep(session, comparison, visitor_of(request))
         return {
             outputs.status: lesson.text,
             **dict(zip(outputs.panels, values, strict=True)),
@@ -109,8 +109,8 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
         shared, panels = run_request(task, kind, text, gen_length, seed, settings)
         session = request.session_hash or ""
         with slot.stoppable(session) as stop:
-            run = Run(shared, panels, stop, visitor(_address(request), session))
-            page_runs.keep(session, run.comparison)
+            run = Run(shared, panels, stop, who := visitor_of(request))
+            page_runs.keep(session, run.comparison, who)
             backlog, first = backlog_of(demo._queue, session), True
             async for update in in_background(run.updates, stop, backlog):
                 yield _page_update(outputs, update, first)
@@ -139,11 +139,6 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     pressed.then(after_run, outputs.open_tab, [*buttons, *outputs.results], **QUICK)
     outputs.stop.click(None, None, outputs.status, js=slot.SAY_STOPPING, **QUICK)
     outputs.stop.click(_stop, None, outputs.status, **QUICK)
-
-
-def _address(request: gr.Request) -> str | None:
-    client = request.client
-    return client.host if client else None
 
 
 def _stop(request: gr.Request) -> Any:
@@ -201,7 +196,7 @@ def _wire_open(outputs: Outputs) -> None:
     def open_upload(path: Any, tab: str, request: gr.Request) -> dict[Any, Any]:
         try:
             replay = open_file(Path(path))
-            page_runs.keep(request.session_hash or "", replay.comparison)
+            page_runs.keep(request.session_hash or "", replay.comparison, visitor_of(request))
             change = {
                 **result_tabs.clear(outputs),
                 **result_tabs.fill(outputs, tab, replay.comparison),

@@ -1,19 +1,16 @@
 """What a page may still ask about: the runs it shows, kept until they are replaced or too many.
 
-A page shows one comparison, so one is kept a session. Where all of them together are too large,
-the visitor who holds most loses the oldest: nobody can push out another's.
+A page shows one comparison, so one is kept a session.
 """
 
-import threading
-from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 
 from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
 from lab.ui.film import Alternatives, Film, FilmPart, alternatives
 from lab.ui.panel_value import PanelValue
+from lab.ui.shelf import Shelf
 
 CELLS = 8_000_000  # steps x columns kept in all; about 60 bytes each
 SECONDS = 3600.0  # after which a comparison is given up
@@ -65,9 +62,7 @@ class PageRuns:
 
     panels: Sequence[PanelRecord | None]
     source: str
-    visitor: str = ""
     shared: bool = False
-    time: float = field(default_factory=monotonic)
 
     @property
     def trajectories(self) -> list[Trajectory | None]:
@@ -85,52 +80,33 @@ class PageRuns:
         return 0 if self.shared else sum(panel.cells for panel in self.panels if panel)
 
 
-_LOCK = threading.Lock()
-_PAGES: OrderedDict[str, PageRuns] = OrderedDict()  # by session, the oldest first
+_PAGES: Shelf[PageRuns] = Shelf(CELLS, SECONDS, lambda page: page.cells)  # by session
 
 
-def keep(session: str, runs: PageRuns) -> None:
+def keep(session: str, runs: PageRuns, visitor: str = "") -> None:
     """Keep what this session's page shows, instead of what it showed before."""
-    with _LOCK:
-        _PAGES.pop(session, None)
-        _PAGES[session] = runs
-    trim()
+    _PAGES.put(session, runs, visitor)
 
 
 def trim() -> None:
     """Give up what is too old or too much."""
-    with _LOCK:
-        now = monotonic()
-        for session in [name for name, page in _PAGES.items() if now - page.time > SECONDS]:
-            del _PAGES[session]
-        held: Counter[str] = Counter()
-        for page in _PAGES.values():
-            held[page.visitor] += page.cells
-        while held.total() > CELLS and len(_PAGES) > 1:
-            most = max(held, key=lambda visitor: held[visitor])
-            session = next(name for name, page in _PAGES.items() if page.visitor == most)
-            held[most] -= _PAGES.pop(session).cells
+    _PAGES.trim()
 
 
 def drop(session: str) -> None:
     """Forget what this session's page shows."""
-    with _LOCK:
-        _PAGES.pop(session, None)
+    _PAGES.drop(session)
 
 
 def of_session(session: str) -> PageRuns | None:
     """What this session's page shows; None where nothing is kept."""
-    with _LOCK:
-        return _PAGES.get(session)
+    return _PAGES.get(session)
 
 
 def runs_beside(run: str) -> PageRuns | None:
     """The runs of the page that shows this one; None where it is not held."""
-    with _LOCK:
-        for page in _PAGES.values():
-            if any(panel and panel.name == run for panel in page.panels):
-                return page
-    return None
+    pages = (page for _, page in _PAGES.items())
+    return next((page for page in pages if any(p and p.name == run for p in page.panels)), None)
 
 
 def _panel(run: str) -> PanelRecord | None:

@@ -16,7 +16,7 @@ from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
 from lab.ui.error_text import explain
 from lab.ui.events import PRIVATE, QUICK
-from lab.ui.guard import visitor
+from lab.ui.guard import visitor_of
 from lab.ui.live_study import LEAST, MOST, LiveStudy
 from lab.ui.picture import best, first_case, known_case, picture, settings_of_point
 from lab.ui.points_file import read_file
@@ -114,12 +114,11 @@ def _attach_measure(demo: gr.Blocks, tab: StudyTab, settings: Any, runs: int) ->
         form: Any, value: Any, count: Any, request: gr.Request
     ) -> AsyncIterator[dict[Any, Any]]:
         session = request.session_hash or ""
-        client = request.client.host if request.client else None
         with slot.stoppable(_session(session)) as stop:
             value = checked(value)
             live = LiveStudy(
                 value["task"], value["case"], count, panel_settings(check_form(form)),
-                value["key"], stop, visitor(client, session),
+                value["key"], stop, visitor_of(request),
             )  # fmt: skip
             yield {tab.measure: gr.Button(interactive=False), tab.stop: gr.Button(interactive=True)}
             backlog = backlog_of(demo._queue, session)
@@ -168,12 +167,12 @@ def checked(value: Any) -> dict[str, Any]:
     }
 
 
-def _load_file(path: Any, value: Any) -> list[Any]:
+def _load_file(path: Any, value: Any, request: gr.Request) -> list[Any]:
     value, name = checked(value), visible(Path(path).name)
     try:
         points = read_file(Path(path))
         if len(points):
-            own_points.add(value["key"], points)
+            own_points.add(value["key"], points, visitor_of(request))
     except Exception as error:
         return [f"✕ {visible(explain(error))}", value]
     places = points[["task", "case"]].drop_duplicates().itertuples(index=False, name=None)

@@ -25,10 +25,7 @@ def begin(visit, steps: int, **options):
     """A page whose first panel runs hybrid on capitals for so many steps, alone."""
     site = visit(**options)
     site.task("capitals")
-    for number in (1, 2, 3, 4):
-        site.sampler(number, "hybrid" if number == 1 else "")
-    site.open_settings(1)
-    site.page.get_by_label("steps of panel 1", exact=True).fill(str(steps))
+    site.alone("hybrid", steps)
     return site
 
 

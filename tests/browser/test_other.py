@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from lab.ui import loaded_models
+from lab.ui.shelf import Shelf
 from tests.kit import fake_hub, published
 
 BERT, LARGE = "google-bert/bert-base-uncased", "GSAI-ML/LLaDA-8B-Instruct"
@@ -14,7 +15,7 @@ BERT, LARGE = "google-bert/bert-base-uncased", "GSAI-ML/LLaDA-8B-Instruct"
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub that is slow to give weights away, with a small model and one that says it is large."""
-    monkeypatch.setattr(loaded_models, "_KNOWN", {})
+    monkeypatch.setattr(loaded_models, "_KNOWN", Shelf(1.0))
     with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
         running.add(BERT, published.write(tmp_path / "bert", "bert"))
         running.add(LARGE, published.write(tmp_path / "large", "qwen3-mdlm"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kit.chromium import skipped_without
 from tests.reliability import (
     Figure,
     abandoned,
@@ -12,6 +13,7 @@ from tests.reliability import (
     fuzz_endpoints,
     fuzz_python,
     many_runs,
+    page,
     slow_readers,
 )
 from tests.reliability.watched_app import Site, here
@@ -56,3 +58,11 @@ def test_malformed_payloads_are_refused_by_field(site):
 
 def test_malformed_calls_and_command_lines_are_refused_by_field():
     assert not faults(fuzz_python.check(30))
+
+
+@pytest.mark.browser
+def test_page_is_sent_little_and_stops_within_step(site):
+    with skipped_without():
+        figures = page.check(site, 60, 24)
+    timeless = [one for one in figures if one.what.startswith(("bytes sent", "steps that"))]
+    assert len(timeless) == 2 and all(one.holds for one in timeless), timeless

@@ -33,13 +33,15 @@ class Look(NamedTuple):
 
     most: the most runs that took a step at one time, since the look before; computing: those that
     do now; line: runs that stand in the line; strangers: places in it that a thread other than the
-    run's own gave back, ever; memory in MB; threads; handles: open files and sockets.
+    run's own gave back, ever; late: steps begun since somebody pressed Stop; memory in MB; threads;
+    handles: open files and sockets.
     """
 
     most: int
     computing: int
     line: int
     strangers: int
+    late: int
     memory: float
     threads: int
     handles: int
@@ -50,7 +52,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._computing = self._most = self._strangers = 0
+        self._computing = self._most = self._strangers = self._late = 0
         self._process = psutil.Process()
 
     def look(self) -> Look:
@@ -58,17 +60,18 @@ class Watch:
             most, self._most = self._most, self._computing
         process = self._process
         return Look(
-            most, self._computing, len(slot.LINE), self._strangers,
+            most, self._computing, len(slot.LINE), self._strangers, self._late,
             process.memory_info().rss / 1e6, process.num_threads(), process.num_fds(),
         )  # fmt: skip
 
     @contextmanager
     def on(self) -> Iterator["Watch"]:
-        next_step, leave = panel_frames._next, slot.Line.leave
+        next_step, leave, stop = panel_frames._next, slot.Line.leave, slot.stop
 
         def counted(number: int, run: Any) -> PanelFrame:
             with self._lock:
                 self._computing += 1
+                self._late += 1
                 self._most = max(self._most, self._computing)
             try:
                 return next_step(number, run)
@@ -82,7 +85,13 @@ class Watch:
                 self._strangers += 1
             leave(line, ticket)
 
+        def stopped(session: str) -> bool:
+            if running := stop(session):
+                self._late = 0
+            return running
+
         with (
+            mock.patch.object(slot, "stop", stopped),
             mock.patch.object(panel_frames, "_next", counted),
             mock.patch.object(slot.Line, "leave", noted),
         ):

@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 
 import lab
+from lab.models.wrap import Wrapped
 from lab.record.row_record import RecordedSteps
 from lab.run.prompts import row_texts
 from lab.run.recorder import Recorder
@@ -169,3 +171,19 @@ def test_recorder_passes_frames_on_without_keeping_them():
     assert isinstance(live, Recorder) and not hasattr(live, "frames")
     steps = [frame.step for frame in live]
     assert steps == list(range(len(steps)))
+
+
+@pytest.mark.parametrize("call", [1, 3])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_broken_answer_ends_run_and_keeps_its_steps(value, call):
+    calls = []
+
+    def broken(ids):
+        calls.append(1)
+        return torch.full((*ids.shape, 10), value if len(calls) == call else 0.0)
+
+    model = Wrapped(broken, tiny.card(10, attention="full"))
+    run = start("max_prob", model, [[0]], gen_length=6)
+    with pytest.raises(ValueError, match="answered with NaN, infinity or no possible token"):
+        list(run)
+    assert run.steps(0) == call - 1

@@ -8,6 +8,7 @@ from lab.study.cells import instances_of
 from lab.ui import live_study, own_points, picture, slot
 from lab.ui.live_study import LiveStudy
 from lab.ui.settings_form import PanelSettings
+from lab.ui.shelf import Shelf
 from tests.kit.points import small_atlas
 
 KEY = "a" * 32
@@ -18,7 +19,7 @@ PANELS = [PanelSettings("mdlm", None, {"steps": 4}), None, PanelSettings("thresh
 def atlas(monkeypatch):
     table = small_atlas()
     monkeypatch.setattr(picture, "atlas", lambda: table)
-    own_points._PAGES.clear()
+    monkeypatch.setattr(own_points, "_PAGES", Shelf(own_points.MOST_PAGES))
 
 
 def press(panels=PANELS, count=20, **options):

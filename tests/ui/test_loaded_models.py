@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import lab
+from lab.models.hub import disk
 from lab.models.hub import download as hub_of_lab
 from lab.models.load import _OPEN
 from lab.tasks import examples
@@ -18,6 +19,7 @@ from lab.ui.input_events import run_request, settings_for
 from lab.ui.model_picker import _load, describe, fitting, refusal, summary
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings, start_value
+from lab.ui.shelf import Hourly, Shelf
 from lab.ui.snippet import snippet
 from lab.ui.tasks import misfits
 from samplers import SAMPLERS
@@ -32,7 +34,7 @@ BERT, MINE = "google-bert/bert-base-uncased", "me/mine"
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub with a published model, one of this lab's, and one that says it is large."""
-    monkeypatch.setattr(loaded_models, "_KNOWN", {})
+    monkeypatch.setattr(loaded_models, "_KNOWN", Shelf(1.0, size=loaded_models._share))
     monkeypatch.setattr(loaded_models, "_TRUSTED", set())
     with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
         running.add(BERT, published.write(tmp_path / "bert", "bert"))
@@ -40,10 +42,10 @@ def hub(tmp_path, monkeypatch):
         yield running
 
 
-def load(entry, stop=None):
+def load(entry, stop=None, visitor=""):
     """Load a model that was looked up; its progress comes back beside it."""
-    progress = []
-    entry = loaded_models.load(entry, lambda *now: progress.append(now), stop or threading.Event())
+    progress, stop = [], stop or threading.Event()
+    entry = loaded_models.load(entry, lambda *now: progress.append(now), stop, visitor)
     return entry, progress
 
 
@@ -164,6 +166,42 @@ def test_public_page_opens_listed_ids_alone(hub, tmp_path, monkeypatch):
     assert loaded_models.look_up(f"{BERT}@{COMMIT}").family == "Masked language models"
 
 
+def test_public_page_bounds_what_visitor_fetches(hub, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    entry = loaded_models.look_up(f"{BERT}@{COMMIT}")
+    monkeypatch.setattr(loaded_models, "_FETCHES", Hourly("fetched", 9, 10, 10))
+    with pytest.raises(ValueError, match="at most 0 MB an hour may be fetched"):
+        load(entry)
+    assert not hub.fetched(".safetensors") and disk.missing(entry.offer) > 10
+    monkeypatch.setattr(loaded_models, "_FETCHES", Hourly("fetched", 1, 10**9, 10**9))
+    load(entry)
+    assert disk.missing(entry.offer) == 0
+    load(entry)  # what is on the disk costs nothing
+
+
+def test_disk_of_public_page_is_cleared_of_who_takes_most(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    names = [BERT, "answerdotai/ModernBERT-base", "distilbert/distilbert-base-uncased"]
+    for name in names[1:]:
+        hub.add(name, tmp_path / "bert")
+    entries = [loaded_models.look_up(f"{name}@{COMMIT}") for name in names]
+    monkeypatch.setattr(loaded_models, "DISK", 2.5 * entries[0].offer.download)
+    for entry, visitor in zip(entries, ("quiet", "loud", "loud"), strict=True):
+        load(entry, visitor=visitor)
+    assert list(loaded_models.known()) == [entries[0].name, entries[2].name]
+    gone = [disk.missing(entry.offer) > 0 for entry in entries]
+    assert gone == [False, True, False]
+    assert describe(loaded_models.look_up(f"{names[1]}@{COMMIT}"))["model"] == entries[1].name
+
+
+def test_nothing_is_removed_from_disk_of_own_machine(hub, monkeypatch):
+    monkeypatch.setattr(loaded_models._KNOWN, "most", 0.01)
+    for name in (BERT, MINE):
+        load(loaded_models.look_up(name))
+    assert list(loaded_models.known()) == [loaded_models.look_up(MINE).name]
+    assert not disk.missing(loaded_models.look_up(BERT).offer)
+
+
 def test_code_beside_weights_needs_servers_trust(hub, tmp_path):
     folder = published.write(tmp_path / "remote", "qwen3")
     (folder / "modeling_lladamoe.py").write_text("raise SystemExit('it ran')")
@@ -228,7 +266,10 @@ def test_load_waits_for_run_to_end(hub):
 
 
 def test_load_takes_only_what_was_looked_up(hub):
-    entry, request = loaded_models.look_up(BERT), SimpleNamespace(session_hash="a")
+    entry, request = (
+        loaded_models.look_up(BERT),
+        SimpleNamespace(session_hash="a", client=None, headers={}),
+    )
     for query in ((MINE, "float32"), (BERT, "bfloat16")):
         assert "look the model up first" in _load(*query, entry, [], request)[0]
     assert "look the model up first" in _load(BERT, "float32", None, [], request)[0]

@@ -8,6 +8,7 @@ import pytest
 from lab.study.points import POINT
 from lab.study.summary import compare_settings
 from lab.ui import own_points, picture
+from lab.ui.shelf import Shelf
 from tests.kit.points import rows_of, small_atlas
 
 KEY = "0" * 32
@@ -20,7 +21,7 @@ BAD = [None, 3, [], {}, {"task": 3}, {"task": "sudoku4", "case": "7"}, {"task": 
 def atlas(monkeypatch):
     table = small_atlas()
     monkeypatch.setattr(picture, "atlas", lambda: table)
-    own_points._PAGES.clear()
+    monkeypatch.setattr(own_points, "_PAGES", Shelf(own_points.MOST_PAGES))
     return table
 
 
@@ -93,13 +94,14 @@ def test_own_points_are_of_their_key_alone():
 
 
 def test_store_of_own_points_is_bounded(monkeypatch):
-    monkeypatch.setattr(own_points, "MOST_PAGES", 2)
+    own_points._PAGES.most = 3
+    own_points.add(KEY, own(60), "quiet")
     for number in range(3):
-        own_points.add(f"{number:032}", own(60))
-    assert len(own_points.of(f"{0:032}")) == 0 and len(own_points.of(f"{2:032}")) == 1
-    monkeypatch.setattr(own_points, "SECONDS", -1.0)
+        own_points.add(f"loud{number}", own(60), "loud")
+    assert [len(own_points.of(key)) for key in (KEY, "loud0", "loud1", "loud2")] == [1, 0, 1, 1]
+    own_points._PAGES.seconds = -1.0
     own_points.add("new", own(60))
-    assert len(own_points.of(f"{2:032}")) == 0
+    assert len(own_points.of("loud2")) == 0
     monkeypatch.setattr(own_points, "MOST_POINTS", 0)
     with pytest.raises(ValueError, match="a page holds at most 0 points"):
         own_points.add(KEY, own(60))

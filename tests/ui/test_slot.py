@@ -63,3 +63,10 @@ def test_stop_finds_run_of_its_own_session():
         assert not slot.stop("yours") and not stop.is_set()
         assert slot.stop("mine") and stop.is_set()
     assert not slot.stop("mine")
+
+
+def test_older_run_of_session_is_ended():
+    with slot.stoppable("mine") as first:
+        with slot.stoppable("mine") as second:
+            assert first.is_set() and not second.is_set()
+        assert not slot.stop("mine")

@@ -1,6 +1,7 @@
 """The Study tab's handlers without a browser: a point into a panel, files in and out."""
 
 import io
+from types import SimpleNamespace
 
 import gradio as gr
 import httpx
@@ -17,11 +18,13 @@ from lab.ui.atlas_line import atlas_line, atlas_point
 from lab.ui.input_events import _change_task
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings, panel_settings, start_value
+from lab.ui.shelf import Shelf
 from tests.kit.points import rows_of, small_atlas
 from tests.kit.pressing import press, recorder
 from tests.kit.serving import served
 
 FORM = start_value("stories", {})
+NOBODY = SimpleNamespace(headers={}, client=None, session_hash="s")
 POINT = {"task": "sudoku4", "case": "6", "key": "", "name": "threshold (threshold=0.5)"}
 
 
@@ -29,7 +32,7 @@ POINT = {"task": "sudoku4", "case": "6", "key": "", "name": "threshold (threshol
 def atlas(monkeypatch):
     table = small_atlas()
     monkeypatch.setattr(picture, "atlas", lambda: table)
-    own_points._PAGES.clear()
+    monkeypatch.setattr(own_points, "_PAGES", Shelf(own_points.MOST_PAGES))
     return table
 
 
@@ -73,12 +76,12 @@ def test_loaded_file_shows_its_case(tmp_path):
     rows = rows_of("sudoku4", "4", "threshold", {}, 60, 4)
     write_points(summarise(pd.DataFrame(rows)), tmp_path / "mine.csv")
     value = study_tab.checked({})
-    status, changed = study_tab._load_file(str(tmp_path / "mine.csv"), value)
+    status, changed = study_tab._load_file(str(tmp_path / "mine.csv"), value, NOBODY)
     assert status == "Loaded 1 points from mine.csv: sudoku4 4"
     assert changed["case"] == "4" and changed["change"] == 1
     assert len(own_points.of(value["key"])) == 1
     (tmp_path / "bad.csv").write_text("a\n")
-    status, same = study_tab._load_file(str(tmp_path / "bad.csv"), value)
+    status, same = study_tab._load_file(str(tmp_path / "bad.csv"), value, NOBODY)
     assert status.startswith("✕ bad.csv holds no points") and same["change"] == 0
 
 

@@ -17,6 +17,7 @@ from lab.ui.comparison import Run
 from lab.ui.panel_run import job
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
+from lab.ui.shelf import Shelf
 from tests.kit import fake_hub, tiny
 from tests.kit.far_device import FAR, FarDevice
 from tests.kit.lent import spaces
@@ -173,7 +174,7 @@ def test_lent_gpu_takes_no_turns(lent, monkeypatch):
 
 
 def test_loaded_model_crosses_by_its_name(lent, tmp_path, monkeypatch):
-    monkeypatch.setattr(loaded_models, "_KNOWN", {})
+    monkeypatch.setattr(loaded_models, "_KNOWN", Shelf(1.0))
     with fake_hub.reached(monkeypatch, tmp_path / "cache") as hub:
         hub.add("me/mine", tiny.write(tmp_path / "mine", "block-absorbing"))
         entry = loaded_models.look_up("me/mine")
