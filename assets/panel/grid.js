@@ -13,18 +13,22 @@ const pieceText = (film, id, options) => {
 
 const cellOf = (value, film, k, position, options) => {
   const frame = film.frames[k];
-  const name = film.canvas.states[frame.state[position]];
-  const id = frame.tokens[position];
-  const now = k > 0 && frame.written[position] === k && name !== 'mask' && name !== 'remasked';
+  const changed = options.changes?.[position];
+  const open = changed && changed.id < 0;
+  const name = open ? 'mask' : changed ? 'committed' : film.canvas.states[frame.state[position]];
+  const id = changed ? changed.id : frame.tokens[position];
+  const now = !changed && k > 0 && frame.written[position] === k && name !== 'mask' && name !== 'remasked';
   const cell = { name, id, now, classes: [name], confidence: frame.confidence[position] };
-  if (name === 'mask' || name === 'remasked') {
-    const draft = options.draft ? film.draft(k, position) : -1;
+  if (changed && !open) cell.text = changed.text;
+  else if (name === 'mask' || name === 'remasked') {
+    const draft = options.draft && !changed ? film.draft(k, position) : -1;
     cell.text = draft >= 0 ? pieceText(film, draft, options) : GLYPH[name];
     if (draft >= 0) cell.classes.push('draft');
   } else {
     cell.text = pieceText(film, id, options);
     if (/^[ \n\t]/.test(film.pieces[id] ?? '')) cell.classes.push('spaced');
   }
+  if (changed) cell.classes.push('changed');
   if (now) cell.classes.push('now');
   const wrong = k === film.last() && value.verdict?.wrong.includes(position);
   if (wrong) cell.classes.push('wrong');
@@ -47,7 +51,8 @@ const describe = cell => {
   const state = what[cell.name] || cell.name + (cell.now ? ' now' : '');
   const confidence = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
   const wrong = cell.classes.includes('wrong') ? ', breaks a rule' : '';
-  return `${cell.text}, ${state}${confidence}${wrong}`;
+  const changed = cell.classes.includes('changed') ? ', changed by you' : '';
+  return `${cell.text}, ${state}${confidence}${wrong}${changed}`;
 };
 
 // Attributes that are set again cost style and accessibility work each time.

@@ -61,14 +61,16 @@ const sparkline = (film, k, position) => {
   return svg;
 };
 
-const drawAlternatives = (box, answer) => {
+const drawAlternatives = (box, answer, position, free) => {
   const list = node('ol', 'top');
   list.setAttribute('aria-label', 'Most likely tokens');
-  for (const [text, probability] of answer.tokens) {
+  for (const [text, probability, id] of answer.tokens) {
     const item = node('li', '');
     const bar = node('i', '');
     bar.style.setProperty('--p', probability);
-    item.append(node('span', 'piece', withSpaces(text) || '∅'), bar, node('span', 'p', number(probability)));
+    const piece = withSpaces(text) || '∅';
+    item.append(free ? changeButton(piece, `Put ${piece} here`, position, id, text.trim() || piece)
+      : node('span', 'piece', piece), bar, node('span', 'p', number(probability)));
     list.appendChild(item);
   }
   const entropy = answer.entropy === null ? '' : ` · entropy ${number(answer.entropy)} nats`;
@@ -92,9 +94,15 @@ const drawInspect = (box, value, film, k, position, options, alternatives) => {
   if (!Number.isNaN(frame.confidence[position])) {
     facts.push(`confidence ${number(frame.confidence[position])}`);
   }
+  const free = mayBranch(value, film);
+  if (free && options.changes?.[position]) {
+    head.append(changeButton('Keep', 'Keep what stood here', position, ''));
+  } else if (free && cell.name !== 'mask' && cell.name !== 'remasked') {
+    head.append(changeButton('Mask', 'Mask this token', position, -1));
+  }
   box.append(head, node('p', 'facts', facts.join(' · ')));
   const answer = alternatives.of(film.run, k, position);
-  if (answer) drawAlternatives(box, answer);
+  if (answer) drawAlternatives(box, answer, position, free);
   const past = node('p', 'history');
   past.append(sparkline(film, k, position));
   for (const run of history(value, film, k, position, options).slice(-8)) {

@@ -4,6 +4,7 @@ const film = makeFilm();
 const calm = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const optionsNow = () => window.labOptions || { draft: false, special_tokens: true, spaces: false };
 const alternatives = makeAlternatives(server, () => draw());
+const branch = makeBranch(props.number, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
 let settings = '', fetching = false;
 
@@ -47,7 +48,7 @@ const draw = () => {
   if (!frame) {
     $('.grid').replaceChildren();
     $('.inspect').replaceChildren();
-    $('.plain').hidden = true;
+    $('.plain').hidden = $('.branch').hidden = true;
     setText('.where', '');
     return;
   }
@@ -60,9 +61,11 @@ const draw = () => {
   const steps = `step ${cursor}/${film.last()}`;
   setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
   scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
-  drawGrid($('.grid'), value, film, cursor, optionsNow(), selected);
+  const changes = branch.at(film.run, cursor), options = { ...optionsNow(), changes };
+  drawGrid($('.grid'), value, film, cursor, options, selected);
+  drawBranch($('.branch'), value, film, cursor, props.number, changes);
   const position = hovered >= 0 ? hovered : selected;
-  drawInspect($('.inspect'), value, film, cursor, position, optionsNow(), alternatives);
+  drawInspect($('.inspect'), value, film, cursor, position, options, alternatives);
 };
 
 const halt = () => {
@@ -158,6 +161,17 @@ element.addEventListener('click', event => {
     if (playing) { halt(); draw(); } else play();
   }
   if (event.target.closest('.copy')) copy();
+  const change = event.target.closest('.change')?.dataset;
+  if (change) {
+    if (change.id === '') branch.keep(+change.position);
+    else branch.put(+change.position, +change.id, change.put);
+    $('.grid').children[+change.position]?.focus();
+  }
+  if (event.target.closest('.forget')) branch.clear();
+  if (event.target.closest('.go')) {
+    const panel = +$('.target').value;
+    trigger('select', { run: film.run, step: cursor, changes: branch.list(), panel });
+  }
 });
 const copy = async () => {
   try { await navigator.clipboard.writeText($('.plain .text').textContent); } catch { return; }

@@ -10,7 +10,7 @@ const answers = value => ({
       const entropy = entropies[position - start] ?? null;
       if (!top.length && entropy === null) continue;
       const tokens = [];
-      for (let i = 0; i < top.length; i += 2) tokens.push([value.pieces[top[i]] ?? '', top[i + 1]]);
+      for (let i = 0; i < top.length; i += 2) tokens.push([value.pieces[top[i]] ?? '', top[i + 1], top[i]]);
       return { step: k, entropy, tokens };
     }
     return { missing: true };

@@ -42,13 +42,14 @@ class Run:
         stop: threading.Event | None = None,
         visitor: str | None = None,
         snapshots: bool = False,
+        origin: str = "",
     ):
-        self.panels = [PanelRun(inputs, one, snapshots) for one in settings]
-        self.stop = stop or threading.Event()
+        self.panels = [PanelRun(inputs, one, snapshots, origin) for one in settings]
+        self.stop, self.origin = stop or threading.Event(), origin
         self.visitor = visitor
         records = [panel.record if panel.settings else None for panel in self.panels]
-        source = snippet(inputs, [one for one in settings if one])
-        self.comparison = PageRuns(records, source)
+        code = snippet(inputs, [one for one in settings if one])
+        self.comparison = PageRuns(records, code)
         self.seconds = 0.0  # of computing, without those of waiting
         self.refusal = ""
         self._begun = False  # whether the first step has come

@@ -58,7 +58,7 @@ NO_STEPS = FilmPart(start=0, count=0, steps="[]", film=None, pieces={}, edges=[]
 class Alternatives(TypedDict):
     """What the latest call at or before a step said of one position.
 
-    step: that call's; entropy in nats; tokens: [text, probability] pairs.
+    step: that call's; entropy in nats; tokens: [text, probability, id] each.
     """
 
     step: int
@@ -198,7 +198,7 @@ def alternatives(
         top = _top_ids(steps, s, position)
         if top or entropy is not None:
             pairs = zip(top[::2], top[1::2], strict=True)
-            tokens = [[visible(piece(i)), p] for i, p in pairs]
+            tokens = [[visible(piece(i)), p, i] for i, p in pairs]
             return {"step": s + 1, "entropy": entropy, "tokens": tokens}
     return None
 

@@ -6,17 +6,16 @@ import gradio as gr
 
 import lab
 from lab.tasks import examples
-from lab.tasks.task import PROMPT, TEMPLATE, kind_of
+from lab.tasks.task import PROMPT, TEMPLATE
 from lab.ui.assets import asset
 from lab.ui.lessons import lessons
 from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
-from lab.ui.settings_form import PANELS, SettingsForm, start_value
+from lab.ui.settings_form import PANELS, SettingsForm
 from lab.ui.strip import Strip
 from lab.ui.study_tab import StudyTab, study_tab
-from lab.ui.tasks import misfits
 from samplers import get
 
 ABOUT = (
@@ -39,7 +38,7 @@ READING = (
 )
 LENGTH_INFO = "0: 64, or as long as the model allows."
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
-METRICS, TRAJECTORY, PYTHON = "Metrics", "Trajectory", "Python"
+METRICS, TRAJECTORY, CODE = "Metrics", "Trajectory", "Code"
 COMPARE, STUDY = "Compare", "Study"
 
 
@@ -74,6 +73,7 @@ class Outputs(NamedTuple):
     metrics: gr.Dataframe
     table: gr.Dataframe
     python: gr.Code
+    shell: gr.Code
     tabs: list[gr.Tab]
     open_tab: gr.State
     study: StudyTab
@@ -81,13 +81,14 @@ class Outputs(NamedTuple):
     @property
     def results(self) -> list[Any]:
         """What the tabs beside the tokens hold."""
-        return [*self.heatmaps, *self.orders, self.metrics, self.table, self.python]
+        return [*self.heatmaps, *self.orders, self.metrics, self.table, self.python,
+                self.shell]  # fmt: skip
 
 
 def sidebar() -> Inputs:
-    """The settings, top to bottom: what to write, then how."""
-    task = next(iter(lab.tasks()))
-    texts = examples(task)
+    """The settings, top to bottom: what to write, then how; those of the first lesson."""
+    first = lessons()[0]
+    task, texts = first.task, examples(first.task)
     chooser = RawDropdown(
         list(lab.tasks()), value=task, label="Task", elem_id="task",
         info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
@@ -95,10 +96,10 @@ def sidebar() -> Inputs:
     other = model_picker()
     kind = RawRadio(
         [("Continue a prompt", PROMPT), ("Fill in a template", TEMPLATE)],
-        value=kind_of(texts[0]), label="What to generate", elem_id="kind",
+        value=first.kind, label="What to generate", elem_id="kind",
     )  # fmt: skip
     text = RawTextbox(
-        texts[0], label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
+        first.prompt, label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
     dataset = Examples(
@@ -108,7 +109,7 @@ def sidebar() -> Inputs:
     length = RawSlider(
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
     )
-    settings = SettingsForm(start_value(task, misfits(task)), elem_id="settings")
+    settings = SettingsForm(first.form(), elem_id="settings")
     return Inputs(chooser, other, kind, text, dataset, length, settings)
 
 
@@ -130,13 +131,18 @@ def stage(inputs: Inputs) -> Outputs:
 
 def _compare(inputs: Inputs) -> dict[str, Any]:
     with gr.Row(elem_classes="lab-lessons"):
-        cards = [gr.Button(one.title, min_width=120, size="md") for one in lessons()]
+        cards = [
+            gr.Button(one.title, min_width=120, size="md", elem_id=f"lesson-{one.name}")
+            for one in lessons()
+        ]
     with gr.Column(elem_classes="lab-controls"):
         buttons = _buttons()
         with gr.Row(elem_classes="lab-strip-row"):
             strip = Strip(elem_id="strip", padding=False)
             with gr.Column(scale=0, min_width=120, elem_classes="lab-seed"):
-                seed = RawNumber(0, label="Seed", elem_id="seed", precision=0, minimum=0)
+                seed = RawNumber(
+                    lessons()[0].seed, label="Seed", elem_id="seed", precision=0, minimum=0
+                )
                 dice = gr.Button("Random seed", size="sm", min_width=40)
     status = _plain_html("status", "", elem_id="status", elem_classes="lab-status")
     controls = {"strip": strip, "seed": seed, "dice": dice}
@@ -176,17 +182,19 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         with gr.Tab(TRAJECTORY) as trajectory:
             gr.Markdown("Every change in every panel. CSV and JSON hold all steps and positions.")
             table = gr.Dataframe(interactive=False, elem_id="trajectory", max_height=560)
-        with gr.Tab(PYTHON) as python:
-            gr.Markdown("Python to reproduce this run.")
-            code = gr.Code(language="python", interactive=False, elem_id="python")
+        with gr.Tab(CODE) as code:
+            gr.Markdown("What gives the same tokens again, in Python and from a shell.")
+            python = gr.Code(language="python", label="Python", interactive=False, elem_id="python")
+            shell = gr.Code(language="shell", label="Shell", interactive=False, elem_id="shell")
     return {
-        "tabs": [tokens, confidence, order, metrics, trajectory, python],
+        "tabs": [tokens, confidence, order, metrics, trajectory, code],
         "panels": panels,
         "heatmaps": heatmaps,
         "orders": orders,
         "metrics": numbers,
         "table": table,
-        "python": code,
+        "python": python,
+        "shell": shell,
     }
 
 

@@ -98,8 +98,8 @@ def show(lesson: Lesson) -> tuple[list[PanelValue], PageRuns]:
         records.append(record)
     empty = PANELS - len(records)
     values += [panel_value("empty", uuid4().hex) for _ in range(empty)]
-    source = snippet(lesson.inputs, lesson.panels)
-    return values, PageRuns([*records, *[None] * empty], source, shared=True)
+    code = snippet(lesson.inputs, lesson.panels)
+    return values, PageRuns([*records, *[None] * empty], code, shared=True)
 
 
 def record(lesson: Lesson) -> list[Trajectory]:

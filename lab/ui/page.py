@@ -22,6 +22,7 @@ from lab.ui import (
 )
 from lab.ui.assets import asset
 from lab.ui.background import backlog_of, in_background
+from lab.ui.branch import beside, branch
 from lab.ui.comparison import Run, Update
 from lab.ui.error_text import explain
 from lab.ui.events import PRIVATE, QUICK
@@ -31,9 +32,16 @@ from lab.ui.layout import Inputs, Outputs, sidebar, stage
 from lab.ui.page_runs import PageRuns
 from lab.ui.replay import open_file
 from lab.ui.safe_text import visible
+from lab.ui.settings_form import check_form
 
 # On a phone the open sidebar would cover the page.
 NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')?.click(); }"
+# ?lesson=NAME opens on that lesson, ?lesson= on none.
+OPENING = """() => {
+  const asked = new URLSearchParams(location.search);
+  if (asked.has('task')) return;
+  document.getElementById(`lesson-${asked.get('lesson') ?? '%s'}`)?.click();
+}"""
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
 # Runs that wait are told their place; Gradio's own queue, which tells nothing, is never reached.
 RUNS = slot.LONGEST + 8
@@ -59,6 +67,7 @@ def build() -> gr.Blocks:
         _wire_lessons(inputs, outputs)
         api.attach(demo)
         demo.load(None, js=NARROW)
+        demo.load(None, js=OPENING % lessons.lessons()[0].name)
         demo.load(None, js=asset("keys", "keys.js").split("\n", 2)[2])
         demo.unload(_forget)
     return demo.queue(**QUEUE)
@@ -111,20 +120,53 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
         with slot.stoppable(session) as stop:
             run = Run(shared, panels, stop, who := visitor_of(request))
             page_runs.keep(session, run.comparison, who)
-            backlog, first = backlog_of(demo._queue, session), True
-            async for update in in_background(run.updates, stop, backlog):
-                yield _page_update(outputs, update, first)
-                first = False
-        page_runs.trim()
+            async for change in _changes(demo, outputs, run, session):
+                yield change
+
+    async def go_on(
+        task: Any, seed: Any, settings: Any, request: gr.Request, event: gr.EventData
+    ) -> AsyncIterator[dict[Any, Any]]:
+        session = request.session_hash or ""
+        parents = page_runs.of_session(session)
+        try:
+            asked = branch(event._data, parents, task, seed, check_form(settings))
+        except ValueError as error:
+            yield {outputs.status: f"✕ {visible(explain(error))}"}
+            return
+        with slot.stoppable(session) as stop:
+            run = Run(asked.inputs, asked.panels, stop, visitor_of(request), origin=asked.origin)
+            page_runs.keep(session, beside(parents, run.comparison), visitor_of(request))
+            yield {inputs.settings: asked.form}
+            async for change in _changes(demo, outputs, run, session):
+                yield change
 
     buttons = [outputs.run, outputs.stop, outputs.open, *outputs.exports]
-    pressed = outputs.run.click(
-        run, run_fields(inputs, outputs),
-        [outputs.status, *outputs.panels, *buttons, *outputs.results],
-        concurrency_id="model", concurrency_limit=RUNS, **PRIVATE,
+    shown = [outputs.status, *outputs.panels, *buttons, *outputs.results]
+    computing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": RUNS, **PRIVATE}
+    pressed = outputs.run.click(run, run_fields(inputs, outputs), shown, **computing)
+    branched = gr.on(
+        [panel.select for panel in outputs.panels], go_on,
+        [inputs.task, outputs.seed, inputs.settings], [*shown, inputs.settings], **computing,
     )  # fmt: skip
     # A second event, so that Run comes back also where the first one failed.
+    for event in (pressed, branched):
+        event.then(_after_run(outputs), outputs.open_tab, [*buttons, *outputs.results], **QUICK)
+    outputs.stop.click(None, None, outputs.status, js=slot.SAY_STOPPING, **QUICK)
+    outputs.stop.click(_stop, None, outputs.status, **QUICK)
 
+
+async def _changes(
+    demo: gr.Blocks, outputs: Outputs, run: Run, session: str
+) -> AsyncIterator[dict[Any, Any]]:
+    """What a run changes on its page, as it goes on."""
+    backlog, first = backlog_of(demo._queue, session), True
+    async for update in in_background(run.updates, run.stop, backlog):
+        yield _page_update(outputs, update, first, run.origin)
+        first = False
+    page_runs.trim()
+
+
+def _after_run(outputs: Outputs) -> Callable[[str, gr.Request], dict[Any, Any]]:
     def after_run(tab: str, request: gr.Request) -> dict[Any, Any]:
         runs = page_runs.of_session(request.session_hash or "")
         return {
@@ -135,10 +177,7 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
             **result_tabs.fill(outputs, tab, runs),
         }
 
-    # A second event, so that Run comes back also where the first one failed.
-    pressed.then(after_run, outputs.open_tab, [*buttons, *outputs.results], **QUICK)
-    outputs.stop.click(None, None, outputs.status, js=slot.SAY_STOPPING, **QUICK)
-    outputs.stop.click(_stop, None, outputs.status, **QUICK)
+    return after_run
 
 
 def _stop(request: gr.Request) -> Any:
@@ -153,9 +192,14 @@ def _forget(request: gr.Request) -> None:
     page_runs.drop(session)
 
 
-def _page_update(outputs: Outputs, update: Update, first: bool) -> dict[Any, Any]:
-    """What one update of a run changes on the page."""
-    change: dict[Any, Any] = dict(zip(outputs.panels, update.values, strict=True))
+def _page_update(
+    outputs: Outputs, update: Update, first: bool, branched: str = ""
+) -> dict[Any, Any]:
+    """What one update of a run changes on the page; branched: its other panels stay as they are."""
+    both = zip(outputs.panels, update.values, strict=True)
+    change: dict[Any, Any] = {
+        panel: value for panel, value in both if not branched or value["kind"] != "empty"
+    }
     change[outputs.status] = update.status
     if first:
         change |= {button: gr.Button(interactive=False) for button in outputs.exports}

@@ -11,6 +11,7 @@ from lab.record.trajectory import Trajectory
 from lab.ui.film import Alternatives, Film, FilmPart, alternatives
 from lab.ui.panel_value import PanelValue
 from lab.ui.shelf import Shelf
+from lab.ui.snippet import Code
 
 CELLS = 8_000_000  # steps x columns kept in all; about 60 bytes each
 SECONDS = 3600.0  # after which a comparison is given up
@@ -61,7 +62,7 @@ class PageRuns:
     """
 
     panels: Sequence[PanelRecord | None]
-    source: str
+    code: Code
     shared: bool = False
 
     @property

@@ -24,9 +24,19 @@ from samplers.canvas import Canvas
 class PanelRun:
     """A panel's run. Whatever goes wrong in it is shown in its panel, never raised."""
 
-    def __init__(self, inputs: RunInputs, settings: PanelSettings | None, snapshots: bool = False):
-        """snapshots: whether the record's trajectory is kept up to date while the run goes on."""
+    def __init__(
+        self,
+        inputs: RunInputs,
+        settings: PanelSettings | None,
+        snapshots: bool = False,
+        origin: str = "",
+    ):
+        """snapshots: whether the record's trajectory is kept up to date while the run goes on.
+
+        origin: what the run goes on from, in words.
+        """
         self.inputs, self.settings, self.snapshots = inputs, settings, snapshots
+        self.origin = origin
         self.kind: Kind = "empty" if settings is None else "waiting"
         self.message = ""
         self.record = PanelRecord(uuid4().hex)
@@ -50,9 +60,11 @@ class PanelRun:
             self._fail(explain(error))
             return budget
         card = run.plan.model.card
-        self._subtitle = f"{card.name} · {run.plan.sampler.guarantee}"
+        parts = (card.name, run.plan.sampler.guarantee, self.origin)
+        self._subtitle = " · ".join(filter(None, parts))
         self._notes = notes(run.plan.canvas, card.attention)
-        self._point = atlas_point(run.plan, inputs.template or inputs.prompt)
+        text = inputs.template or inputs.prompt
+        self._point = atlas_point(run.plan, text) if isinstance(text, str) else None
         self._metrics = PanelMetrics(bool(card.draft_length))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
         self._run, self.kind = run, "running"

@@ -11,7 +11,7 @@ from gradio.components.plot import PlotData
 from lab.record import metrics
 from lab.record.history import STATES
 from lab.record.trajectory import Trajectory
-from lab.ui.layout import CONFIDENCE, METRICS, ORDER, PYTHON, TRAJECTORY, Outputs
+from lab.ui.layout import CODE, CONFIDENCE, METRICS, ORDER, TRAJECTORY, Outputs
 from lab.ui.page_runs import PageRuns
 from lab.ui.safe_text import visible
 
@@ -39,8 +39,9 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
         return {outputs.metrics: metrics_table(comparison.runs)}
     if tab == TRAJECTORY:
         return {outputs.table: changes(trajectories)}
-    if tab == PYTHON:
-        return {outputs.python: comparison.source}
+    if tab == CODE:
+        python, shell = comparison.code
+        return {outputs.python: python, outputs.shell: gr.Code(shell, visible=bool(shell))}
     return {}
 
 
@@ -52,6 +53,7 @@ def clear(outputs: Outputs) -> dict[Any, Any]:
         outputs.metrics: None,
         outputs.table: None,
         outputs.python: "",
+        outputs.shell: "",
     }
 
 

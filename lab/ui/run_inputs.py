@@ -16,7 +16,7 @@ class RunInputs:
 
     task: str
     prompt: str = ""
-    template: str | None = None
+    template: str | list[int] | None = None
     gen_length: int | None = None
     seed: int = 0
 

@@ -34,7 +34,8 @@ def save(path: Path, comparison: PageRuns) -> None:
         style=f"{asset('standalone', 'page.css')}\n{asset('style.css')}",
         playback=asset("playback", "playback.html"),
         panels="".join(f"<div>{panel}</div>" for _ in values),
-        source=escape(comparison.source),
+        python=escape(comparison.code.python),
+        shell=escape(comparison.code.shell),
         runs=json.dumps(values, allow_nan=False).replace("<", "\\u003c"),
         script="\n".join([
             "const mountPanel = (element, props, watch, server) => {",

@@ -36,11 +36,14 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, url: str) -> Iterator:
-    """Opens the app for a visitor with a screen, a theme and other options of a context."""
+    """Opens the app for a visitor with a screen, a theme and other options of a context.
+
+    It stands on a task as the task opens; task None: on the lesson that a visitor sees first.
+    """
     opened = []
 
     def open_page(width: int = 1500, height: int = 1000, dark: bool = False, path: str = url,
-                  **options) -> Visit:  # fmt: skip
+                  task: str | None = "stories", **options) -> Visit:  # fmt: skip
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(15_000)
         site = Visit(context.new_page())
@@ -50,7 +53,10 @@ def visit(browser: Browser, url: str) -> Iterator:
         site.page.on(
             "request", lambda request: local(request.url) or site.abroad.append(request.url)
         )
-        site.page.goto(f"{path}?__theme={'dark' if dark else 'light'}")
+        lesson = "" if task is None else "&lesson="
+        site.page.goto(f"{path}?__theme={'dark' if dark else 'light'}{lesson}")
+        if task is not None and path == url:
+            site.task(task)
         return site
 
     yield open_page

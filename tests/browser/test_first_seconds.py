@@ -5,6 +5,23 @@ from playwright.sync_api import expect
 from lab.ui import lessons
 
 
+def test_page_opens_on_lesson_that_plays(visit):
+    first = lessons.lessons()[0]
+    site = visit(task=None)
+    expect(site.page.locator("#status")).to_have_text(first.text, timeout=20_000)
+    expect(site.page.locator("#task input")).to_have_value(first.task)
+    expect(site.panel(1).locator(".play")).to_have_attribute("aria-pressed", "true")
+    expect(site.page.get_by_role("button", name="CSV", exact=True)).to_be_enabled()
+
+
+def test_link_opens_on_lesson_it_names(visit, url):
+    site = visit()
+    lesson = next(one for one in lessons.lessons() if one.name == "infill")
+    site.page.goto(f"{url}?lesson={lesson.name}")
+    expect(site.page.locator("#status")).to_have_text(lesson.text, timeout=20_000)
+    expect(site.text).to_have_value(lesson.prompt)
+
+
 def test_card_plays_lesson_from_its_first_step(visit):
     site = visit()
     lesson = lessons.lessons()[0]

@@ -11,6 +11,7 @@ from lab.ui.film import whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord, keep
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import panel_value
+from lab.ui.snippet import Code
 from tests.kit.serving import served
 from tests.kit.trajectories import make
 
@@ -65,7 +66,7 @@ def parts() -> Iterator[str]:
     """A panel, and a button for each of three pushes of one run of five steps."""
     run = make(["_____", "a____", "ab___", "abc__", "abcd_", "abcde"])
     record = PanelRecord("a" * 32, whole_film(run), run)
-    keep("parts", PageRuns([record], ""))
+    keep("parts", PageRuns([record], Code("", "")))
     steps = record.film.steps
     first = {**record.film.part(0), "steps": f"[{','.join(steps[:2])}]", "count": 2}
     pushes = {"first": first, "last": record.film.part(4), "whole": record.film.part(0)}

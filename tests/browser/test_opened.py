@@ -46,8 +46,9 @@ def test_saved_run_is_opened_scrubbed_and_saved_again(opening, tmp_path, suffix)
         assert one == other
     site.page.get_by_role("tab", name="Confidence").click()
     expect(site.page.locator(".js-plotly-plot:visible")).to_have_count(2, timeout=30_000)
-    site.page.get_by_role("tab", name="Python").click()
+    site.page.get_by_role("tab", name="Code").click()
     expect(site.page.locator("#python")).to_contain_text(f"lab.read('mine.{suffix}')")
+    expect(site.page.locator("#shell")).to_be_hidden()
 
 
 def test_file_that_is_no_run_says_so_and_leaves_panels(opening, tmp_path):

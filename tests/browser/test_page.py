@@ -125,15 +125,16 @@ def test_figures_are_drawn(capitals, tab: str):
         expect(plots.nth(index).locator(mark).first).to_be_visible(timeout=20_000)
 
 
-def test_tables_and_python_are_filled(capitals):
+def test_tables_and_code_are_filled(capitals):
     site = capitals()
     site.run()
     site.page.get_by_role("tab", name="Metrics").click()
     expect(site.page.locator("#metrics")).to_contain_text("Tokens per call")
     site.page.get_by_role("tab", name="Trajectory").click()
     expect(site.page.locator("#trajectory")).to_contain_text("committed")
-    site.page.get_by_role("tab", name="Python").click()
+    site.page.get_by_role("tab", name="Code").click()
     expect(site.page.locator("#python")).to_contain_text("lab.run('llada2', 'capitals'")
+    expect(site.page.locator("#shell")).to_contain_text("--sampler=mdlm --task=capitals")
 
 
 def test_error_stays_in_its_panel(capitals):
@@ -179,7 +180,7 @@ def test_preset_and_optional_setting_reach_run(capitals):
     site.page.get_by_label("top_k of panel 1 on").check()
     site.page.get_by_label("top_k of panel 1", exact=True).fill("3")
     site.run()
-    site.page.get_by_role("tab", name="Python").click()
+    site.page.get_by_role("tab", name="Code").click()
     code = site.page.locator("#python")
     expect(code).to_contain_text("preset='llada2.1_quality', top_k=3")
 

@@ -12,6 +12,7 @@ from lab.ui.film import whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord, keep
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import panel_value
+from lab.ui.snippet import Code
 from tests.kit.serving import served
 from tests.kit.trajectories import make
 
@@ -33,7 +34,7 @@ def hostile() -> Iterator[str]:
     top[..., :] = range(5)
     run = make(lines, pieces=HOSTILE, top_ids=top, top_probabilities=np.full(top.shape, 0.2))
     record = PanelRecord("hostile", whole_film(run), run)
-    keep("hostile", PageRuns([record], ""))
+    keep("hostile", PageRuns([record], Code("", "")))
     value = panel_value(
         "done", "hostile", title=HOSTILE[1], subtitle=HOSTILE[2], message=HOSTILE[2],
         notes=[HOSTILE[2]], metrics=[[HOSTILE[2]] * 3],

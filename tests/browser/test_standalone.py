@@ -7,6 +7,7 @@ from lab.ui import standalone
 from lab.ui.film import whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord
 from lab.ui.panel_value import panel_value
+from lab.ui.snippet import Code
 from tests.browser.test_panel import HOSTILE, SHOWN
 from tests.kit.trajectories import make
 
@@ -65,7 +66,7 @@ def test_hostile_tokens_are_only_text_there_too(alone, tmp_path):
     record = PanelRecord("1", whole_film(run), run)
     record.head = panel_value("done", "1", title=HOSTILE[1], message=HOSTILE[2],
                               subtitle=HOSTILE[0], metrics=[[HOSTILE[2]] * 3])  # fmt: skip
-    standalone.save(tmp_path / "x.html", PageRuns([record], HOSTILE[2]))
+    standalone.save(tmp_path / "x.html", PageRuns([record], Code(HOSTILE[2], HOSTILE[2])))
     page = alone(tmp_path / "x.html", reduced_motion="reduce")
     expect(page.locator("[role=option]")).to_have_text(SHOWN)
     expect(page.locator(".lab-panel .title")).to_have_text(HOSTILE[1])

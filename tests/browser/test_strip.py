@@ -48,7 +48,7 @@ def test_sampler_and_preset_are_chosen_in_panels_head(board):
         head(site, number).select_option("")
         expect(site.panel(number)).to_be_hidden()
     site.run()
-    site.page.get_by_role("tab", name="Python").click()
+    site.page.get_by_role("tab", name="Code").click()
     expect(site.page.locator("#python")).to_contain_text("preset='llada2.1_quality'")
 
 

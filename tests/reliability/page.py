@@ -88,8 +88,9 @@ def _visit(browser: Browser, site: Site) -> Iterator[tuple[Visit, Traffic]]:
     context = browser.new_context(viewport={"width": 1500, "height": 1000})
     visit = Visit(context.new_page())
     traffic = Traffic(visit.page)
-    visit.page.goto(site.url)
+    visit.page.goto(f"{site.url}?lesson=")
     expect(visit.panel(1)).to_be_visible(timeout=60_000)
+    visit.task("stories")
     yield visit, traffic
     context.close()
 

@@ -114,9 +114,9 @@ def test_alternatives_are_those_of_latest_call_that_looked():
     position = int(run.stop[0]) - 1  # of the first block, settled long before the end
     early = alternatives(run, last, position, run.piece)
     assert 0 < early["step"] < last and early["entropy"] is not None
-    text, probability = early["tokens"][0]
+    text, probability, token = early["tokens"][0]
     at = early["step"] - 1
-    assert text == run.piece(int(run.top_ids[at, position, 0]))
+    assert token == int(run.top_ids[at, position, 0]) and text == run.piece(token)
     assert probability == round(float(run.top_probabilities[at, position, 0]), 3)
     assert alternatives(run, 0, position, run.piece) is None
     prompt = lab.run("mdlm", "capitals", "The capital of", seed=1)[0]

@@ -119,7 +119,7 @@ def test_python_of_run_repeats_it(tmp_path):
     settings = [PanelSettings("llada2", "llada2.1_speed", {"steps": 4}),
                 PanelSettings("mdlm", None, {"steps": 3})]  # fmt: skip
     run, _ = press(CAPITALS, settings)
-    source = snippet(CAPITALS, settings)
+    source = snippet(CAPITALS, settings).python
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", source], cwd=tmp_path, env=env, check=True)
     for mine, theirs in zip(

@@ -229,7 +229,7 @@ def test_loaded_model_runs_as_task_does(hub, tmp_path):
     name = exports.file_name(run.comparison.runs, "csv")
     assert name == "trajectories-google-bert-bert-base-uncased-seed3.csv"
     here = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
-    source = snippet(inputs, [PanelSettings("max_prob")])
+    source = snippet(inputs, [PanelSettings("max_prob")]).python
     subprocess.run(
         [sys.executable, "-c", source], cwd=tmp_path, env={**os.environ, **here}, check=True
     )

@@ -7,6 +7,7 @@ from lab.ui.film import whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord, keep, of_session
 from lab.ui.panel import alternatives, film
 from lab.ui.shelf import Shelf
+from lab.ui.snippet import Code
 from tests.kit.trajectories import make
 
 LINES = ["_____", "a____", "ab___", "abc__"]
@@ -20,7 +21,7 @@ def empty(monkeypatch):
 
 def page(name: str) -> PageRuns:
     run = make(LINES)
-    return PageRuns([PanelRecord(name * 32, whole_film(run), run)], "")
+    return PageRuns([PanelRecord(name * 32, whole_film(run), run)], Code("", ""))
 
 
 def test_one_comparison_is_held_session():

@@ -76,6 +76,6 @@ def test_file_from_elsewhere_is_only_text_and_numbers(tmp_path):
 def test_python_of_opened_file_reads_it(tmp_path):
     path = tmp_path / "it's.json"
     lab.save(lab.run("mdlm", "capitals", steps=2), path)
-    source = reading(str(path))
+    source = reading(str(path)).python
     assert source.count(repr(str(path))) == 1
     compile(source, "snippet", "exec")
