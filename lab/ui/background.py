@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -160,10 +161,10 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
     if event.is_set():  # filled, but the browser is behind
         await asyncio.sleep(seconds)
         return
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+    # Not wait_for, which before Python 3.12 loses a cancellation that comes with the event.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 class _Listener:

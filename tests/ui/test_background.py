@@ -47,6 +47,23 @@ def test_error_of_work_reaches_who_takes_it():
         asyncio.run(take())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_cancellation_that_comes_with_item_is_not_lost(turns):
+    async def main():
+        event = asyncio.Event()
+        task = asyncio.create_task(background._until(event, 5))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        event.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if task.cancel():
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+
+    asyncio.run(main())
+
+
 def test_work_ends_at_once_when_its_task_is_cancelled():
     ended, stop = threading.Event(), threading.Event()
 
