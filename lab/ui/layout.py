@@ -39,7 +39,7 @@ READING = (
 LENGTH_INFO = "0: 64, or as long as the model allows."
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
 METRICS, TRAJECTORY, CODE = "Metrics", "Trajectory", "Code"
-COMPARE, STUDY = "Compare", "Study"
+COMPARE, STUDY, SAMPLERS = "Compare", "Study", "Samplers"
 
 
 class Inputs(NamedTuple):
@@ -77,6 +77,8 @@ class Outputs(NamedTuple):
     tabs: list[gr.Tab]
     open_tab: gr.State
     study: StudyTab
+    about: gr.Markdown
+    about_tab: gr.Tab
 
     @property
     def results(self) -> list[Any]:
@@ -126,7 +128,9 @@ def stage(inputs: Inputs) -> Outputs:
             parts = _compare(inputs)
         with gr.Tab(STUDY):
             study = study_tab()
-    return Outputs(**parts, study=study)
+        with gr.Tab(SAMPLERS) as tab:
+            text = gr.Markdown(elem_id="about-samplers", elem_classes="lab-about-samplers")
+    return Outputs(**parts, study=study, about=text, about_tab=tab)
 
 
 def _compare(inputs: Inputs) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lab.tasks import examples
 from lab.ui import (
+    about,
     api,
     input_events,
     lessons,
@@ -64,6 +65,7 @@ def build() -> gr.Blocks:
         _wire_run(demo, inputs, outputs)
         _wire_results(outputs)
         study_tab.attach(demo, outputs.study, inputs, RUNS)
+        outputs.about_tab.select(about.about, None, outputs.about, **QUICK)
         _wire_lessons(inputs, outputs)
         api.attach(demo)
         demo.load(None, js=NARROW)

@@ -54,6 +54,8 @@ def _shell(inputs: RunInputs, panels: Sequence[PanelSettings]) -> str:
     if entry and entry.options:
         names = ", ".join(entry.options)
         return f"# The shell opens models as they are published: for {names} take the Python above."
+    if not isinstance(inputs.template or "", str):
+        return "# A template of token ids is nothing to type: take the Python above."
     model = {"model": entry.offer.name} if entry else {"task": inputs.task}
     names = {"prompts": "prompt"}
     shared = {names.get(name, name): x for name, x in inputs.arguments.items() if x is not None}

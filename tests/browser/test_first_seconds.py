@@ -3,6 +3,7 @@
 from playwright.sync_api import expect
 
 from lab.ui import lessons
+from samplers import SAMPLERS
 
 
 def test_page_opens_on_lesson_that_plays(visit):
@@ -58,3 +59,11 @@ def test_text_is_written_out_and_copied(visit):
     panel.get_by_role("button", name="Copy the text").click()
     expect(panel.locator(".copy")).to_have_text("Copied")
     assert site.page.evaluate("navigator.clipboard.readText()") == text.inner_text()
+
+
+def test_samplers_are_explained_in_tab_of_their_own(visit):
+    site = visit()
+    site.page.get_by_role("tab", name="Samplers").click()
+    text = site.page.locator("#about-samplers")
+    expect(text).to_contain_text("MDLM (absorbing)", timeout=20_000)
+    expect(text.locator("h3")).to_have_count(len(SAMPLERS))
