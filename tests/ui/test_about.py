@@ -43,9 +43,9 @@ def test_best_of_two_settings_is_told(monkeypatch):
     line = dict.fromkeys(POINT.names) | {"task": "sudoku4", "case": "4", "sampler": "mdlm"}
     lines = [line | {"calls": calls, "score": score, "score_low": 0.1, "score_high": 0.9,
                      "rows": 40, "setting": f"steps {calls:.0f}"}
-             for calls, score in ((4.0, 0.25), (8.0, 0.5), (40.0, 0.75))]  # fmt: skip
+             for calls, score in ((2.0, 0.25), (4.0, 0.5), (40.0, 0.75))]  # fmt: skip
     monkeypatch.setattr(picture, "atlas", lambda: pd.DataFrame(lines))
     assert "50.0 % [10.0, 90.0] of" in about._measured("mdlm")
-    assert "setting steps 8" in about._measured("mdlm") and about._measured("margin") == ""
-    monkeypatch.setattr(about, "CALLS", 2)
+    assert "setting steps 4" in about._measured("mdlm") and about._measured("margin") == ""
+    monkeypatch.setattr(about, "CALLS", 1)
     assert "25.0 %" in about._measured("mdlm")
