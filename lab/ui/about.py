@@ -13,9 +13,10 @@ from samplers.registry import Sampler
 TASK, CASE = "sudoku4", "4"  # in which every sampler with a model was measured
 CALLS = 4  # the budget under which its best setting is told: a third of the cells to fill in
 INTRODUCTION = (
-    "A guarantee speaks of default settings, temperature 1 and no filter: how far a sampler's texts may be from what "
-    "the model itself would write. The atlas's line names the setting that solved most within "
-    f"{CALLS} calls of the model, with a 95 % interval; the Study tab has all of them."
+    "A guarantee speaks of default settings, temperature 1 and no filter: how far a sampler's "
+    "texts may be from what the model itself would write. The atlas's line names the setting that "
+    f"solved most within {CALLS} calls of the model, with a 95 % interval; the Study tab has all "
+    "of them."
 )
 
 
