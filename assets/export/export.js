@@ -1,5 +1,5 @@
 // Fetches the runs of the panels as a file and saves it; returns the line of status.
-async suffix => {
+const exportRuns = async suffix => {
   const run = [...document.querySelectorAll('.lab-panel')].map(panel => panel.dataset.run || 'idle')
     .find(name => !name.startsWith('idle'));
   const root = window.gradio_config?.root || '';

@@ -14,7 +14,7 @@ import pandas as pd
 from lab.record import files
 from lab.record.trajectory import Trajectory
 from lab.study.points import write_points
-from lab.ui import page_runs, picture, standalone
+from lab.ui import gif, page_runs, picture, standalone
 from lab.ui.error_text import explain, explain_disk
 from lab.ui.page_runs import PageRuns
 
@@ -22,9 +22,10 @@ TYPES = {
     "csv": "text/csv",
     "json": "application/json",
     "html": "text/html",
+    "gif": "image/gif",
     "parquet": "application/vnd.apache.parquet",
 }
-ROUTE = re.compile(r"/lab/export/([0-9a-f]{32})/(csv|json|html)")
+ROUTE = re.compile(r"/lab/export/([0-9a-f]{32})/(csv|json|html|parquet|gif)")
 POINTS = re.compile(r"/lab/study/([0-9a-f]{32}|none)/(\w+)/([\w:.-]+)/(csv|parquet)")
 CHUNK = 256 * 1024  # bytes sent at a time
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -41,6 +42,10 @@ def write(comparison: PageRuns, suffix: str, folder: Path) -> Path:
     path = folder / file_name(comparison.runs, suffix)
     if suffix == "html":
         standalone.save(path, comparison)
+    elif suffix == "gif":
+        gif.save(path, comparison)
+    elif suffix == "parquet":
+        pd.concat([run.to_frame() for run in comparison.runs]).to_parquet(path, index=False)
     else:
         files.save(comparison.runs, path)
     return path

@@ -32,6 +32,9 @@ READING = (
     "**guarantee** at temperature 1: *exact*, its texts follow the model; *O(1/N)*, *O(N^-1/2)*, "
     "its error falls so with the number N of steps; *floor*, its error stays however many steps; "
     "*biased*, it prefers what is likely; *deterministic*, it writes one text.\n\n"
+    "Go to any step of a run that is over to **go on from there** in another panel, with the same "
+    "sampler or another; before that, a token can be masked again or one of its alternatives put "
+    "in its place.\n\n"
     "Everything can be exported: CSV and JSON open again here, the HTML file plays anywhere. "
     "*Copy link* keeps all settings in an address; with `&run=1` at its end it runs at once. "
     "**Ctrl+Enter** runs, **?** shows the other keys."
@@ -65,7 +68,7 @@ class Outputs(NamedTuple):
     run: gr.Button
     stop: gr.Button
     status: gr.HTML
-    exports: list[gr.Button]
+    exports: gr.HTML
     open: gr.UploadButton
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
@@ -158,10 +161,12 @@ def _buttons() -> dict[str, Any]:
     with gr.Row(elem_classes="lab-actions"):
         run = gr.Button("Run", variant="primary", min_width=60, scale=2)
         stop = gr.Button("Stop", variant="stop", min_width=44, scale=1, interactive=False)
-        exports = [
-            gr.Button(name, min_width=44, scale=1, interactive=False, elem_id=name.lower())
-            for name in ("CSV", "JSON", "HTML")
-        ]
+        exports = gr.HTML(
+            False,
+            html_template=asset("export", "menu.html"),
+            js_on_load=asset("export", "export.js") + asset("export", "menu.js"),
+            elem_id="export", elem_classes="lab-export-menu", padding=False, min_width=80,
+        )  # fmt: skip
         open_file = gr.UploadButton(
             "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )

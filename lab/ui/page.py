@@ -81,7 +81,7 @@ def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
         inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, outputs.seed,
         inputs.settings,
     ]  # fmt: skip
-    stage = [outputs.status, *outputs.panels, *outputs.exports, *outputs.results]
+    stage = [outputs.status, *outputs.panels, outputs.exports, *outputs.results]
     shows = [_showing(outputs, lesson) for lesson in lessons.lessons()]
     for lesson, card, show in zip(lessons.lessons(), outputs.lessons, shows, strict=True):
         filled = card.click(partial(_fill_in, lesson), None, shared, **QUICK)
@@ -142,7 +142,7 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
             async for change in _changes(demo, outputs, run, session):
                 yield change
 
-    buttons = [outputs.run, outputs.stop, outputs.open, *outputs.exports]
+    buttons = [outputs.run, outputs.stop, outputs.open, outputs.exports]
     shown = [outputs.status, *outputs.panels, *buttons, *outputs.results]
     computing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": RUNS, **PRIVATE}
     pressed = outputs.run.click(run, run_fields(inputs, outputs), shown, **computing)
@@ -204,7 +204,7 @@ def _page_update(
     }
     change[outputs.status] = update.status
     if first:
-        change |= {button: gr.Button(interactive=False) for button in outputs.exports}
+        change[outputs.exports] = False
         change |= result_tabs.clear(outputs)
         change[outputs.run] = gr.Button(interactive=False)
         change[outputs.stop] = gr.Button(interactive=True)
@@ -213,16 +213,11 @@ def _page_update(
 
 
 def _exportable(outputs: Outputs, runs: PageRuns | None) -> dict[Any, Any]:
-    exportable = bool(runs and runs.runs)
-    return {button: gr.Button(interactive=exportable) for button in outputs.exports}
+    return {outputs.exports: bool(runs and runs.runs)}
 
 
 def _wire_results(outputs: Outputs) -> None:
-    """Files, figures and tables, each made when it is asked for."""
-    script = asset("export", "export.js").split("\n", 1)[1]
-    for button in outputs.exports:
-        js = f"() => ({script.strip()})('{button.elem_id}')"
-        button.click(None, None, outputs.status, js=js, **QUICK)
+    """Figures and tables, each made when it is asked for."""
     for tab in outputs.tabs:
         _wire_tab(outputs, tab)
     _wire_open(outputs)
@@ -258,6 +253,6 @@ def _wire_open(outputs: Outputs) -> None:
 
     outputs.open.upload(
         open_upload, [outputs.open, outputs.open_tab],
-        [outputs.status, *outputs.panels, *outputs.exports, *outputs.results],
+        [outputs.status, *outputs.panels, outputs.exports, *outputs.results],
         concurrency_id="open", **PRIVATE,
     )  # fmt: skip

@@ -12,7 +12,7 @@ def test_page_opens_on_lesson_that_plays(visit):
     expect(site.page.locator("#status")).to_have_text(first.text, timeout=20_000)
     expect(site.page.locator("#task input")).to_have_value(first.task)
     expect(site.panel(1).locator(".play")).to_have_attribute("aria-pressed", "true")
-    expect(site.page.get_by_role("button", name="CSV", exact=True)).to_be_enabled()
+    expect(site.exports).to_be_enabled()
 
 
 def test_link_opens_on_lesson_it_names(visit, url):

@@ -37,7 +37,7 @@ def test_downloaded_comparison_plays_by_itself(visit, alone, tmp_path):
     site.task("sudoku4")
     site.run()
     with site.page.expect_download() as waiting:
-        site.page.get_by_role("button", name="HTML", exact=True).click()
+        site.exports.select_option("html")
     assert waiting.value.suggested_filename == "trajectories-sudoku4-seed0.html"
     waiting.value.save_as(tmp_path / "run.html")
     page = alone(tmp_path / "run.html", viewport={"width": 390, "height": 844},

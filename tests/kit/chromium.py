@@ -76,6 +76,11 @@ class Visit:
     def text(self) -> Locator:
         return self.page.locator("#text textarea")
 
+    @property
+    def exports(self) -> Locator:
+        """The menu of files."""
+        return self.page.get_by_label("Export the runs")
+
     def sampler(self, panel: int, name: str) -> None:
         self.page.get_by_label(f"Sampler of panel {panel}").select_option(name)
 
