@@ -33,6 +33,7 @@ const cellOf = (value, film, k, position, options) => {
   const wrong = k === film.last() && value.verdict?.wrong.includes(position);
   if (wrong) cell.classes.push('wrong');
   if (position > 0 && film.edges.includes(position)) cell.classes.push('edge');
+  if (options.differs?.includes(position)) cell.classes.push('differs');
   const [side, height, width] = film.canvas.board;
   if (side) {
     const row = Math.floor(position / side), column = position % side;
@@ -52,7 +53,8 @@ const describe = cell => {
   const confidence = Number.isNaN(cell.confidence) ? '' : `, confidence ${cell.confidence.toFixed(2)}`;
   const wrong = cell.classes.includes('wrong') ? ', breaks a rule' : '';
   const changed = cell.classes.includes('changed') ? ', changed by you' : '';
-  return `${cell.text}, ${state}${confidence}${wrong}${changed}`;
+  const differs = cell.classes.includes('differs') ? ', differs' : '';
+  return `${cell.text}, ${state}${confidence}${wrong}${changed}${differs}`;
 };
 
 // Attributes that are set again cost style and accessibility work each time.

@@ -4,6 +4,7 @@ const film = makeFilm();
 const calm = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const optionsNow = () => window.labOptions || { draft: false, special_tokens: true, spaces: false };
 const alternatives = makeAlternatives(server, () => draw());
+const difference = makeDifference();
 const branch = makeBranch(props.number, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
 let settings = '', fetching = false;
@@ -50,6 +51,7 @@ const draw = () => {
     $('.inspect').replaceChildren();
     $('.plain').hidden = $('.branch').hidden = true;
     setText('.where', '');
+    setText('.difference', '');
     return;
   }
   // The verdict is about the last step, so it waits for the film to get there.
@@ -61,7 +63,10 @@ const draw = () => {
   const steps = `step ${cursor}/${film.last()}`;
   setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
   scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
-  const changes = branch.at(film.run, cursor), options = { ...optionsNow(), changes };
+  const { differ } = optionsNow(), found = differ ? difference(film, films()[differ - 1]) : null;
+  setText('.difference', tellDifference(found, film, differ));
+  const changes = branch.at(film.run, cursor);
+  const options = { ...optionsNow(), changes, differs: found?.positions };
   drawGrid($('.grid'), value, film, cursor, options, selected);
   drawBranch($('.branch'), value, film, cursor, props.number, changes);
   const position = hovered >= 0 ? hovered : selected;
@@ -139,6 +144,7 @@ const update = () => {
   if (!value || !value.kind) return;
   drawHead(value);
   const fresh = film.begin(value.run);
+  films()[props.number - 1] = film;
   if (fresh) {
     halt();
     cursor = 0;
@@ -151,6 +157,7 @@ const update = () => {
   drawStale();
   if (fresh && value.play && !calm()) play();
   else follow();
+  if (optionsNow().differ === props.number) window.dispatchEvent(new CustomEvent('lab:options'));
 };
 
 element.addEventListener('input', event => {

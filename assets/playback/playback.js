@@ -29,10 +29,11 @@ element.addEventListener('click', event => {
 const share = () => {
   window.labOptions = Object.fromEntries(
     [...element.querySelectorAll('.option')].map(box => [box.name, box.checked]));
+  window.labOptions.differ = +$('.differ').value;
   say('lab:options', window.labOptions);
 };
 element.addEventListener('input', event => {
   if (event.target.matches('.scrub, .by')) { halt(); seek(); }
-  if (event.target.matches('.option')) share();
+  if (event.target.matches('.option, .differ')) share();
 });
 share();

@@ -8,7 +8,7 @@ from lab.ui import page_runs
 from lab.ui.assets import asset
 from lab.ui.panel_value import PanelValue
 
-PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "inspect.js", "panel.js")
+PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "difference.js", "inspect.js", "panel.js")
 
 
 class TokenPanel(gr.HTML):
