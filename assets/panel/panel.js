@@ -212,6 +212,13 @@ const listen = (name, act) => {
 };
 listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
+listen('lab:show', ({ panel, step, position }) => {
+  if (panel !== props.number) return;
+  selected = position;
+  hovered = -1;
+  seek(step);
+  $('.grid').children[position]?.focus();
+});
 // A panel that nothing ran in shows what was selected for it; others say where that has changed.
 const settingsNow = () => {
   const form = window.labSettings;

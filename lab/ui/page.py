@@ -70,7 +70,8 @@ def build() -> gr.Blocks:
         api.attach(demo)
         demo.load(None, js=NARROW)
         demo.load(None, js=OPENING % lessons.lessons()[0].name)
-        demo.load(None, js=asset("keys", "keys.js").split("\n", 2)[2])
+        for script in (("keys", "keys.js"), ("figures", "click.js")):
+            demo.load(None, js=asset(*script).split("\n", 2)[2])
         demo.unload(_forget)
     return demo.queue(**QUEUE)
 

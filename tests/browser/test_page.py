@@ -125,6 +125,32 @@ def test_figures_are_drawn(capitals, tab: str):
         expect(plots.nth(index).locator(mark).first).to_be_visible(timeout=20_000)
 
 
+CELL = """plot => {
+  const box = plot.querySelector('.nsewdrag').getBoundingClientRect();
+  const { xaxis, yaxis } = plot._fullLayout;
+  return { x: box.x + xaxis.d2p(5), y: box.y + yaxis.d2p(3) };
+}"""
+
+
+@pytest.mark.parametrize("tab", ["Confidence", "Decoding order"])
+def test_click_on_figure_brings_panel_to_step(capitals, tab):
+    site = capitals(reduced_motion="reduce")
+    for number in (3, 4):
+        site.sampler(number, "")
+    site.sampler(2, "autoregressive" if tab == "Decoding order" else "mdlm")
+    site.run()
+    site.page.get_by_role("tab", name=tab).click()
+    plot = site.page.locator(".js-plotly-plot:visible").nth(1)
+    expect(plot.locator(".nsewdrag")).to_be_visible(timeout=30_000)
+    place = plot.evaluate(CELL)
+    site.page.mouse.move(place["x"], place["y"] + 2)
+    site.page.mouse.move(place["x"], place["y"])
+    site.page.mouse.click(place["x"], place["y"])
+    expect(site.page.get_by_role("tab", name="Tokens")).to_have_attribute("aria-selected", "true")
+    expect(site.panel(2).locator(".where")).to_contain_text("3/")
+    expect(site.panel(2).locator(".inspect .facts").first).to_contain_text("position 5")
+
+
 def test_tables_and_code_are_filled(capitals):
     site = capitals()
     site.run()
