@@ -137,7 +137,7 @@ def test_click_on_figure_brings_panel_to_step(capitals, tab):
     site = capitals(reduced_motion="reduce")
     for number in (3, 4):
         site.sampler(number, "")
-    site.sampler(2, "autoregressive" if tab == "Decoding order" else "mdlm")
+    site.sampler(2, "autoregressive")
     site.run()
     site.page.get_by_role("tab", name=tab).click()
     plot = site.page.locator(".js-plotly-plot:visible").nth(1)
