@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("requirements.txt", "tests/requirements.txt")
+# Packages that say nothing themselves: a name for NVIDIA's libraries, which stand beside it.
+UNSAID = {"cuda-toolkit": "Other/Proprietary License"}
 
 
 def required(file: Path) -> Iterator[Requirement]:
@@ -80,7 +82,7 @@ def main(names: list[str]) -> int:
             if name in known:
                 continue
             known.add(name)
-            text = licence(package) if package else ""
+            text = (licence(package) or UNSAID.get(name, "")) if package else ""
             version = package.version if package else "not installed"
             print(f"| {name} | {version} | {text or '**unknown**'} | {file} |")
             missing += [] if text else [name]
