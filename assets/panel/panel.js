@@ -214,10 +214,12 @@ listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
 listen('lab:show', ({ panel, step, position }) => {
   if (panel !== props.number) return;
-  selected = position;
+  // Figures count positions from where the output begins.
+  const begins = film.canvas?.state.findIndex(state => film.canvas.states[state] !== 'prompt') ?? 0;
+  selected = begins + position;
   hovered = -1;
   seek(step);
-  $('.grid').children[position]?.focus();
+  $('.grid').children[selected]?.focus();
 });
 // A panel that nothing ran in shows what was selected for it; others say where that has changed.
 const settingsNow = () => {

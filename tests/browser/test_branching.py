@@ -48,9 +48,9 @@ def test_masked_token_is_filled_in_beside_its_parent(alone):
 
 def test_alternative_is_put_and_undone(alone):
     panel = alone.panel(1)
-    panel.get_by_label("Step", exact=True).fill("3")
-    expect(panel.locator(".branch .what")).to_have_text("Step 3")
-    cell = panel.locator(".grid [role=option]").nth(4)
+    panel.get_by_label("Step", exact=True).fill("1")
+    expect(panel.locator(".branch .what")).to_have_text("Step 1")
+    cell = panel.locator(".grid [role=option]").nth(3)
     cell.click()
     other = panel.locator(".inspect .top .change").nth(1)
     text = other.inner_text()
@@ -63,7 +63,7 @@ def test_alternative_is_put_and_undone(alone):
     panel.locator(".inspect .top .change").nth(1).click()
     panel.get_by_role("button", name="Keep what stood here").click()
     expect(cell).not_to_have_class(CHANGED)
-    expect(panel.locator(".branch .what")).to_have_text("Step 3")
+    expect(panel.locator(".branch .what")).to_have_text("Step 1")
 
 
 def test_other_sampler_goes_on_in_panel_that_is_chosen(alone):

@@ -68,7 +68,7 @@ def test_stop_ends_all_panels_and_keeps_their_files(capitals):
     site.page.wait_for_timeout(500)
     after = [site.panel(n).locator(".scrub").get_attribute("max") for n in (1, 2, 3, 4)]
     assert before == after and 0 < int(after[0]) < 4000
-    expect(site.page.locator("#csv")).to_be_enabled()
+    expect(site.exports).to_be_enabled()
 
 
 def test_scrubbing_one_panel_and_all_of_them(capitals):
@@ -128,7 +128,7 @@ def test_figures_are_drawn(capitals, tab: str):
 CELL = """plot => {
   const box = plot.querySelector('.nsewdrag').getBoundingClientRect();
   const { xaxis, yaxis } = plot._fullLayout;
-  return { x: box.x + xaxis.d2p(5), y: box.y + yaxis.d2p(3) };
+  return { x: box.x + xaxis.d2p(2), y: box.y + yaxis.d2p(3) };
 }"""
 
 
@@ -142,9 +142,11 @@ def test_click_on_figure_brings_panel_to_step(capitals, tab):
     site.page.get_by_role("tab", name=tab).click()
     plot = site.page.locator(".js-plotly-plot:visible").nth(1)
     expect(plot.locator(".nsewdrag")).to_be_visible(timeout=30_000)
+    plot.scroll_into_view_if_needed()
     place = plot.evaluate(CELL)
     site.page.mouse.move(place["x"], place["y"] + 2)
     site.page.mouse.move(place["x"], place["y"])
+    expect(plot.locator(".hoverlayer text").first).to_be_visible()
     site.page.mouse.click(place["x"], place["y"])
     expect(site.page.get_by_role("tab", name="Tokens")).to_have_attribute("aria-selected", "true")
     expect(site.panel(2).locator(".where")).to_contain_text("3/")
