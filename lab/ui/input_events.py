@@ -8,7 +8,7 @@ import gradio as gr
 
 import lab
 from lab.tasks import examples
-from lab.tasks.task import TEMPLATE, kind_of
+from lab.tasks.task import PROMPT, kind_of
 from lab.ui import loaded_models, picture, result_tabs, slot
 from lab.ui.events import QUICK
 from lab.ui.layout import LENGTH_INFO, Inputs, Outputs
@@ -95,11 +95,10 @@ def _use_example(text: str) -> list[str]:
 
 def _change_kind(kind: Any) -> Any:
     try:
-        template = check_kind(kind) == TEMPLATE
+        kind = check_kind(kind)
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    info = "A template says itself what to fill in." if template else LENGTH_INFO
-    return gr.Slider(interactive=not template, info=info)
+    return gr.Slider(interactive=kind == PROMPT, info=LENGTH_INFO[kind])
 
 
 def run_request(

@@ -39,7 +39,10 @@ READING = (
     "*Copy link* keeps all settings in an address; with `&run=1` at its end it runs at once. "
     "**Ctrl+Enter** runs, **?** shows the other keys."
 )
-LENGTH_INFO = "0: 64, or as long as the model allows."
+LENGTH_INFO = {
+    PROMPT: "0: 64, or as long as the model allows.",
+    TEMPLATE: "A template says itself what to fill in.",
+}
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
 METRICS, TRAJECTORY, CODE = "Metrics", "Trajectory", "Code"
 COMPARE, STUDY, SAMPLERS = "Compare", "Study", "Samplers"
@@ -112,8 +115,9 @@ def sidebar() -> Inputs:
         samples=[[text] for text in texts], elem_classes="lab-examples",
     )  # fmt: skip
     length = RawSlider(
-        0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length", info=LENGTH_INFO
-    )
+        0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length",
+        info=LENGTH_INFO[first.kind], interactive=first.kind == PROMPT,
+    )  # fmt: skip
     settings = SettingsForm(first.form(), elem_id="settings")
     return Inputs(chooser, other, kind, text, dataset, length, settings)
 
