@@ -38,7 +38,8 @@ def url() -> Iterator[str]:
 def visit(browser: Browser, url: str) -> Iterator:
     """Opens the app for a visitor with a screen, a theme and other options of a context.
 
-    It stands on a task as the task opens; task None: on the lesson that a visitor sees first.
+    It stands on a task as the task opens, on a phone, whose sidebar is closed, with the settings of
+    the first lesson; task None: on the lesson that a visitor sees first.
     """
     opened = []
 
@@ -55,7 +56,7 @@ def visit(browser: Browser, url: str) -> Iterator:
         )
         lesson = "" if task is None else "&lesson="
         site.page.goto(f"{path}?__theme={'dark' if dark else 'light'}{lesson}")
-        if task is not None and path == url:
+        if task is not None and path == url and width >= 768:
             site.task(task)
         return site
 

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from lab.ui.lessons import lessons
 from lab.ui.permalink import from_query
 
 
@@ -126,7 +127,7 @@ def test_wrong_link_says_so_and_leaves_page(visit, url):
     site = visit()
     site.page.goto(f"{url}?task=stories&1=mdlm&1.no=3")
     expect(site.page.locator("#status")).to_contain_text("This link cannot be opened: mdlm has no")
-    expect(site.page.locator("#task input")).to_have_value("stories")
+    expect(site.page.locator("#task input")).to_have_value(lessons()[0].task)
 
 
 def test_keys_run_stop_go_and_explain(board):
