@@ -31,11 +31,11 @@ def test_panel_says_what_run_would_do_before_and_after_change(board):
     expect(said).to_contain_text("Next: at most 16 calls of sudoku4", timeout=30_000)
     site.page.get_by_label("one steps for all panels").check()
     site.page.get_by_label("steps", exact=True).fill("5")
-    expect(said).to_contain_text("at most 5 calls")
+    expect(said).to_contain_text("at most 5 calls", timeout=30_000)
     site.run()
     expect(said).to_be_empty()
     site.page.get_by_label("steps", exact=True).fill("7")
-    expect(said).to_contain_text("at most 7 calls")
+    expect(said).to_contain_text("at most 7 calls", timeout=30_000)
 
 
 def test_sampler_and_preset_are_chosen_in_panels_head(board):
