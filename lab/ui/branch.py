@@ -35,21 +35,21 @@ class Branch(NamedTuple):
     origin: str
 
 
-def branch(asked: Any, page: PageRuns | None, task: Any, seed: Any, form: FormValue) -> Branch:
+def branch(request: Any, page: PageRuns | None, task: Any, seed: Any, form: FormValue) -> Branch:
     """What a page asks for: {run, step, changes: [[position, id, or -1 to mask it], ...], panel}.
 
     panel: 1 to 4; an empty one takes the parent's sampler and parameters, another keeps its own.
     ValueError names what is wrong; it comes from a browser, or from anybody who posts to it.
     """
-    if not isinstance(asked, dict):
-        raise ValueError(f"a branch must be an object, got {brief(asked)}; {RELOAD}")
-    parent, number = _parent(asked.get("run"), page)
-    target = limits.whole("panel", asked.get("panel"), 1, PANELS) - 1
-    step = limits.whole("step", asked.get("step"), 0, len(parent.tokens) - 1)
+    if not isinstance(request, dict):
+        raise ValueError(f"a branch must be an object, got {brief(request)}; {RELOAD}")
+    parent, number = _parent(request.get("run"), page)
+    target = limits.whole("panel", request.get("panel"), 1, PANELS) - 1
+    step = limits.whole("step", request.get("step"), 0, len(parent.tokens) - 1)
     _check_task(parent, check_task(task))
     settings = panel_settings(form)[target] or _settings(parent)
     model = _card(task, settings.sampler)
-    changes = _changes(asked.get("changes"), parent.tokens.shape[1], model.vocab_size)
+    changes = _changes(request.get("changes"), parent.tokens.shape[1], model.vocab_size)
     ids = _template(parent, step, changes, model)
     panels: list[PanelSettings | None] = [None] * PANELS
     panels[target] = settings
@@ -99,12 +99,12 @@ def _settings(parent: Trajectory) -> PanelSettings:
     return PanelSettings(parent.sampler, None, dict(params) if isinstance(params, dict) else {})
 
 
-def _changes(asked: Any, length: int, size: int) -> dict[int, int]:
+def _changes(request: Any, length: int, size: int) -> dict[int, int]:
     rule = f"changes must be at most {length} pairs of a position and an id"
-    if not isinstance(asked, list) or len(asked) > length:
-        raise ValueError(f"{rule}, got {brief(asked)}; {RELOAD}")
+    if not isinstance(request, list) or len(request) > length:
+        raise ValueError(f"{rule}, got {brief(request)}; {RELOAD}")
     changes = {}
-    for pair in asked:
+    for pair in request:
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"{rule}, got {brief(pair)}; {RELOAD}")
         position = limits.whole("position", pair[0], 0, length - 1)

@@ -39,9 +39,9 @@ from lab.ui.settings_form import check_form
 NARROW = "() => { if (innerWidth < 768) document.querySelector('.toggle-button')?.click(); }"
 # ?lesson=NAME opens on that lesson, ?lesson= on none.
 OPENING = """() => {
-  const asked = new URLSearchParams(location.search);
-  if (asked.has('task')) return;
-  document.getElementById(`lesson-${asked.get('lesson') ?? '%s'}`)?.click();
+  const query = new URLSearchParams(location.search);
+  if (query.has('task')) return;
+  document.getElementById(`lesson-${query.get('lesson') ?? '%s'}`)?.click();
 }"""
 QUEUE: dict[str, Any] = {"max_size": 32, "default_concurrency_limit": 1}
 # Runs that wait are told their place; Gradio's own queue, which tells nothing, is never reached.
@@ -132,24 +132,24 @@ def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
         session = request.session_hash or ""
         parents = page_runs.of_session(session)
         try:
-            asked = branch(event._data, parents, task, seed, check_form(settings))
+            plan = branch(event._data, parents, task, seed, check_form(settings))
         except ValueError as error:
             yield {outputs.status: f"✕ {visible(explain(error))}"}
             return
         with slot.stoppable(session) as stop:
-            run = Run(asked.inputs, asked.panels, stop, visitor_of(request), origin=asked.origin)
+            run = Run(plan.inputs, plan.panels, stop, visitor_of(request), origin=plan.origin)
             page_runs.keep(session, beside(parents, run.comparison), visitor_of(request))
-            yield {inputs.settings: asked.form}
+            yield {inputs.settings: plan.form}
             async for change in _changes(demo, outputs, run, session):
                 yield change
 
     buttons = [outputs.run, outputs.stop, outputs.open, outputs.exports]
-    shown = [outputs.status, *outputs.panels, *buttons, *outputs.results]
+    stage = [outputs.status, *outputs.panels, *buttons, *outputs.results]
     computing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": RUNS, **PRIVATE}
-    pressed = outputs.run.click(run, run_fields(inputs, outputs), shown, **computing)
+    pressed = outputs.run.click(run, run_fields(inputs, outputs), stage, **computing)
     branched = gr.on(
         [panel.select for panel in outputs.panels], go_on,
-        [inputs.task, outputs.seed, inputs.settings], [*shown, inputs.settings], **computing,
+        [inputs.task, outputs.seed, inputs.settings], [*stage, inputs.settings], **computing,
     )  # fmt: skip
     # A second event, so that Run comes back also where the first one failed.
     for event in (pressed, branched):

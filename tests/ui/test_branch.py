@@ -1,5 +1,10 @@
 """A branch fills in what a step of another run had not, keeps the rest, and can be repeated."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import lab
@@ -14,7 +19,7 @@ from lab.ui.snippet import Code
 from lab.ui.tasks import misfits
 from tests.kit.pressing import press
 
-STEP = 5
+STEP, ROOT = 5, Path(__file__).parents[2]
 
 
 def page_of(*runs, task="capitals"):
@@ -30,7 +35,7 @@ def parent():
     return run
 
 
-def asked(step=STEP, changes=(), panel=4, run="0" * 32):
+def request(step=STEP, changes=(), panel=4, run="0" * 32):
     return {"run": run, "step": step, "changes": [list(one) for one in changes], "panel": panel}
 
 
@@ -40,9 +45,9 @@ def finish(planned):
     return run, last
 
 
-def test_branch_keeps_what_stood_and_fills_in_the_rest(parent):
+def test_branch_keeps_what_stood_and_fills_in_what_did_not(parent):
     page, form = page_of(parent)
-    planned = branch(asked(), page, "capitals", 7, form)
+    planned = branch(request(), page, "capitals", 7, form)
     run, last = finish(planned)
     assert [value["kind"] for value in last.values] == ["empty"] * 3 + ["done"]
     assert last.values[3]["subtitle"].endswith("goes on from panel 1, step 5")
@@ -50,16 +55,16 @@ def test_branch_keeps_what_stood_and_fills_in_the_rest(parent):
     written = parent.state[STEP] == COMMITTED
     open_ = parent.state[STEP] == MASK
     assert written.any() and open_.any()
-    kept = ~open_[: grown.tokens.shape[1]]
-    assert (grown.tokens[-1][kept] == parent.tokens[STEP][: len(kept)][kept]).all()
-    assert (grown.writable == ~kept).all() and grown.seed == 7 and grown.sampler == "bd3lm"
+    stays = ~open_[: grown.tokens.shape[1]]
+    assert (grown.tokens[-1][stays] == parent.tokens[STEP][: len(stays)][stays]).all()
+    assert (grown.writable == ~stays).all() and grown.seed == 7 and grown.sampler == "bd3lm"
 
 
 def test_changed_tokens_are_pinned_and_masked_ones_filled_in(parent):
     page, form = page_of(parent)
     last = len(parent.tokens) - 1
     token = int(parent.tokens[last, 2]) + 1
-    planned = branch(asked(last, [(2, token), (5, -1)]), page, "capitals", 0, form)
+    planned = branch(request(last, [(2, token), (5, -1)]), page, "capitals", 0, form)
     (grown,) = finish(planned)[0].comparison.runs
     assert grown.tokens[-1, 2] == token and grown.writable.tolist().count(True) == 1
     assert grown.writable[5] and not grown.writable[2]
@@ -68,31 +73,31 @@ def test_changed_tokens_are_pinned_and_masked_ones_filled_in(parent):
 def test_empty_panel_takes_parents_sampler_and_parameters(parent):
     page, form = page_of(parent)
     form["panels"] = [*form["panels"][:3], None]
-    planned = branch(asked(), page, "capitals", 0, form)
+    planned = branch(request(), page, "capitals", 0, form)
     assert planned.panels[3] == PanelSettings("mdlm", None, parent.settings["params"])
     assert planned.form["panels"][3]["sampler"] == "mdlm"
     assert planned.form["panels"][:3] == form["panels"][:3] and form["panels"][3] is None
 
 
-def test_page_shows_branch_beside_its_parent_and_code_repeats_it(parent, tmp_path, monkeypatch):
+def test_page_shows_branch_beside_its_parent_and_code_repeats_it(parent, tmp_path):
     page, form = page_of(parent)
-    run, _ = finish(branch(asked(), page, "capitals", 3, form))
+    run, _ = finish(branch(request(), page, "capitals", 3, form))
     both = beside(page, run.comparison)
     assert both.runs[0] is parent and both.runs[1] is run.comparison.runs[0]
     assert both.panels[3] is run.comparison.panels[3] and both.code.shell.startswith("# one")
     assert "Python" in both.code.shell.split("# A branch:")[1]
-    monkeypatch.chdir(tmp_path)
-    exec(compile(both.code.python.split("# A branch:")[1], "branch", "exec"), {})
+    source, env = both.code.python.split("# A branch:")[1], {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", source], cwd=tmp_path, env=os.environ | env, check=True)
     (again,) = lab.read(tmp_path / "trajectories.csv")
     assert again.same_tokens(run.comparison.runs[0])
 
 
 def test_branch_goes_on_from_branch(parent):
     page, form = page_of(parent)
-    run, _ = finish(branch(asked(), page, "capitals", 3, form))
+    run, _ = finish(branch(request(), page, "capitals", 3, form))
     page = beside(page, run.comparison)
     name = page.panels[3].name
-    run, last = finish(branch(asked(1, run=name, panel=2), page, "capitals", 0, form))
+    run, last = finish(branch(request(1, run=name, panel=2), page, "capitals", 0, form))
     assert last.values[1]["kind"] == "done" and "panel 4, step 1" in last.values[1]["subtitle"]
 
 
@@ -108,7 +113,7 @@ def test_branch_goes_on_from_branch(parent):
 def test_what_no_page_would_ask_is_refused_by_its_field(parent, changed, rule):
     page, form = page_of(parent)
     with pytest.raises(ValueError, match=rule):
-        branch({**asked(), **changed}, page, "capitals", 0, form)
+        branch({**request(), **changed}, page, "capitals", 0, form)
 
 
 def test_branch_without_object_or_run_is_refused(parent):
@@ -116,19 +121,19 @@ def test_branch_without_object_or_run_is_refused(parent):
     with pytest.raises(ValueError, match="must be an object"):
         branch([1], page, "capitals", 0, form)
     with pytest.raises(ValueError, match="not kept any more"):
-        branch(asked(), None, "capitals", 0, form)
+        branch(request(), None, "capitals", 0, form)
     running = PageRuns([PanelRecord("0" * 32), None, None, None], Code("", ""))
     with pytest.raises(ValueError, match="wait for its end"):
-        branch(asked(), running, "capitals", 0, form)
+        branch(request(), running, "capitals", 0, form)
 
 
 def test_branch_stays_in_its_task_and_needs_mask(parent):
     page, form = page_of(parent)
     with pytest.raises(ValueError, match="one of 'capitals': choose it"):
-        branch(asked(), page, "stories", 0, start_value("stories", misfits("stories")))
+        branch(request(), page, "stories", 0, start_value("stories", misfits("stories")))
     form["panels"] = [*form["panels"][:3], {"sampler": "uniform", "preset": None, "params": {}}]
     with pytest.raises(ValueError, match="has no mask"):
-        branch(asked(), page, "capitals", 0, form)
+        branch(request(), page, "capitals", 0, form)
 
 
 def test_noise_is_filled_in_again():
@@ -136,7 +141,7 @@ def test_noise_is_filled_in_again():
     (parent,) = run.comparison.runs
     noisy = [s for s in range(len(parent.state)) if (parent.state[s] == 2).any()]
     page, form = page_of(parent)
-    planned = branch(asked(noisy[0]), page, "capitals", 0, form)
+    planned = branch(request(noisy[0]), page, "capitals", 0, form)
     (grown,) = finish(planned)[0].comparison.runs
     at = parent.state[noisy[0]][: grown.tokens.shape[1]] == 2
     assert at.any() and grown.writable[at].all()

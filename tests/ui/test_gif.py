@@ -42,7 +42,7 @@ def test_cells_open_one_after_another(tmp_path):
         assert open_ == [number <= position for position in range(3)]
 
 
-def test_wrong_cells_are_framed_at_the_end_alone(tmp_path):
+def test_wrong_cells_are_framed_once_run_is_over(tmp_path):
     run = make(["__", "a_", "ab"])
     page = page_of(run, {"ok": False, "text": "no", "wrong": [0]})
     gif.save(tmp_path / "x.gif", page)
