@@ -127,6 +127,7 @@ def hybrid(
         ids = noise.categorical(_without_unlikely(weights, min_p), redrawn)
         x = write(x, window, redrawn, ids)
         yield Step(x, window, kernels.predictions(ids, clean, canvas.mask_id, then, spread))
+        del logits, clean, weights  # before the model wants the room
     if self_correction:
         yield from correct(
             denoise, canvas, noise, x, window, steps, correction_temperature, patience

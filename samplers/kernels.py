@@ -78,12 +78,13 @@ def nearest(first: Tensor, stop: Tensor) -> tuple[Tensor, slice]:
 def refresh(
     logits: Tensor, denoise: Denoiser, x: Tensor, window: slice, rows: Tensor, alpha: float
 ) -> Tensor:
-    """The latest answer of each row [B, W, V]: those of `rows` [B] asked again, the others kept.
-
-    At least one is asked. Before the first call `logits` is empty.
-    """
+    """The latest answer of each row [B, W, V]: those of `rows` [B], at least one, asked again."""
     t = model_time(denoise.card, alpha, x)
-    answer = denoise(x, window=window, rows=rows, t=t)
+    return latest(denoise(x, window=window, rows=rows, t=t), rows, logits)
+
+
+def latest(answer: Tensor, rows: Tensor, logits: Tensor) -> Tensor:
+    """This answer [B, W, V] for `rows` [B], `logits` of before for the others; at first none."""
     return answer if not logits.numel() else answer.where(rows[:, None, None], logits)
 
 
@@ -248,3 +249,8 @@ def noise_spread(card: Any, device: torch.device) -> Tensor:
     ids = card.noise_ids or [i for i in range(card.vocab_size) if i != card.mask_id]
     spread[list(ids)] = 1 / len(ids)
     return spread.to(device, non_blocking=True)
+
+
+def fresh(where: Tensor, spread: Tensor, noise: Noise, purpose: str) -> Tensor:
+    """Noise ids [B, W] at the True of `where`, of the distribution spread [V]; -1 elsewhere."""
+    return noise.categorical(spread.expand(*where.shape, len(spread)), where, purpose)

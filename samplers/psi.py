@@ -72,8 +72,8 @@ def psi(
     """From t to s draw from kappa q(z_s | z_t) + (1 - kappa) q(z_s | x), x from the model at z_t.
 
     The ancestral step, mixed with one that denoises all the way and noises again. kappa = 1 - sigma
-    / (1 - alpha_s), sigma as in ReMDM: under masks the two are one sampler. A hybrid model's noise
-    is its card's; `schedule` is for the others. EOS is applied when the run is settled.
+    / (1 - alpha_s), sigma as in ReMDM, which this is under masks. A hybrid model's card states its
+    noise; `schedule` is for the others. EOS is applied when the run is settled.
     """
     x, card = canvas.tokens, denoise.card
     mask_id = None if card.corruption == "uniform" else canvas.mask_id
@@ -83,16 +83,15 @@ def psi(
     for window in canvas.blocks():
         free = canvas.writable[:, window]
         if mask_id is None:
-            prior = spread.expand(*free.shape, len(spread))
-            x = write(x, window, free, noise.categorical(prior, free, "prior"))
+            x = write(x, window, free, kernels.fresh(free, spread, noise, "prior"))
             yield Step(x, window)
         logits, stale = torch.empty(0), free.any(-1)
         for t, s in pairwise(_times(steps, grid, hold, hold_after, hold_share)):
             z, now, then = x[:, window], _masses(card, schedule, t), _masses(card, schedule, s)
             masked = free & (z == mask_id) if mask_id is not None else torch.zeros_like(free)
             if some_stale := bool((rows := stale & (masked.any(-1) | timed)).any()):
-                answer = denoise(x, window=window, rows=rows, t=_time(card, t, now[0], x))
-                logits = answer.where(rows[:, None, None], logits if logits.numel() else answer)
+                time = _time(card, t, now[0], x)
+                logits = kernels.latest(denoise(x, window=window, rows=rows, t=time), rows, logits)
             clean = _clean(logits, z, free & ~masked, card, mask_id, now, spread, weigh)
             kappa = 1.0 if hold is not None and t > s else _kappa(strategy, eta, now[0], then[0])
             ids = noise.categorical(_mixture(kappa, clean, z, mask_id, now, then, spread), free)
@@ -101,6 +100,7 @@ def psi(
             if timed or some_stale or changed.any():
                 x = write(x, window, free, ids)
                 yield Step(x, window, kernels.predictions(ids, clean, mask_id, then, spread))
+            del clean  # before the model wants the room
 
 
 def _times(

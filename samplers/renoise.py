@@ -65,7 +65,7 @@ def renoise(
     """
     x, clean = canvas.tokens, torch.zeros_like(canvas.writable)
     spread = kernels.noise_spread(denoise.card, x.device)
-    x = x.where(~canvas.writable, _fresh(canvas.writable, spread, noise, "prior"))
+    x = x.where(~canvas.writable, kernels.fresh(canvas.writable, spread, noise, "prior"))
     for first in canvas.blocks()[:1]:
         yield Step(x, first)
     for block in canvas.blocks():
@@ -84,16 +84,12 @@ def renoise(
             keep = kernels.within_entropy(doubt, entropy_bound) | (free & stop[:, None])
             ids = torch.where(stop[:, None], best, drawn).where(keep, -1)
             x = write(x, block, keep, ids)
-            x = write(x, block, free & ~keep, _fresh(free & ~keep, spread, noise, "renoise"))
+            x = write(x, block, free & ~keep, kernels.fresh(free & ~keep, spread, noise, "renoise"))
             clean = write(clean, block, free, keep)
             free, before = free & ~stop[:, None], [best, *before][:stability]
             previous = logits if denoise.card.self_conditioning else None
+            del logits  # before the model wants the room
             yield Step(x, block, ids, (-doubt).where(doubt < torch.inf, torch.nan))
-
-
-def _fresh(where: Tensor, spread: Tensor, noise: Noise, purpose: str) -> Tensor:
-    """Noise ids [B, W] at the True of `where`, of the distribution spread [V]; -1 elsewhere."""
-    return noise.categorical(spread.expand(*where.shape, len(spread)), where, purpose)
 
 
 def _tempered(logits: Tensor, temperature: float) -> Tensor:

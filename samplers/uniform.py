@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -58,8 +58,7 @@ def uniform(
     spread = kernels.noise_spread(denoise.card, x.device)
     for window in canvas.blocks():
         free = canvas.writable[:, window]
-        prior = spread.expand(*free.shape, len(spread))
-        x = write(x, window, free, noise.categorical(prior, free, "prior"))
+        x = write(x, window, free, kernels.fresh(free, spread, noise, "prior"))
         yield Step(x, window)
 
         def clean_at(x: Tensor, masses: list[float], window: slice = window) -> Tensor:
@@ -70,8 +69,7 @@ def uniform(
             return token_weights(logits, temperature, top_k, top_p, nucleus_rule)
 
         for t, s in pairwise(schedules.grid(grid, steps)):
-            alphas = [float(curve.alpha(torch.tensor(time))) if time else 1.0 for time in (t, s)]
-            now, then = ([alpha, 0.0, 1 - alpha] for alpha in alphas)
+            now, then = (_masses(curve, time) for time in (t, s))
             clean = clean_at(x, now)
             weights = kernels.reverse(clean, x[:, window], None, now, then, spread)
             ids = noise.categorical(weights, free)
@@ -83,3 +81,10 @@ def uniform(
                 ids = noise.categorical(then[0] * clean + then[2] * spread, redraw, "corrector")
                 x = write(x, window, redraw, ids)
                 yield Step(x, window, kernels.predictions(ids, clean, None, then, spread))
+            del clean, weights  # before the model wants the room
+
+
+def _masses(curve: Any, t: float) -> list[float]:
+    """The marginal at t: alpha, nothing on a mask, what is spread over the noise ids."""
+    alpha = float(curve.alpha(torch.tensor(t))) if t else 1.0
+    return [alpha, 0.0, 1 - alpha]
