@@ -1,5 +1,5 @@
 # What people type. CI runs .ci/run, which makes an environment of its own.
-.PHONY: install app test check docs lessons mutants
+.PHONY: install app test check docs bench lessons mutants
 PYTHON ?= python
 
 install:  ## the app and what its tests need, in the exact versions of the last green run
@@ -20,6 +20,9 @@ check:
 
 docs:  ## print the tables of README.md and docs/ again
 	$(PYTHON) -m docs.generate
+
+bench:  ## measure what docs/performance.md shows, on a machine that does nothing else
+	$(PYTHON) -m docs.measure $(ONLY)
 
 lessons:  ## run the page's lessons again and record them
 	$(PYTHON) -m lab.ui.lessons

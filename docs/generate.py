@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from docs import choosing_page, study_pages
+from docs import choosing_page, performance_page, study_pages
 from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
 from lab.train.card_file import with_section
@@ -171,6 +171,16 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/samplers.md": {"guarantees": samplers_table, "schedules": schedules_table},
     "docs/checkpoints.md": {"checkpoints": checkpoints},
     "docs/laws.md": {"laws": laws},
+    "docs/performance.md": {
+        "goals": performance_page.goals,
+        "machine": performance_page.machine,
+        "by sampler": performance_page.by_sampler,
+        "other libraries": partial(
+            performance_page.other, "diffusers", "diffusers-long", "transformers", "draws"
+        ),
+        "call, page, start": partial(performance_page.other, "calls", "panels", "starts"),
+        "alternatives": performance_page.alternatives,
+    },
     "docs/training.md": {
         "held-out bounds": held_out_bounds,
         "solve rates": solve_rates,
@@ -181,6 +191,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 FIGURES: dict[str, Callable[[], str]] = {
     "docs/figures/error-by-steps.svg": study_pages.truth_figure,
     "docs/figures/kl-rate-by-calls.svg": study_pages.kl_figure,
+    "docs/figures/cost-by-sampler.svg": performance_page.figure,
 }
 
 

@@ -142,13 +142,24 @@ def _generate(options: Options) -> None:
 def _bench(options: Options) -> None:
     import torch
 
+    from lab.bench import cost_table
+
+    files = _check_files(options, "csv", "parquet")
+    torch.set_num_threads(1)  # one thread's clock is read, and all are compared alike
+    lines = _MEASURES[options.measure](options)
+    print(_aligned(cost_table.readable(lines)))
+    print(f"medians and quartiles of {options.repeats} repeats; {cost_table.one_machine(lines)}")
+    for path in files:
+        cost_table.write(lines, path)
+        print(f"wrote {path}", file=sys.stderr)
+
+
+def _measure_runs(options: Options) -> "pd.DataFrame":
     from lab.bench import cost_table, costs
     from lab.bench.pairs import pairs, prompt_for
     from lab.bench.peers import peers
     from lab.run.plan import plan
 
-    files = _check_files(options, "csv", "parquet")
-    torch.set_num_threads(1)  # one thread's clock is read, and samplers are compared alike
     names = sampler_names(options) if options.samplers else None
     both = pairs(names, options.task, options.model, options.vocabulary, options.device)
     shared = _shared(options, list(both))
@@ -160,12 +171,37 @@ def _bench(options: Options) -> None:
             request = replace(request, prompts="", gen_length=None)
         plans.append(plan(request))
     beside = peers(plans, options.against) if options.against else []
-    lines = cost_table.lines(costs.costs(plans, options.repeats, beside))
-    print(_aligned(cost_table.readable(lines)))
-    print(f"medians and quartiles of {options.repeats} repeats; {cost_table.one_machine(lines)}")
-    for path in files:
-        cost_table.write(lines, path)
-        print(f"wrote {path}", file=sys.stderr)
+    return cost_table.lines(costs.costs(plans, options.repeats, beside))
+
+
+def _measure_draws(options: Options) -> "pd.DataFrame":
+    from lab.bench.draws import draws
+    from lab.models.device import CPU, device_map, first_device
+
+    place = device_map(options.device)
+    return draws(
+        options.vocabulary or 157_184, options.repeats, first_device(place) if place else CPU
+    )
+
+
+def _measure_calls(options: Options) -> "pd.DataFrame":
+    from lab.bench.calls import calls
+
+    return calls(options.vocabulary or 8192, options.repeats, options.device)
+
+
+def _measure_starts(options: Options) -> "pd.DataFrame":
+    from lab.bench.starts import starts
+
+    return starts(options.repeats)
+
+
+_MEASURES: "dict[str, Callable[[Options], pd.DataFrame]]" = {
+    "runs": _measure_runs,
+    "draws": _measure_draws,
+    "calls": _measure_calls,
+    "starts": _measure_starts,
+}
 
 
 def _check_files(options: Options, *suffixes: str) -> list[str]:

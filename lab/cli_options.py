@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 SAMPLING = {"greedy": 0.0, "multinomial": 1.0}
 EXAMPLE = "python -m lab compare --task capitals --samplers mdlm,llada2 --steps 8 --seed 3"
+MEASURES = {
+    "runs": "samplers beside their model's calls (default)",
+    "draws": "a step whose logits are ready, of --vocabulary tokens",
+    "calls": "a model's call beside hand-written torch, of --vocabulary tokens",
+    "starts": "imports, help, the first page",
+}
+LOOKED_AT = {"draws": ("vocabulary", "device"), "calls": ("vocabulary", "device"), "starts": ()}
 REFUSED = 2  # the exit code of what was not begun
 COMMANDS = {
     "compare": "several samplers on one prompt",
@@ -73,7 +80,21 @@ def parse(name: str, arguments: Sequence[str]) -> Options:
         typed = {name.removeprefix("param_"): value for name, value in vars(options).items()
                  if name.startswith("param_") and value is not None}  # fmt: skip
         options.params = typed
+    if name == "bench" and options.measure != "runs":
+        _refuse_unused(parser, options)
     return options
+
+
+def _refuse_unused(parser: Parser, options: Options) -> None:
+    """An error for an option that the measure would not look at."""
+    used = ("repeats", "csv", "parquet", *LOOKED_AT[options.measure])
+    for name, value in vars(options).items():
+        if name in (*used, "measure") or value in (None, {}, parser.get_default(name)):
+            continue
+        typed = next(iter(value)) if name == "params" else name.removeprefix("param_")
+        flags = ", ".join(f"--{flag}" for flag in used)
+        parser.error(f"--{typed.replace('_', '-')} is not looked at by --measure "
+                     f"{options.measure}; it takes {flags}")  # fmt: skip
 
 
 def _parser(name: str) -> Parser:
@@ -102,6 +123,8 @@ def _parser(name: str) -> Parser:
     add("--preset", help="a sampler's named settings")
     add("--sampling", choices=list(SAMPLING), help="short for --temperature 0 or 1")
     if name == "bench":
+        add("--measure", default="runs", choices=list(MEASURES),
+            help="; ".join(f"{one}: {text}" for one, text in MEASURES.items()))  # fmt: skip
         which.add_argument("--vocabulary", type=_number, metavar="TOKENS", help="random weights "
                            "with so many tokens in place of a trained model")  # fmt: skip
         add(

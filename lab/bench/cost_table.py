@@ -10,9 +10,19 @@ import pandas as pd
 
 from lab.bench.costs import Cost
 from lab.bench.machine import machine_columns
-from lab.bench.timing import Spread
+from lab.models.device import CPU
 
-SPREADS = {"sampling": "Sampling", "recording": "Recording"}
+ASKED = ("vocabulary", "temperature", "rows", "prompt_length", "gen_length", "repeats")
+HEADINGS = {
+    "calls": "Model calls",
+    "milliseconds": "Milliseconds",
+    "sampling": "Sampling / calls alone",
+    "recording": "Recording / calls alone",
+    "peer_name": "Beside it",
+    "peer": "That / sampling",
+    "over_handwritten": "Over hand-written torch",
+    "diffusers_over_ours": "diffusers / ours",
+}
 
 
 def lines(costs: Sequence[Cost]) -> pd.DataFrame:
@@ -42,39 +52,38 @@ def _line(cost: Cost) -> dict[str, Any]:
         "peer_name": cost.peer_name,
         "same_tokens": "" if cost.same is None else str(cost.same).lower(),
     }
-    for name in ("milliseconds", *SPREADS, "peer"):
-        line |= _three(name, getattr(cost, name))
+    for name in ("milliseconds", "sampling", "recording", "peer"):
+        line |= getattr(cost, name).columns(name)
     return line | machine_columns(plan.model.device)
 
 
-def _three(name: str, spread: Spread) -> dict[str, float]:
-    return {name: spread.median, f"{name}_low": spread.low, f"{name}_high": spread.high}
-
-
 def readable(lines: pd.DataFrame) -> pd.DataFrame:
-    """The same in words, rounded; ratios with their quartiles."""
-    table = pd.DataFrame(
-        {
-            "Sampler": lines["sampler"],
-            "Model": lines["model"],
-            "Model calls": lines["calls"],
-            "Columns fed": lines["columns_fed"],
-            "Milliseconds a call": lines["milliseconds"].round(2),
-        }
-    )
-    for name, text in SPREADS.items():
-        table[f"{text} / calls alone"] = _ratios(lines, name)
-    for name in filter(None, dict.fromkeys(lines["peer_name"])):
-        beside = lines["peer_name"] == name
-        table[f"{name} / sampling"] = _ratios(lines, "peer").where(beside, "")
-        table[f"Same tokens as {name}"] = lines["same_tokens"].where(beside, "")
+    """Any of the bench's tables in words: values with their quartiles, the machine left out.
+
+    Of a table of runs also what its lines were asked, and peers that none of them has.
+    """
+    runs = "sampler" in lines
+    hidden = {*machine_columns(CPU), *(("settings", *ASKED) if runs else ())}
+    table = pd.DataFrame(index=lines.index)
+    for name in lines.columns:
+        if name.endswith(("_low", "_high")) or name in hidden or lines[name].isin(["", None]).all():
+            continue
+        triple = f"{name}_low" in lines
+        if not (triple and lines[name].isna().all()):
+            text = HEADINGS.get(name, name.replace("_", " ").capitalize())
+            table[text] = _with_quartiles(lines, name) if triple else lines[name]
     return table
 
 
-def _ratios(lines: pd.DataFrame, name: str) -> pd.Series:
+def _with_quartiles(lines: pd.DataFrame, name: str) -> pd.Series:
     parts = [lines[name + suffix] for suffix in ("", "_low", "_high")]
     texts = [
-        f"{middle:.3f} [{low:.3f}, {high:.3f}]" for middle, low, high in zip(*parts, strict=True)
+        ""
+        if math.isnan(middle)
+        else f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+        if middle >= 10
+        else f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+        for middle, low, high in zip(*parts, strict=True)
     ]
     return pd.Series(texts, index=lines.index, dtype=object)
 

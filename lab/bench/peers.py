@@ -32,8 +32,8 @@ class Peer:
 
 COMPARED = {
     "diffusers": "llada2 on a block-causal model at temperature 0, one row, no editing",
-    "transformers": "autoregressive and dflash on a checkpoint at temperature 0, one row; uniform "
-    "on a DiffusionGemma whose canvas is gen_length long",
+    "transformers": "autoregressive and dflash on a checkpoint at temperature 0, one row; renoise "
+    "and uniform on a DiffusionGemma whose canvas is gen_length long",
 }
 
 
@@ -125,7 +125,7 @@ def _transformers(plan: Plan) -> Peer | None:
     if known and greedy and plan.sampler.name in ("autoregressive", "dflash"):
         start = not _prompt(plan.canvas).shape[1]  # which only our side knows how to begin
         return None if start else Peer("transformers", decoding(plan))
-    if isinstance(model, CanvasModel) and plan.sampler.name == "uniform":
+    if isinstance(model, CanvasModel) and plan.sampler.name in ("renoise", "uniform"):
         return _canvas_peer(plan) if int(plan.canvas.writable.sum()) == model.most else None
     return None
 

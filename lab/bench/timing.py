@@ -22,6 +22,10 @@ class Spread(NamedTuple):
     low: float
     high: float
 
+    def columns(self, name: str) -> dict[str, float]:
+        """As three columns of a table: name, name_low, name_high."""
+        return {name: self.median, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 NOTHING = Spread(float("nan"), float("nan"), float("nan"))
 

@@ -110,9 +110,10 @@ def test_transformers_writes_same_tokens_where_compared(sampler):
     assert cost.same is True and cost.peer.median > 0
 
 
-def test_another_algorithm_is_compared_by_call():
+@pytest.mark.parametrize("sampler", ["uniform", "renoise"])
+def test_another_algorithm_is_compared_by_call(sampler):
     model = published.load(published.GEMMA)
-    request = RunRequest("uniform", model, "One day", gen_length=model.most, params={"steps": 3})
+    request = RunRequest(sampler, model, "One day", gen_length=model.most, params={"steps": 3})
     (peer,) = peers.peers([plan(request)], "transformers")
     peer.run()
     assert 1 <= peer.calls() <= 3
