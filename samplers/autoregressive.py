@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw
+from .draw import draw_tokens
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, sampler
@@ -32,10 +32,10 @@ def autoregressive(
     for block in canvas.blocks():
         for column in range(block.start, block.stop):
             window = slice(column, column + 1)
-            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, window, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 continue
             logits = denoise(x, window=window, rows=rows)
-            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            predicted = draw_tokens(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
             x = write(x, window, masked, predicted)
             yield Step(x, window, predicted)

@@ -111,7 +111,7 @@ def bd3lm(
 
 
 def _frozen(canvas: Canvas, eos_early_stop: bool, ended: Tensor, x: Tensor) -> Tensor:
-    return ended | (canvas.finished(x) & eos_early_stop)
+    return ended | canvas.finished(x, eos_early_stop)
 
 
 def _times(grid: str, steps: int) -> list[tuple[float, float]]:

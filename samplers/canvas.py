@@ -76,15 +76,22 @@ class Canvas:
     def _eos(self) -> Tensor:
         return torch.tensor(self.eos_ids).to(self.tokens.device, non_blocking=True)
 
-    def finished(self, x: Tensor, stop: int | None = None) -> Tensor:
+    @cached_property
+    def _nobody(self) -> Tensor:
+        return torch.zeros(len(self.tokens), dtype=torch.bool, device=self.tokens.device)
+
+    def finished(self, x: Tensor, early_stop: bool = True, stop: int | None = None) -> Tensor:
         """Rows [B] where an EOS stands at a writable column with no masked position before it.
 
-        stop: only columns left of it count, for what lies behind is noise.
+        Without `early_stop`, as samplers call the parameter, no EOS ends a row. stop: only columns
+        left of it count, for what lies behind is noise.
         """
-        if not self.eos_ids:
-            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        if not self.eos_ids or not early_stop:
+            return self._nobody
         eos = self.writable & self.is_eos(x)
         eos = eos[:, :stop]
+        if on_cpu(x) and not bool(eos.any()):
+            return self._nobody
         if self.mask_id is None:
             return eos.any(-1)
         masked = (self.writable & (x == self.mask_id))[:, :stop]
@@ -92,6 +99,8 @@ class Canvas:
 
     def is_eos(self, x: Tensor) -> Tensor:
         """Where ids (any shape) are of those that end a text."""
+        if len(self.eos_ids) == 1:
+            return x == self.eos_ids[0]
         # Not torch.isin, which for many ids waits for a GPU to sort them out.
         return (x[..., None] == self._eos).any(-1)
 
@@ -101,8 +110,21 @@ class Canvas:
         `frozen` [B] replaces the rows found finished (a sampler that ends rows by its own rule).
         """
         frozen = self.finished(x) if frozen is None else frozen
-        here = self.writable[:, window] & ~frozen[:, None]
+        here = self._writable(window)
+        if frozen is not self._nobody:
+            here = here & ~frozen[:, None]
         return here & (x[:, window] == self.mask_id) if self.mask_id is not None else here & False
+
+    def _writable(self, window: slice) -> Tensor:
+        """`writable` in a window [B, W]; the same tensor for the same window."""
+        key = window.start, window.stop  # a slice has no hash before Python 3.12
+        if key not in self._windows:
+            self._windows[key] = self.writable[:, window]
+        return self._windows[key]
+
+    @cached_property
+    def _windows(self) -> dict[tuple[int, int], Tensor]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -181,5 +203,6 @@ def any_of(*conditions: Tensor) -> list[bool]:
 def write(x: Tensor, window: slice, where: Tensor, ids: Tensor) -> Tensor:
     """A new canvas [B, T]: `ids` [B, W] stand where `where` [B, W] is True in the window."""
     x = x.clone()
-    x[:, window] = torch.where(where, ids, x[:, window])
+    inside = x[:, window]
+    inside.copy_(torch.where(where, ids, inside))
     return x

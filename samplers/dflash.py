@@ -1,13 +1,15 @@
 """DFlash: a small draft model writes a block at once, the model checks it (arXiv:2602.06036)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw
+from .draw import GREEDY, draw_tokens
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
@@ -49,7 +51,7 @@ def dflash(
     last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     while True:
-        empty = canvas.masked(x, slice(0, length), canvas.finished(x) & eos_early_stop)
+        empty = canvas.masked(x, slice(0, length), canvas.finished(x, eos_early_stop))
         first = empty.int().argmax(-1).where(empty.any(-1), length)
         stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
         rows, window = kernels.nearest(first, stop)
@@ -63,15 +65,44 @@ def dflash(
             predicted[:, :-1] = draft.where(masked[:, :-1], -1)
             drafted = write(x, ahead, masked[:, :-1], draft)
         logits = denoise(drafted, window=window, rows=rows)
-        accepted = rows[:, None]
-        # Drawn one by one, so that no draw is wasted: the noise of a position is its own.
-        for j in range(masked.shape[1]):
-            place, column = slice(j, j + 1), slice(window.start + j, window.start + j + 1)
-            here = masked[:, place] & accepted
-            token, _ = draw(logits[:, place], here, noise, temperature, top_k, top_p, nucleus_rule)
-            x = write(x, column, here, token)
-            accepted = accepted & (~here | (token == predicted[:, place]))
-            accepted = accepted & ~(canvas.finished(x) & eos_early_stop)[:, None]
-            predicted[:, place] = token.where(here, predicted[:, place])
+        sample = partial(draw_tokens, noise=noise, temperature=temperature, top_k=top_k,
+                         top_p=top_p, nucleus_rule=nucleus_rule)  # fmt: skip
+        goes_on = _goes_on(canvas, predicted, masked, eos_early_stop)
+        if temperature < GREEDY:
+            ids, here = sample(logits, masked), masked & rows[:, None]
+            here[:, 1:] &= goes_on(ids).cumprod(-1)[:, :-1] > 0
+        else:
+            ids, here = _one_by_one(logits, masked, rows, sample, goes_on)
+        x, predicted = write(x, window, here, ids), ids.where(here, predicted)
         prompt_read = prompt_read | rows
         yield Step(x, window, predicted)
+
+
+def _goes_on(
+    canvas: Canvas, predicted: Tensor, masked: Tensor, eos_early_stop: bool
+) -> Callable[..., Tensor]:
+    """Whether after these ids [B, w] of the window, from column j on, more of it is kept: they are
+    the draft's, and none ends the text."""
+
+    def agree(ids: Tensor, j: int = 0) -> Tensor:
+        columns = slice(j, j + ids.shape[1])
+        same = ids == predicted[:, columns]
+        if eos_early_stop and canvas.eos_ids:
+            same = same & ~canvas.is_eos(ids)
+        return same | ~masked[:, columns]
+
+    return agree
+
+
+def _one_by_one(
+    logits: Tensor, masked: Tensor, rows: Tensor, sample: Callable[[Tensor, Tensor], Tensor],
+    goes_on: Callable[..., Tensor],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Ids [B, W], and where they stand: no draw is wasted, for a position's noise is its own."""
+    tokens, places, accepted = list[Tensor](), list[Tensor](), rows[:, None]
+    for j in range(masked.shape[1]):
+        here = masked[:, j : j + 1] & accepted
+        tokens.append(sample(logits[:, j : j + 1], here))
+        places.append(here)
+        accepted = accepted & goes_on(tokens[-1], j)
+    return torch.cat(tokens, 1), torch.cat(places, 1)

@@ -6,18 +6,19 @@ a probability is to 1: there confident positions would tie at 1.0 and their colu
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .canvas import on_cpu
-from .noise import CHUNK, Noise, chunk_sums, gathered
+from .noise import CHUNK, Noise, chunk_sums, gathered, places, put_back
 
 GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
 LOWEST = -1e300  # ranks below every log-probability, and is still ranked
 TWO_LEVELS = 1024  # a vocabulary of which a CPU looks at chunks first
-SMALLEST = 1e-30  # a float32 probability below it has lost digits
+DOUBT = 1e-9  # what float64 sums still know of 1 - p with all the digits of float32
 TIE = 1e-5  # log-odds nearer than this are tied: float32 logits carry no more digits
 
 
@@ -37,6 +38,14 @@ def token_weights(
     """
     if temperature < GREEDY:
         return torch.zeros_like(logits).scatter_(-1, most_likely(logits)[..., None], 1.0)
+    weights = _weigh(logits, temperature, top_k, top_p, nucleus_rule)
+    return weights.div_(total(weights).to(weights.dtype)[..., None])
+
+
+def _weigh(
+    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, nucleus_rule: str
+) -> Tensor:
+    """The weights of `token_weights` on a scale of their own: the largest is 1."""
     weights = logits - logits.amax(-1, keepdim=True)  # a copy, changed in place from here on
     weights = (weights if temperature == 1 else weights.div_(temperature)).exp_()
     if top_k is not None and top_k < weights.shape[-1]:
@@ -44,14 +53,22 @@ def token_weights(
         weights = torch.zeros_like(weights).scatter_(-1, ids, top)
     if top_p is not None and top_p < 1:
         weights = _nucleus(weights, top_p, nucleus_rule)
-    return weights.div_(total(weights).to(weights.dtype)[..., None])
+    return weights
 
 
 def weighing(
-    temperature: float, top_k: int | None, top_p: float | None, nucleus_rule: str
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    nucleus_rule: str,
+    normalised: bool = False,
 ) -> Callable[[Tensor], Tensor]:
-    """`token_weights` under these settings: logits [..., V] to weights [..., V]."""
-    return partial(token_weights, temperature=temperature, top_k=top_k, top_p=top_p,
+    """`token_weights` under these settings, on any scale if not `normalised`: a draw needs none.
+
+    logits [..., V] to weights [..., V].
+    """
+    rule = token_weights if normalised or temperature < GREEDY else _weigh
+    return partial(rule, temperature=temperature, top_k=top_k, top_p=top_p,
                    nucleus_rule=nucleus_rule)  # fmt: skip
 
 
@@ -70,6 +87,24 @@ def _nucleus(weights: Tensor, top_p: float, rule: str) -> Tensor:
     return torch.zeros_like(weights).scatter_(-1, ids, top * inside)
 
 
+def draw_tokens(
+    logits: Tensor,
+    where: Tensor,
+    noise: Noise,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    nucleus_rule: str = "keep_crossing",
+) -> Tensor:
+    """Choose a token at each True of `where` [B, W] from logits [B, W, V]: ids [B, W], else -1."""
+    if temperature >= GREEDY:
+        return noise.reveal(logits, where, weighing(temperature, top_k, top_p, nucleus_rule))
+    if not on_cpu(where):
+        return most_likely(logits).where(where, -1)
+    place = places(where)
+    return put_back(most_likely(gathered(logits, place)), place, where.shape, -1)
+
+
 def draw(
     logits: Tensor,
     where: Tensor,
@@ -79,34 +114,87 @@ def draw(
     top_p: float | None = None,
     nucleus_rule: str = "keep_crossing",
 ) -> tuple[Tensor, Tensor]:
-    """Choose a token at each True of `where` [B, W] from logits [B, W, V].
+    """The tokens of `draw_tokens` and their log-probabilities [B, W] float64, -inf off `where`.
 
-    Returns ids [B, W] (-1 elsewhere) and their log-probabilities [B, W] float64 (-inf elsewhere),
-    taken at temperature 1 and unfiltered, so that the draw's settings never change the ranking.
+    These are taken at temperature 1 and unfiltered, so that the draw's settings never change the
+    ranking.
     """
     if temperature < GREEDY:
-        predicted = most_likely(logits).where(where, -1)
-    else:
-        weigh = weighing(temperature, top_k, top_p, nucleus_rule)
+        return _lead_at(logits, where)
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
+    plain = temperature == 1 and top_k is None and (top_p is None or top_p >= 1)
+    if not plain or not on_cpu(where):
         predicted = noise.reveal(logits, where, weigh)
-    return predicted, log_probability(logits, predicted, where)
+        return predicted, log_probability(logits, predicted, where)
+    memory: list[Tensor] = []  # the weights drawn from are the probabilities to record, too
+
+    def weigh_once(cells: Tensor) -> Tensor:
+        memory.append(weigh(cells))
+        return memory[0]
+
+    predicted = noise.reveal(logits, where, weigh_once)
+    if not memory:  # nothing was to be drawn
+        return predicted, torch.full(where.shape, -torch.inf, dtype=torch.float64)
+    return predicted, _log_share(memory[0], logits, predicted, where)
+
+
+def _lead_at(logits: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    """The most likely ids [B, W] of logits [B, W, V] at `where`, and their log-probabilities."""
+    if not on_cpu(where):
+        lead = _lead(logits)
+        return lead.top.where(where, -1), _log_top(lead).where(where, -torch.inf)
+    place = places(where)
+    lead = _lead(gathered(logits, place))
+    ids = put_back(lead.top, place, where.shape, -1)
+    return ids, put_back(_log_top(lead), place, where.shape, -torch.inf)
+
+
+def _log_share(weights: Tensor, logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
+    """Log-probability [B, W] float64 of `ids` [B, W] from the weights they were drawn from, on a
+    CPU: those of the True cells [N, V], or of all [B, W, V]."""
+    place = places(where)
+    weights = weights if weights.dim() == 2 else gathered(weights, place)
+    token = gathered(ids, place)[:, None]
+    own = weights.gather(-1, token)[:, 0].double()
+    others = total(weights) - own
+    log_p = -torch.log1p(others / own)
+    if bool((unsure := others < DOUBT * own).any()):
+        log_p[unsure] = _log_p(gathered(logits, place)[unsure], token[unsure, 0])
+    return put_back(log_p, place, where.shape, -torch.inf)
+
+
+class Lead(NamedTuple):
+    """The most likely token: its id, its logit and the second's, and log((1 - p) / p) of it."""
+
+    top: Tensor
+    best: Tensor
+    second: Tensor
+    odds: Tensor
 
 
 def most_likely(logits: Tensor) -> Tensor:
     """The id [...] of the largest of logits [..., V], the first of a tie."""
-    size = logits.shape[-1]
-    if not on_cpu(logits) or size < TWO_LEVELS:
+    if not on_cpu(logits) or logits.shape[-1] < TWO_LEVELS:
         return logits.argmax(-1)
-    # On a CPU torch's argmax takes 8 times as long as its amax: find the chunk, then the place.
+    start, near, _ = _near_the_top(logits)
+    return start[..., 0] + near.argmax(-1)
+
+
+def _near_the_top(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where [..., 1] the chunk with the largest of logits [..., V] begins, its logits [..., CHUNK],
+    and the largest logit [..., 1] of all other chunks; in tensors of their own.
+
+    On a CPU torch's argmax takes 8 times as long as its amax: so the chunk is found first.
+    """
+    size = logits.shape[-1]
     whole = size - size % CHUNK
-    chunks = logits[..., :whole].unflatten(-1, (-1, CHUNK))
-    tops = chunks.amax(-1)
+    tops = logits[..., :whole].unflatten(-1, (-1, CHUNK)).amax(-1)
     if whole < size:
         tops = torch.cat([tops, logits[..., whole:].amax(-1, keepdim=True)], -1)
-    start = tops.argmax(-1, keepdim=True) * CHUNK
-    place = start + torch.arange(CHUNK)
-    near = logits.gather(-1, place.clamp(max=size - 1))
-    return start[..., 0] + near.argmax(-1)
+    chunk = tops.argmax(-1, keepdim=True)
+    start = (chunk * CHUNK).clamp_(max=size - CHUNK)
+    near = logits.gather(-1, start + torch.arange(CHUNK))
+    return start, near, tops.scatter_(-1, chunk, -torch.inf).amax(-1, keepdim=True)
 
 
 def total(weights: Tensor) -> Tensor:
@@ -118,17 +206,17 @@ def total(weights: Tensor) -> Tensor:
 def log_probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
     """Log-softmax [B, W] float64 of `ids` [B, W] under logits [B, W, V]; -inf off `where`."""
     if on_cpu(where):
-        result = torch.full(where.shape, -torch.inf, dtype=torch.float64)
-        result[where] = _log_p(gathered(logits, where), ids[where])
-        return result
+        place = places(where)
+        log_p = _log_p(gathered(logits, place), gathered(ids, place))
+        return put_back(log_p, place, where.shape, -torch.inf)
     return _log_p(logits, ids.clamp(min=0)).where(where, -torch.inf)
 
 
 def _log_p(logits: Tensor, ids: Tensor) -> Tensor:
     """Log-softmax [...] float64 of ids [...] under logits [..., V]."""
     token = logits.gather(-1, ids[..., None])[..., 0].double()
-    best, _, odds = _lead(logits)
-    return token - best - torch.nn.functional.softplus(odds)
+    lead = _lead(logits)
+    return token - lead.best - torch.nn.functional.softplus(lead.odds)
 
 
 def ranking(log_p: Tensor) -> Tensor:
@@ -140,6 +228,7 @@ def ranking(log_p: Tensor) -> Tensor:
     return ((log_p - torch.log(-torch.expm1(log_p))) / TIE).round()
 
 
+@lru_cache(1024)
 def rank_of(probability: float | None) -> float:
     """Where a probability in [0, 1] stands in `ranking`; None is NaN, which nothing reaches."""
     if probability is None:
@@ -150,7 +239,11 @@ def rank_of(probability: float | None) -> float:
 
 def log_top(logits: Tensor) -> Tensor:
     """Log-probability [B, W] float64 of the most likely token of logits [B, W, V]."""
-    return -torch.nn.functional.softplus(_lead(logits)[2])
+    return _log_top(_lead(logits))
+
+
+def _log_top(lead: Lead) -> Tensor:
+    return -torch.nn.functional.softplus(lead.odds)
 
 
 def log_margin(logits: Tensor) -> Tensor:
@@ -158,41 +251,40 @@ def log_margin(logits: Tensor) -> Tensor:
 
     Two equal tokens give LOWEST, so that the position can still be ranked.
     """
-    best, second, odds = _lead(logits)
+    _, best, second, odds = _lead(logits)
     gap = second - best  # log(1 - e^gap), by the form that keeps its digits
     apart = torch.where(gap > -0.7, (-torch.expm1(gap)).log(), torch.log1p(-gap.exp()))
     return (apart - torch.nn.functional.softplus(odds)).clamp(min=LOWEST)
 
 
-def _lead(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Best and second logit of logits [..., V], and log((1 - p) / p) of the best; float64 [...].
+def _lead(logits: Tensor) -> Lead:
+    """What leads in logits [..., V]; logits and odds float64 [...].
 
     The others are summed relative to the second, so nothing cancels however near p is to 1.
     """
+    if on_cpu(logits) and logits.shape[-1] >= TWO_LEVELS:
+        return _lead_on_cpu(logits)
     top = most_likely(logits)[..., None]
-    second, mass = (_behind_on_cpu if on_cpu(logits) else _behind)(logits, top)
-    best, second = logits.gather(-1, top)[..., 0].double(), second.double()
-    return best, second, second - best + mass.log()
-
-
-def _behind(logits: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
-    """The second logit [...] of logits [..., V]; what all but `top` [..., 1] weigh beside it."""
     others = logits.scatter(-1, top, -torch.inf)
     second = others.amax(-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
-    return second[..., 0], others.sub_(second).exp_().sum(-1, dtype=torch.float64)
+    mass = others.sub_(second).exp_().sum(-1, dtype=torch.float64)
+    best, second = logits.gather(-1, top)[..., 0].double(), second[..., 0].double()
+    return Lead(top[..., 0], best, second, second - best + mass.log())
 
 
-def _behind_on_cpu(logits: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
-    """The same from the softmax, which is one pass there: as exact, unless it has underflowed."""
-    if logits.shape[-1] < TWO_LEVELS:
-        return _behind(logits, top)
-    others = logits.softmax(-1).scatter_(-1, top, 0.0)
-    runner_up = most_likely(others)[..., None]
-    second, share = logits.gather(-1, runner_up)[..., 0], others.gather(-1, runner_up)[..., 0]
-    mass = others.sum(-1).double() / share
-    if bool((tiny := ~(share > SMALLEST)).any()):
-        second[tiny], mass[tiny] = _behind(logits[tiny], top[tiny])
-    return second, mass
+def _lead_on_cpu(logits: Tensor) -> Lead:
+    """The same by a softmax, one pass there, of logits of which none is above the second.
+
+    Its largest share 1 / s is known to all digits, and the others weigh s - 1, at least 1.
+    """
+    start, near, elsewhere = _near_the_top(logits)
+    place = near.argmax(-1, keepdim=True)
+    best, top = near.gather(-1, place), start + place
+    second = torch.maximum(near.scatter_(-1, place, -torch.inf).amax(-1, keepdim=True), elsewhere)
+    second.clamp_(min=torch.finfo(logits.dtype).min)
+    share = logits.clamp(max=second).softmax(-1).gather(-1, top)
+    best, second = best[..., 0].double(), second[..., 0].double()
+    return Lead(top[..., 0], best, second, second - best - share[..., 0].double().logit())
 
 
 def entropy(logits: Tensor) -> Tensor:
@@ -200,8 +292,9 @@ def entropy(logits: Tensor) -> Tensor:
 
     A sum of positive terms: a sharp distribution keeps the digits of its small entropy.
     """
-    best, top = logits.max(-1, keepdim=True)
-    behind = (logits - best).double()
-    weights = behind.exp()
-    others = weights.scatter(-1, top, 0.0).sum(-1)
-    return others.log1p() - (weights * behind.clamp(min=-1e30)).sum(-1) / (1 + others)
+    top = most_likely(logits)[..., None]
+    behind = logits - logits.gather(-1, top)
+    weights = behind.exp().scatter_(-1, top, 0.0)
+    others = weights.sum(-1, dtype=torch.float64)
+    cross = weights.mul_(behind.clamp_(min=-1e30)).sum(-1, dtype=torch.float64)
+    return others.log1p() - cross / (1 + others)

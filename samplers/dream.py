@@ -1,6 +1,8 @@
 """Dream: fill by confidence, margin or entropy on a linear schedule (arXiv:2508.15487)."""
 
+import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated
 
 import torch
@@ -69,17 +71,19 @@ def dream(
     """
     x = canvas.tokens
     for window in canvas.blocks():
-        for share, guard in _shares(grid, steps):
-            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
-            quota = (masked.sum(-1) * share + guard).long()
+        masked, most = canvas.masked(x, window, canvas.finished(x, eos_early_stop)), math.inf
+        for share, fewest in _shares(grid, steps):
+            if alg != "origin" and most == math.inf:
+                most = int(masked.sum(-1).max())
+            if most < fewest:
+                continue
+            quota = _quota(masked.sum(-1), share, grid)
+            rows = quota > 0
             if alg == "origin":
                 chance = torch.full(masked.shape, share, dtype=torch.float64, device=x.device)
                 commit = coin(chance, masked, noise, "remask")
-                rows = commit.any(-1)
-            else:
-                rows = quota > 0
-            if not rows.any():
-                continue
+                if not (rows := commit.any(-1)).any():
+                    continue
             logits = denoise(x, window=window, rows=rows)
             here = masked & rows[:, None]
             predicted, log_p = draw(logits, here, noise, temperature, top_k, top_p, nucleus_rule)
@@ -90,15 +94,29 @@ def dream(
                 commit = kernels.top_k(rank.where(here, -torch.inf), quota)
             x = write(x, window, commit, predicted)
             yield Step(x, window, predicted, score.where(here, torch.nan))
+            masked, most = canvas.masked(x, window, canvas.finished(x, eos_early_stop)), math.inf
 
 
+@lru_cache(64)
 def _shares(grid: str, steps: int) -> list[tuple[float, float]]:
-    """Of each step: 1 - s/t, and what keeps a whole number from being rounded down by one."""
+    """Of each step: 1 - s/t, and the fewest masked positions of which it fills one."""
     if grid == "published":
         times = torch.linspace(1, 1e-3, steps + 1)
-        return [*((share, 0.0) for share in (1 - times[1:] / times[:-1]).tolist()[:-1]), (1.0, 0.0)]
-    pairs = ((1 - step / steps, 1 - (step + 1) / steps) for step in range(steps))
-    return [(1 - s / t, 1e-9) for t, s in pairs]
+        shares = torch.cat([1 - times[1:-1] / times[:-2], torch.ones(1)])
+    else:
+        times = 1 - torch.arange(steps + 1, dtype=torch.float64) / steps
+        shares = 1 - times[1:] / times[:-1]
+    near = (1 / shares[:, None]).long() + torch.tensor([-1, 0, 1])
+    fills = (near > 0) & (_quota(near, shares[:, None], grid) > 0)
+    fewest = near.double().where(fills, torch.inf).amin(-1)
+    return list(zip(shares.tolist(), fewest.tolist(), strict=True))
+
+
+def _quota(count: Tensor, share: Tensor | float, grid: str) -> Tensor:
+    """The share of masked positions in whole ones; the published grid's in float32, as there."""
+    if grid == "published":
+        return (count * share).long()
+    return (count.double() * share + 1e-9).long()  # 3 times 1/3 is a whole one
 
 
 def _rank(alg: str, logits: Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:

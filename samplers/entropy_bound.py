@@ -7,7 +7,7 @@ import torch
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw, entropy
+from .draw import draw_tokens, entropy
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
@@ -45,11 +45,11 @@ def entropy_bound(
     x = canvas.tokens
     for window in canvas.blocks():
         while True:
-            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, window, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=window, rows=rows)
-            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            predicted = draw_tokens(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
             uncertainty = entropy(logits).where(masked, torch.inf)
             x = write(x, window, kernels.within_entropy(uncertainty, gamma), predicted)
             yield Step(x, window, predicted, -uncertainty.where(masked, torch.nan))

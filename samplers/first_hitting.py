@@ -45,7 +45,7 @@ def first_hitting(
     for window in canvas.blocks():
         run = kernels.first_hits(
             denoise, canvas, noise, x, window, steps, schedule, weigh,
-            lambda x: canvas.finished(x) & eos_early_stop,
+            lambda x: canvas.finished(x, eos_early_stop),
         )  # fmt: skip
         for step in run:
             x = step.tokens

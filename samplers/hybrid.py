@@ -117,7 +117,7 @@ def hybrid(
     for t, s in _times(grid, steps) if canvas.blocks() else []:
         logits = denoise(x, window=window, t=torch.full((len(x),), t, device=x.device))
         z = x[:, window]
-        now, then = ([mass.item() for mass in mixture.at(torch.tensor(time))] for time in (t, s))
+        now, then = (schedules.masses(mixture, time) for time in (t, s))
         # A token that the noise never places came from the model: it is certain, and stays.
         redrawn = free & ((z == canvas.mask_id) | (spread[z] > 0))
         if denoise.card.posterior == "full":

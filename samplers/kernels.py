@@ -45,8 +45,14 @@ def share(count: Tensor, steps: int, step: int) -> Tensor:
     than there are positions, so no step takes nothing while some remain. The official SDAR and
     LLaDA2 share out the block length instead, prompt columns included.
     """
-    spread = count.clamp(min=1, max=steps)
-    return torch.where(step < spread, count // spread + (step < count % spread), 0)
+    return (count + (steps - 1 - step)) // steps if step < steps else torch.zeros_like(count)
+
+
+@lru_cache(8192)
+def _move_chances(schedule: str, t: float, s: float) -> tuple[float, float]:
+    """The chances that a token is noise at both times."""
+    noisy, cleaner = schedules.get(schedule).move_chance(torch.tensor([t, s])).tolist()
+    return noisy, cleaner
 
 
 @lru_cache(8192)
@@ -92,7 +98,7 @@ def in_order(
     denoise: Denoiser,
     canvas: Canvas,
     log_score: Callable[[Tensor], Tensor],
-    sample: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    sample: Callable[[Tensor, Tensor], Tensor],
     steps: int,
     eos_early_stop: bool,
 ) -> Iterator[Step]:
@@ -104,11 +110,11 @@ def in_order(
     for window in canvas.blocks():
         count = canvas.masked(x, window).sum(-1)
         for step in range(steps):
-            masked = canvas.masked(x, window, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, window, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=window, rows=rows)
-            predicted, _ = sample(logits, masked)
+            predicted = sample(logits, masked)
             score = log_score(logits)
             rank = ranking(score).where(masked, -torch.inf)
             x = write(x, window, top_k(rank, share(count, steps, step)), predicted)
@@ -131,15 +137,15 @@ def ancestral(
     `weigh` turns logits into token weights; `frozen(x)` says which rows [B] are done. A row that
     did not change is not asked again, unless the model takes the time.
     """
-    curve = schedules.get(schedule)
     logits, stale = torch.empty(0), torch.ones(len(x), dtype=torch.bool, device=x.device)
+    masked = canvas.masked(x, window, frozen(x))
+    unfilled = masked.any(-1)
     for t, s in pairs:
-        masked = canvas.masked(x, window, frozen(x))
-        rows = masked.any(-1) & stale
-        some_masked, some_stale = any_of(masked, rows)
-        if not some_masked:
+        rows = unfilled & stale
+        some_unfilled, some_stale = any_of(unfilled, rows)
+        if not some_unfilled:
             return
-        noisy, cleaner = curve.move_chance(torch.tensor([t, s])).tolist()
+        noisy, cleaner = _move_chances(schedule, t, s)
         stay = cleaner / noisy if s > 0 else 0.0  # some curves leave alpha_0 a little below 1
         if some_stale:
             logits = refresh(logits, denoise, x, window, rows, 1 - noisy)
@@ -150,6 +156,8 @@ def ancestral(
         if some_stale or changed.any():
             x = write(x, window, commit, ids)
             yield Step(x, window, ids)
+            masked = canvas.masked(x, window, frozen(x))
+            unfilled = masked.any(-1)
 
 
 def noise_removal(
@@ -225,13 +233,14 @@ def reverse(
     """
     (alpha_t, mask_t, uniform_t), (alpha_s, mask_s, uniform_s) = now, then
     stay = alpha_t / alpha_s
-    target = alpha_s * clean + uniform_s * spread
+    target = (alpha_s * clean).add_(uniform_s * spread)
     arrival = (uniform_t - stay * uniform_s) * spread[z]
     if mask_id is not None:
         target[..., mask_id] += mask_s
         arrival = arrival.masked_fill(z == mask_id, mask_t - stay * mask_s)
-    forward = arrival.clamp(min=0)[..., None].expand_as(target)
-    return target * forward.scatter_add(-1, z[..., None], torch.full_like(forward[..., :1], stay))
+    arrival = arrival.clamp(min=0)[..., None]
+    own = target.gather(-1, z[..., None]) * (arrival + stay)
+    return target.mul_(arrival).scatter_(-1, z[..., None], own)
 
 
 def predictions(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import draw, log_top, rank_of, ranking
+from .draw import draw_tokens, log_top, rank_of, ranking
 from .noise import Noise
 from .params import (
     BlockLength,
@@ -65,7 +65,7 @@ def klass(
     for block in canvas.blocks():
         before, stable = torch.empty(0), torch.zeros_like(x[:, block])
         while True:
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)
@@ -73,7 +73,7 @@ def klass(
             if before.numel():
                 stable = torch.where(_divergence(now, before) < kl_bound, stable + 1, 0)
             before = now
-            predicted, _ = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
+            predicted = draw_tokens(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
             confidence = log_top(logits)
             rank = ranking(confidence).where(masked, -torch.inf)
             ready = (rank > rank_of(threshold)) & (stable >= history)

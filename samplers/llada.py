@@ -71,9 +71,9 @@ def llada(
     x = canvas.tokens
     eos = torch.tensor(canvas.eos_ids, dtype=torch.int64).to(x.device, non_blocking=True)
     for block in canvas.blocks():
-        count = canvas.masked(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
+        count = canvas.masked(x, block, canvas.finished(x, eos_early_stop)).sum(-1)
         for step in range(steps):
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             commit = _coins(remasking, step, steps, masked, noise)
             rows = masked.any(-1) if commit is None else commit.any(-1)
             if not any(some := any_of(masked, rows)):

@@ -75,12 +75,12 @@ def llada2(
     """
     x, editing = canvas.tokens, editing_threshold is not None
     for block in canvas.blocks():
-        frozen = canvas.finished(x) & eos_early_stop
+        frozen = canvas.finished(x, eos_early_stop)
         count = canvas.masked(x, block, frozen).sum(-1)
         post_steps, settled = torch.zeros_like(count), count == 0
         for step in range(steps + max_post_steps):
             if not editing:
-                frozen = canvas.finished(x) & eos_early_stop
+                frozen = canvas.finished(x, eos_early_stop)
             masked = canvas.masked(x, block, frozen)
             unfilled = masked.any(-1)
             rows = unfilled | (~settled & editing & (post_steps < max_post_steps))

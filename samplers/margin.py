@@ -9,7 +9,7 @@ from functools import partial
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step
-from .draw import draw, log_margin
+from .draw import draw_tokens, log_margin
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, sampler
@@ -39,7 +39,7 @@ def margin(
     Exact while steps >= masked positions (one token a call).
     """
     sample = partial(
-        draw, noise=noise, temperature=temperature, top_k=top_k, top_p=top_p,
+        draw_tokens, noise=noise, temperature=temperature, top_k=top_k, top_p=top_p,
         nucleus_rule=nucleus_rule,
     )  # fmt: skip
     return kernels.in_order(denoise, canvas, log_margin, sample, steps, eos_early_stop)

@@ -1,8 +1,7 @@
 """MDLM: ancestral sampling of absorbing diffusion (Sahoo et al. 2024, arXiv:2406.07524)."""
 
 import math
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Annotated
 
@@ -84,7 +83,7 @@ def mdlm(
     (block,) = canvas.blocks() or [slice(0, 0)]
     for start in range(block.start, block.stop, stride or block.stop):
         window, stop = slice(start, block.stop), start + (stride or block.stop)
-        frozen = partial(_frozen, canvas, start, stop, eos_early_stop)
+        frozen = _frozen(canvas, start, stop, eos_early_stop)
         run = kernels.ancestral(
             denoise, canvas, noise, x, window, list(pairwise(times)), schedule, weigh, frozen
         )
@@ -106,8 +105,12 @@ def _beyond(canvas: Canvas, stop: int) -> Tensor:
     return canvas.writable & (column >= stop)
 
 
-def _frozen(canvas: Canvas, start: int, stop: int, eos_early_stop: bool, x: Tensor) -> Tensor:
+def _frozen(
+    canvas: Canvas, start: int, stop: int, eos_early_stop: bool
+) -> Callable[[Tensor], Tensor]:
+    """Which rows [B] of a canvas are done with this window."""
+    if stop >= canvas.tokens.shape[1]:
+        return lambda x: canvas.finished(x, eos_early_stop)
     # An EOS in columns that will be masked again ends no row; a row that keeps nothing waits.
-    idle = ~canvas.writable[:, start:stop].any(-1)
-    done = canvas.finished(x.masked_fill(_beyond(canvas, stop), canvas.mask))
-    return idle | (done & eos_early_stop)
+    idle, beyond = ~canvas.writable[:, start:stop].any(-1), _beyond(canvas, stop)
+    return lambda x: idle | canvas.finished(x.masked_fill(beyond, canvas.mask), eos_early_stop)

@@ -9,6 +9,8 @@ from .canvas import on_cpu
 
 CHUNK = 256  # weights that are summed before they are searched
 IN_CACHE = 1 << 17  # float64 numbers, which stay in a core's cache
+AHEAD = 1 << 14  # numbers of a stream that a CPU makes at once, most calls asking for few
+BELOW_ONE = 1 - 2.0**-53  # the largest float64 below 1; times any x > 0 it is below x
 IMPOSSIBLE = "cannot draw: the weights are all zero or not finite"
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64: the increment of SplitMix64
 
@@ -36,6 +38,7 @@ class Noise:
         self.seed, self.rows = seed, rows if isinstance(rows, range) else tuple(rows)
         self._key: dict[str, Tensor] = {}
         self._count: dict[str, Tensor] = {}
+        self._ahead: dict[str, tuple[Tensor, Tensor, int]] = {}
         self._impossible: Tensor | None = None
 
     def _stream(self, purpose: str, device: torch.device) -> Tensor:
@@ -55,10 +58,29 @@ class Noise:
         """float64 in the open (0, 1), of the shape [B] or [B, W] of `where`; 0.5 where False."""
         key = self._stream(purpose, where.device)
         cells = where.view(len(key), -1)
+        if not cells.shape[1]:
+            return torch.empty(where.shape, dtype=torch.float64, device=where.device)
         index = self._count[purpose][:, None] + cells.cumsum(-1)
-        bits = (_mix(key[:, None] + index * _GOLDEN) >> 12) & ((1 << 52) - 1)
-        self._count[purpose] = index[:, -1] if cells.shape[1] else self._count[purpose]
-        return torch.where(cells, (bits.double() + 0.5) * 2.0**-52, 0.5).view(where.shape)
+        if on_cpu(where) and cells.numel() < AHEAD // 4:
+            numbers = self._looked_up(purpose, index, cells.shape[1])
+        else:
+            self._ahead.pop(purpose, None)  # the stream goes on behind them
+            numbers = _unit(key[:, None], index)
+        self._count[purpose] = index[:, -1]
+        return torch.where(cells, numbers, 0.5).view(where.shape)
+
+    def _looked_up(self, purpose: str, index: Tensor, width: int) -> Tensor:
+        """The numbers [B, W] at these places of a stream, looked up; at most `width` are new.
+
+        They are functions of their place alone, so many cost hardly more than a few.
+        """
+        start, numbers, left = self._ahead.get(purpose, (index, index, 0))
+        if left < width:
+            key = self._key[purpose][:, None]
+            start, left = self._count[purpose][:, None], AHEAD // len(key)
+            numbers = _unit(key, start + torch.arange(left + 1))
+        self._ahead[purpose] = start, numbers, left - width
+        return numbers.gather(-1, index - start)
 
     def categorical(self, weights: Tensor, where: Tensor, purpose: str = "draw") -> Tensor:
         """Draw ids [B, W] in proportion to weights [B, W, K]; -1 where `where` [B, W] is False."""
@@ -107,9 +129,11 @@ class Noise:
     ) -> Tensor:
         """Ids [B, W] by weigh(values) [B, W, K] at the True of `where`, -1 elsewhere."""
         if on_cpu(where):
-            ids = torch.full(where.shape, -1)
-            ids[where] = inverse_cdf(weigh(gathered(values, where)), u[where])
-            return ids
+            place = places(where)
+            if place is not None and not len(place):
+                return torch.full(where.shape, -1)
+            ids = inverse_cdf(weigh(gathered(values, place)), gathered(u, place))
+            return put_back(ids, place, where.shape, -1)
         weights = weigh(values)
         total = weights.sum(-1, dtype=torch.float64)
         wrong = (where & ~((total > 0) & total.isfinite())).any()
@@ -117,9 +141,29 @@ class Noise:
         return inverse_cdf(weights, u).where(where, -1)
 
 
-def gathered(values: Tensor, where: Tensor) -> Tensor:
-    """The cells [N, K] of values [B, W, K] at the True of `where` [B, W]; all without a copy."""
-    return values.flatten(0, -2) if bool(where.all()) else values[where]
+def _unit(key: Tensor, index: Tensor) -> Tensor:
+    """Numbers in the open (0, 1) at these places of the streams with these keys."""
+    bits = (_mix(key + index * _GOLDEN) >> 12) & ((1 << 52) - 1)
+    return (bits.double() + 0.5) * 2.0**-52
+
+
+def places(where: Tensor) -> Tensor | None:
+    """The numbers [N] of the cells that are True in `where` [B, W]; None where all are."""
+    place = where.flatten().nonzero()[:, 0]
+    return None if len(place) == where.numel() else place
+
+
+def gathered(values: Tensor, place: Tensor | None) -> Tensor:
+    """The cells [N, ...] of values [B, W, ...] with these numbers; all (None) without a copy."""
+    flat = values.flatten(0, 1)
+    return flat if place is None else flat.index_select(0, place)
+
+
+def put_back(cells: Tensor, place: Tensor | None, shape: torch.Size, other: float) -> Tensor:
+    """Cells [N] at their places of a tensor [B, W] that holds `other` elsewhere."""
+    if place is None:
+        return cells.view(shape)
+    return cells.new_full((shape.numel(),), other).index_copy_(0, place, cells).view(shape)
 
 
 def inverse_cdf(weights: Tensor, u: Tensor) -> Tensor:
@@ -131,24 +175,31 @@ def inverse_cdf(weights: Tensor, u: Tensor) -> Tensor:
     (`Noise.impossible`), and gets some index.
     """
     k = weights.shape[-1]
-    flat, u_flat = weights.reshape(-1, k), u.flatten()
+    flat, u = weights.reshape(-1, k), u.reshape(-1, 1).clamp(0, BELOW_ONE)
     if not len(flat):
-        return torch.zeros(u.shape, dtype=torch.int64, device=weights.device)
-    chunk = max(1, min(k, CHUNK))
-    sums = chunk_sums(flat, chunk)
-    coarse = sums.cumsum(-1)
-    total = coarse[:, -1]
-    if on_cpu(weights) and not bool((torch.isfinite(total) & (total > 0)).all()):
-        raise ValueError(IMPOSSIBLE)
-    target = torch.minimum(u_flat * total, _below(total))
-    block = (coarse <= target[:, None]).sum(-1, keepdim=True).clamp(max=coarse.shape[1] - 1)
-    place = block * chunk + torch.arange(chunk, device=weights.device)
-    fine = flat.gather(-1, place.clamp(max=k - 1)).double()
-    fine = torch.where(place < k, fine, 0.0).cumsum(-1)
-    rest = target - coarse.gather(-1, block)[:, 0] + sums.gather(-1, block)[:, 0]
-    rest = torch.minimum(rest, _below(fine[:, -1]))
-    index = block[:, 0] * chunk + (fine <= rest[:, None]).sum(-1)
-    return index.clamp(max=k - 1).view(u.shape)
+        return torch.zeros(weights.shape[:-1], dtype=torch.int64, device=weights.device)
+    if k <= CHUNK:
+        sums = flat.cumsum(-1, dtype=torch.float64)
+        place = torch.searchsorted(sums, u * _checked(sums[:, -1:]), right=True)
+        return place.clamp(max=k - 1).view(weights.shape[:-1])
+    sums = torch.nn.functional.pad(chunk_sums(flat, CHUNK).cumsum(-1), (1, 0))
+    target = u * _checked(sums[:, -1:])
+    chunk = torch.searchsorted(sums, target, right=True).clamp(max=sums.shape[1] - 1) - 1
+    place = chunk * CHUNK + torch.arange(CHUNK, device=weights.device)
+    near = flat.gather(-1, place.clamp(max=k - 1)).double()
+    near = (near if k % CHUNK == 0 else near.where(place < k, 0.0)).cumsum(-1)
+    rest = torch.minimum(target - sums.gather(-1, chunk), near[:, -1:] * BELOW_ONE)
+    index = chunk * CHUNK + torch.searchsorted(near, rest, right=True)
+    return index.clamp(max=k - 1).view(weights.shape[:-1])
+
+
+def _checked(total: Tensor) -> Tensor:
+    """Sums of weights [N, 1]. ValueError on a CPU where nothing can be drawn in proportion."""
+    if on_cpu(total):
+        low, high = total.aminmax()
+        if not (float(low) > 0 and float(high) < torch.inf):  # NaN is neither
+            raise ValueError(IMPOSSIBLE)
+    return total
 
 
 def chunk_sums(weights: Tensor, chunk: int) -> Tensor:
@@ -158,17 +209,12 @@ def chunk_sums(weights: Tensor, chunk: int) -> Tensor:
     a copy of the whole would take 12 times as long.
     """
     n, k = weights.shape
-    rows = max(1, IN_CACHE // k) if on_cpu(weights) else n
-    sums = [
-        torch.nn.functional.pad(part, (0, -k % chunk)).unflatten(-1, (-1, chunk))
-        .sum(-1, dtype=torch.float64)
-        for part in weights.split(rows)
-    ]  # fmt: skip
+    rows, more = max(1, IN_CACHE // k) if on_cpu(weights) else n, -k % chunk
+    sums = []
+    for part in weights.split(rows):
+        whole = torch.nn.functional.pad(part, (0, more)) if more else part  # pad copies all
+        sums.append(whole.unflatten(-1, (-1, chunk)).sum(-1, dtype=torch.float64))
     return sums[0] if len(sums) == 1 else torch.cat(sums)
-
-
-def _below(x: Tensor) -> Tensor:
-    return torch.nextafter(x, torch.zeros_like(x))
 
 
 def choose(where: Tensor, count: Tensor, noise: Noise, most: int | None = None) -> Tensor:

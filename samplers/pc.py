@@ -52,10 +52,10 @@ def pc(
     """
     x, rarity = canvas.tokens, -(denoise.frequencies + RARE).log()
     for block in canvas.blocks():
-        count = canvas.masked(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
+        count = canvas.masked(x, block, canvas.finished(x, eos_early_stop)).sum(-1)
         place = torch.arange(block.stop - block.start, device=x.device)
         for step in range(steps):
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)

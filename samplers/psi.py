@@ -78,7 +78,7 @@ def psi(
     x, card = canvas.tokens, denoise.card
     mask_id = None if card.corruption == "uniform" else canvas.mask_id
     spread = kernels.noise_spread(card, x.device)
-    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule, normalised=True)
     timed = card.corruption != "absorbing" or card.time_conditioned
     for window in canvas.blocks():
         free = canvas.writable[:, window]

@@ -69,7 +69,7 @@ def renoise(
     for first in canvas.blocks()[:1]:
         yield Step(x, first)
     for block in canvas.blocks():
-        ended = canvas.finished(x, block.start) & eos_early_stop
+        ended = canvas.finished(x, eos_early_stop, block.start)
         free, previous = canvas.writable[:, block] & ~ended[:, None], None
         before: list[Tensor] = []
         for left in range(steps, 0, -1):

@@ -56,7 +56,7 @@ def saber(
     x = canvas.tokens
     doubt = torch.full(x.shape, torch.nan, dtype=torch.float64, device=x.device)  # at commit
     for block in canvas.blocks():
-        frozen, before = canvas.finished(x) & eos_early_stop, doubt.new_zeros(())
+        frozen, before = canvas.finished(x, eos_early_stop), doubt.new_zeros(())
         while True:
             masked = canvas.masked(x, block, frozen)
             if not (rows := masked.any(-1)).any():

@@ -8,6 +8,7 @@ point s, never to `t - 1/N`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -185,3 +186,10 @@ class Hybrid:
         b = math.exp(min(max(log_b, -self.clip_noise), self.clip_noise))
         c = b * (t * (1 - t)).clamp(min=0) ** (self.gamma / 2)
         return (1 - t) / (1 + c), t / (1 + c), c / (1 + c)
+
+
+@lru_cache(8192)
+def masses(mixture: Hybrid, t: float) -> tuple[float, float, float]:
+    """`mixture.at(t)` as three numbers."""
+    alpha, mask, uniform = (mass.item() for mass in mixture.at(torch.tensor(t)))
+    return alpha, mask, uniform

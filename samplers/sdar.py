@@ -65,9 +65,9 @@ def sdar(
     """
     x = canvas.tokens
     for block in canvas.blocks():
-        count = canvas.masked(x, block, canvas.finished(x) & eos_early_stop).sum(-1)
+        count = canvas.masked(x, block, canvas.finished(x, eos_early_stop)).sum(-1)
         for step in range(steps):
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)

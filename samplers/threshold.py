@@ -50,7 +50,7 @@ def threshold(
     x = canvas.tokens
     for block in canvas.blocks():
         while True:
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             if not (rows := masked.any(-1)).any():
                 break
             logits = denoise(x, window=block, rows=rows)

@@ -49,7 +49,7 @@ def wino(
     """
     x = canvas.tokens
     for block in canvas.blocks():
-        frozen, last = canvas.finished(x) & eos_early_stop, torch.zeros_like(x[:, 0])
+        frozen, last = canvas.finished(x, eos_early_stop), torch.zeros_like(x[:, 0])
         while True:
             masked = canvas.masked(x, block, frozen)
             if not (rows := masked.any(-1)).any():

@@ -222,6 +222,17 @@ def test_dream_origin_on_published_grid_ends_in_one_long_step():
     assert distance(law, law_of_noise(times, absorbing("linear"))) < 1e-6
 
 
+@pytest.mark.parametrize("steps", [41, 82, 100])
+def test_dream_makes_no_idle_call(steps):
+    """41 positions: in float32 41 times 1/41 falls short of 1. Calls are made that fill alone."""
+    sampler, model = samplers.get("dream"), chain(length=41)
+    canvas = canvas_of(sampler, model, [MASK] * 41)
+    run = sampler(model.open(canvas), canvas, Noise(0, [0]), steps=steps, alg="entropy")
+    remaining = [41, *(int((step.tokens == MASK).sum()) for step in run)]
+    assert remaining[-1] == 0 and all(a > b for a, b in pairwise(remaining))
+    assert len(remaining) == 42 or steps > 41
+
+
 def test_dream_official_commits_as_published():
     """16 positions in 8 steps: 1 2 2 2 2 2 2 3 there, 2 a step on the uniform grid."""
     for values, shares in (({"grid": "published"}, [1, 2, 2, 2, 2, 2, 2, 3]), ({}, [2] * 8)):

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chisquare, kstest
 
 from samplers import noise as noises
-from samplers.noise import Noise, _below, choose, coin, inverse_cdf
+from samplers.noise import BELOW_ONE, Noise, choose, coin, inverse_cdf
 
 torch.set_num_threads(1)
 EVERY = torch.ones(1, 50_000, dtype=torch.bool)
@@ -31,8 +31,10 @@ def test_no_bits_reach_either_end_of_interval(bits, monkeypatch):
     noise = Noise(0, [0])
     noise.uniform(EVERY[:, :1])
     monkeypatch.setattr(noises, "_mix", lambda z: torch.full_like(z, bits))
-    u = float(noise.uniform(EVERY[:, :1]))
-    assert 0 < u < 1 and min(u, 1 - u) < 1e-15
+    for cells in (EVERY, EVERY[:, :1]):  # more and less than a CPU makes ahead
+        u = noise.uniform(cells)
+        noise._ahead.clear()
+        assert u.min() > 0 and u.max() < 1 and torch.minimum(u, 1 - u).max() < 1e-15
 
 
 def test_noise_of_row_does_not_depend_on_its_neighbours():
@@ -52,6 +54,20 @@ def test_waiting_row_resumes_its_stream():
     plain = [steady.uniform(torch.tensor([True, True])) for _ in range(2)]
     assert first[0] == plain[0][0] and second[0] == plain[1][0] and second[1] == plain[0][1]
     assert first[1] == 0.5
+
+
+def test_numbers_made_ahead_are_those_of_their_place():
+    where = random(500, 9) > 0
+    one, all_at_once = Noise(5, [3, 8]), Noise(5, [3, 8])
+    several = torch.cat([one.uniform(line.view(1, -1).expand(2, -1)) for line in where], 1)
+    whole = all_at_once.uniform(where.view(1, -1).expand(2, -1))
+    assert where.numel() > noises.AHEAD // 4 and len(one._ahead) == 1 > len(all_at_once._ahead)
+    assert torch.equal(several, whole)
+    # Wide and narrow draws in turn: more in all than is made at once.
+    mixed, widths = Noise(5, [3, 8]), (9, noises.AHEAD // 8) * 5
+    steps = [mixed.uniform(torch.ones(2, width, dtype=torch.bool)) for width in widths]
+    every = torch.ones(2, sum(widths), dtype=torch.bool)
+    assert torch.equal(torch.cat(steps, 1), Noise(5, [3, 8]).uniform(every))
 
 
 def test_seed_row_and_purpose_give_independent_streams():
@@ -135,8 +151,14 @@ def test_scale_of_weights_does_not_matter():
 
 def test_tail_beyond_float32_is_drawn():
     # 1 + 1e-9 is 1 in float32: its sums would give the last token no room at all.
-    weights = torch.tensor([[1.0, 1e-9]])
-    assert inverse_cdf(weights, torch.tensor([1 - 1e-10], dtype=torch.float64)) == 1
+    for size in (2, 300):
+        weights = torch.zeros(1, size)
+        weights[0, 0], weights[0, -1] = 1.0, 1e-9
+        u = torch.tensor([1 - 1e-10], dtype=torch.float64)
+        assert inverse_cdf(weights, u) == size - 1
+    # The same within one of the chunks that are summed first.
+    weights[0, 0], weights[0, -1], weights[0, 1] = 1.0, 1e-5, 1e-9
+    assert inverse_cdf(weights, torch.tensor([1 - 0.99 * 1e-5 - 1e-9]).double()) == 299
 
 
 @pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
@@ -148,8 +170,12 @@ def test_zero_or_infinite_weights_are_error(bad):
     assert inverse_cdf(weights[:0], torch.zeros(0)).shape == (0,)
 
 
-def test_below_is_next_smaller_number():
-    assert _below(torch.tensor(1.0).double()) == math.nextafter(1.0, 0.0)
+def test_number_times_below_one_is_smaller():
+    assert math.nextafter(1.0, 0.0) == BELOW_ONE
+    x = random(100_000).double().exp() * 10.0 ** torch.arange(-40, 60).double().repeat(1000)
+    edges = torch.tensor([1.0, math.nextafter(1.0, 2.0), math.nextafter(2.0, 0.0), 2.0]).double()
+    for each in (x, edges, edges * 2.0**-70):
+        assert (each * BELOW_ONE < each).all()
 
 
 @pytest.mark.parametrize("stay", [0.0, 0.3, 0.999])
