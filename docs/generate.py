@@ -79,6 +79,7 @@ def _needs(needs: Needs) -> str:
         "a draft model" if needs.draft else "",
         "leave-one-out answers" if needs.leave_one_out else "",
         "token frequencies" if needs.frequencies else "",
+        "a reward" if needs.reward else "",
     ]
     return ", ".join(filter(None, parts))
 

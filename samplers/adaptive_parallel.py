@@ -59,7 +59,7 @@ def adaptive_parallel(
     last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     while True:
-        empty = canvas.masked(x, slice(0, length), canvas.finished(x) & eos_early_stop)
+        empty = canvas.masked(x, slice(0, length), canvas.finished(x, eos_early_stop))
         first = empty.int().argmax(-1).where(empty.any(-1), length)
         stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
         rows, window = kernels.nearest(first, stop)

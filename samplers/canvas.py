@@ -155,6 +155,7 @@ class Denoiser(Protocol):
     iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
     `frequencies`, iff card.frequencies: how often each token occurs [V] float64, summing to 1.
     `each` asks about several canvases of every row at once, of models of full attention.
+    `reward`, for a name of card.rewards: what whole texts [C, B, T] are worth, [C, B] float64.
     """
 
     card: Any
@@ -184,6 +185,8 @@ class Denoiser(Protocol):
         What is recorded of a row is the answer to its first canvas.
         """
         ...
+
+    def reward(self, texts: Tensor, name: str) -> Tensor: ...
 
 
 def on_cpu(x: Tensor) -> bool:

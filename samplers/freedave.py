@@ -57,7 +57,7 @@ def freedave(
     for block in canvas.blocks():
         ids, rank, several = x[:, block], torch.empty(0), 1
         while True:
-            masked = canvas.masked(x, block, canvas.finished(x) & eos_early_stop)
+            masked = canvas.masked(x, block, canvas.finished(x, eos_early_stop))
             left = masked.sum(-1)
             if not (most := int(left.max())):
                 break
@@ -73,7 +73,7 @@ def freedave(
             predicted, x, last = ids[: len(x)], after[0], torch.zeros_like(left)
             for j in range(1, len(drafted)):
                 agree = rows[j] & (drafted[j] == x).all(-1)
-                agree = agree & ~(canvas.finished(x) & eos_early_stop)
+                agree = agree & ~canvas.finished(x, eos_early_stop)
                 x, last = torch.where(agree[:, None], after[j], x), last + agree
             predicted = torch.where(x[:, block] == canvas.mask, predicted, x[:, block])
             yield Step(x, block, predicted.where(masked, -1), likely.where(masked, torch.nan))

@@ -22,7 +22,8 @@ class Needs:
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
     time: it tells the model the time, without which no time-conditioned model can run; draft: it
     needs a draft model; leave_one_out: it asks for answers that leave a token out; frequencies: it
-    asks how often each token occurs; batch: False where rows run one by one.
+    asks how often each token occurs; reward: it asks what whole texts are worth; batch: False where
+    rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -32,6 +33,7 @@ class Needs:
     draft: bool = False
     leave_one_out: bool = False
     frequencies: bool = False
+    reward: bool = False
     batch: bool = True
 
 
@@ -165,6 +167,11 @@ class Sampler:
             return (
                 f"{self.name} needs to know how often each token occurs, for this model it is not "
                 "known; choose another model, or put token_counts.json beside its tokenizer"
+            )
+        if needs.reward and not card.rewards:
+            return (
+                f"{self.name} needs a reward, this model has none; choose another model: one of a "
+                "task that has a checker (a table, a chain, a board), or lab.wrap with a reward"
             )
         return None
 

@@ -27,6 +27,10 @@ class Tape:
     def __post_init__(self) -> None:
         self.card, self.canvas = self.denoise.card, self.denoise.canvas
 
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        """What whole texts are worth."""
+        return self.denoise.reward(texts, name)
+
     @property
     def frequencies(self) -> Tensor:
         """How often each token occurs [V]."""

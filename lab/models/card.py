@@ -9,6 +9,7 @@ from lab.models import token_counts
 from lab.models.checkpoint_files import check_files, read_json
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
+from lab.models.rewards import rewards_of
 from samplers.schedules import SCHEDULES
 from samplers.signature import brief
 
@@ -22,7 +23,7 @@ KINDS = {
     "schedule": (*SCHEDULES, "hybrid"),
 }
 # What the files of a folder show and lab.json does not say.
-OWN = {"leave_one_out", "self_conditioning", "frequencies"}
+OWN = {"leave_one_out", "self_conditioning", "frequencies", "rewards"}
 RANGES = {
     "vocab_size": "a whole number of at least 1",
     "context": "a whole number of at least 1 (max_position_embeddings)",
@@ -69,8 +70,11 @@ def read_card(folder: Path) -> ModelCard:
     card = ModelCard(**{**read, **stated})
     # A stock class of full attention can be fed a copy of its columns.
     copies = card.attention == "full" and card.mask_id is not None
-    counted = token_counts.known(words, str(card.task))
-    return check_card(replace(card, leave_one_out=copies, frequencies=counted), folder.name)
+    card = replace(
+        card, leave_one_out=copies, frequencies=token_counts.known(words, str(card.task)),
+        rewards=rewards_of(str(card.task)),
+    )  # fmt: skip
+    return check_card(card, folder.name)
 
 
 def expected_card(family: "Family", name: str) -> ModelCard:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lab.models.device import CPU
+from lab.models.rewards import rewards
 from samplers.canvas import Canvas
 
 # transformers patches torch while it loads: two loads at once leave weights uninitialised.
@@ -30,7 +31,8 @@ class ModelCard:
     draft_length: tokens of its draft model's block, its first, verified one counted; None: no
     draft model. leave_one_out: whether one call can answer for each column as if its own token were
     unknown. self_conditioning: whether it also sees the answer of the call before. frequencies:
-    whether it is known how often each token occurs. revision: the commit of a hub's checkpoint.
+    whether it is known how often each token occurs. rewards: by which names texts have a worth.
+    revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ModelCard:
     leave_one_out: bool = field(default=False, repr=False)
     self_conditioning: bool = field(default=False, repr=False)
     frequencies: bool = field(default=False, repr=False)
+    rewards: tuple[str, ...] = field(default=(), repr=False)
     revision: str | None = None
 
 
@@ -107,6 +110,10 @@ class Model(ABC):
                 "token_counts.json beside its tokenizer"
             )
         return self.counted()
+
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        """What texts [N, L] without pads are worth [N] float64, as the model's task has it."""
+        return rewards(self.card.task, name, texts)
 
     @abstractmethod
     def forward(
@@ -224,11 +231,8 @@ class Opened:
 
     @torch.no_grad()
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
-        """Logits [B, W, V] of the draft model, banned ids at -inf; other rows than `rows` hold
-        zeros.
-
-        ValueError: no draft model, or a window that is wider than its block has free columns.
-        """
+        """Logits [B, W, V] of the draft model, banned ids at -inf, zeros off `rows`. ValueError: no
+        draft model, or a window that is wider than its block has free columns."""
         active, width = self._active(rows), window.stop - window.start
         if self.card.draft_length and width >= self.card.draft_length:
             raise ValueError(
@@ -247,11 +251,8 @@ class Opened:
     def each(
         self, canvases: Tensor, *, window: slice, rows: Tensor, t: Tensor | None = None
     ) -> Tensor:
-        """Logits [C, B, W, V] of C canvases [C, B, T] of every row, zeros off rows [C, B].
-
-        One pass of the model, and a call of each that is asked about. ValueError where attention is
-        not full: what is kept of a prefix belongs to one canvas.
-        """
+        """Logits [C, B, W, V] of C canvases [C, B, T] of every row, zeros off rows [C, B]: one
+        pass. ValueError where attention is not full: a kept prefix belongs to one canvas."""
         if self.card.attention not in ("full", "any"):
             raise ValueError(
                 f"several canvases of a row in one call need full attention, {self.card.name} has "
@@ -274,6 +275,12 @@ class Opened:
     def frequencies(self) -> Tensor:
         """How often each token occurs [V] float64. ValueError where the card says it is unknown."""
         return self.model.frequencies().to(self.model.device, non_blocking=True)
+
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        """What whole texts [C, B, T] are worth by that name [C, B] float64, their pads cut away."""
+        ids = texts.cpu()
+        worth = [self.model.reward(ids[:, i, seen], name) for i, seen in enumerate(self._visible)]
+        return torch.stack(worth, 1).to(texts.device, non_blocking=True)
 
     def _active(self, rows: Tensor | None) -> Tensor:
         """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step.
@@ -298,8 +305,7 @@ class Opened:
         self, tokens: Tensor, window: slice, t: Tensor | None, rows: Tensor, cache: Any,
         previous: Tensor | None = None, leave_one_out: bool = False,
     ) -> Tensor:  # fmt: skip
-        # tokens [n, T], t [n] and previous [n, W, V] are those of these row numbers [n], which
-        # may come more than once.
+        # tokens [n, T], t [n] and previous [n, W, V] are of these rows [n], which may come twice.
         model, seen, length = self.model, self._visible[rows], self.block_length
         if leave_one_out:
             logits = model.leave_one_out(tokens, seen, window, cache, rows)

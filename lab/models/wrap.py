@@ -11,6 +11,7 @@ from torch import Tensor
 from lab.models.attention import additive, alike, allowed, positions
 from lab.models.device import CPU, known_device
 from lab.models.model import Model, ModelCard
+from lab.models.rewards import rewards_of
 
 
 class Wrapped(Model):
@@ -23,6 +24,7 @@ class Wrapped(Model):
     """
 
     skips_rows = False
+    own_reward: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
         self,
@@ -95,6 +97,17 @@ class Wrapped(Model):
             return super().leave_one_out(tokens, visible, window, cache, rows)
         return self.without_own.forward(tokens, visible, window, None, None, None, rows)
 
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        if self.own_reward is None:
+            return super().reward(texts, name)
+        worth = torch.as_tensor(self.own_reward(texts), dtype=torch.float64)
+        if worth.shape != texts.shape[:1] or not bool(worth.isfinite().all()):
+            raise ValueError(
+                f"the reward of {self.card.name} must be {len(texts)} finite numbers, one a text, "
+                f"got shape {list(worth.shape)}"
+            )
+        return worth
+
     def _call(
         self, tokens: Tensor, t: Tensor | None, columns: Tensor, block_length: int | None
     ) -> Tensor:
@@ -124,6 +137,7 @@ def wrap(
     device: str | torch.device | None = None,
     leave_one_out: Callable[..., Any] | None = None,
     frequencies: Sequence[float] | Tensor | None = None,
+    reward: Callable[[Tensor], Tensor] | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
@@ -132,11 +146,13 @@ def wrap(
     the masks; any draft model leaves the distribution as it is. device: where it takes tokens and
     times, and the whole run then is; None: where its parameters are, the CPU without any.
     leave_one_out: such a callable as well, whose answer at a column does not know the token there;
-    the card then says so. frequencies: how often each token occurs [vocab_size], any scale.
+    the card then says so. frequencies: how often each token occurs [vocab_size], any scale. reward:
+    what texts [N, L] of ids are worth [N], as "score"; None: what a task named by the card gives.
     ValueError for what does not fit.
     """
     for name, value in (
         ("function", function), ("draft_model", draft_model), ("leave_one_out", leave_one_out),
+        ("reward", reward),
     ):  # fmt: skip
         if not callable(value) and (value is not None or name == "function"):
             raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
@@ -153,10 +169,12 @@ def wrap(
             f"{card.draft_length!r}; give both or neither"
         )
     card = replace(
-        card, leave_one_out=leave_one_out is not None, frequencies=frequencies is not None
-    )
+        card, leave_one_out=leave_one_out is not None, frequencies=frequencies is not None,
+        rewards=rewards_of(card.task) if reward is None else ("score",),
+    )  # fmt: skip
     place = None if device is None else known_device(device)
     model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
+    model.own_reward = reward
     if frequencies is not None:
         shares = _shares(frequencies, card.vocab_size)
         model.counted = lambda: shares

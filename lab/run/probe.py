@@ -64,6 +64,10 @@ class Probe:
         """What the model took for each row so far [B], as of the latest `fetch`."""
         return self._clock.model
 
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        """What whole texts are worth."""
+        return self._denoise.reward(texts, name)
+
     @property
     def frequencies(self) -> Tensor:
         """How often each token occurs [V]."""

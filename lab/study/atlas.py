@@ -41,6 +41,9 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"steps": [16], "temperature": [1.0], "cooling": [1.0]},
     ],
     "adaptive_parallel": [{"mixture": [0.0, 0.3, 0.5, 0.7, 1.0], "temperature": [0.0, 1.0]}],
+    "fk_steering": [
+        {"steps": [16], "every": [4], "particles": [1, 2, 4, 8], "reward": ["score", "right"]},
+    ],
     "freedave": [{"drafts": [1, 2, 4, 8]}],
     "pc": [{"steps": [4, 8, 16, 32], "decay": [0.0, 0.25]}],
     "wino": [{"threshold": [0.3, 0.6, 0.8], "verify": [0.5, 0.9]}],

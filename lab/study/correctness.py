@@ -11,6 +11,7 @@ beside what as many perfect rows would show.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 from typing import Any, NamedTuple
@@ -145,7 +146,15 @@ def model_for(sampler: Sampler) -> Model:
 
 @cache
 def _model(number: int) -> Model:
-    return oracle(INITIAL, TRANSITION, length=LENGTH, **KINDS[number])
+    model = oracle(INITIAL, TRANSITION, length=LENGTH, **KINDS[number])
+    model.card = replace(model.card, rewards=("score",))
+    model.reward = _reward  # type: ignore[method-assign]
+    return model
+
+
+def _reward(texts: torch.Tensor, name: str) -> torch.Tensor:
+    """What steering samplers are steered to here: a text whose first and last letter are alike."""
+    return (texts[:, 0] == texts[:, -1]).double()
 
 
 @cache

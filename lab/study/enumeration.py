@@ -167,6 +167,9 @@ class _Counted:
         self.calls += options["rows"].long().sum(0)
         return self.denoise.each(canvases, **options)
 
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        return self.denoise.reward(texts, name)
+
     @property
     def frequencies(self) -> Tensor:
         return self.denoise.frequencies

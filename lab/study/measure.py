@@ -54,6 +54,10 @@ class Meter:
         self._charge(perf_counter() - began)
         return logits
 
+    def reward(self, texts: Tensor, name: str) -> Tensor:
+        """What whole texts are worth."""
+        return self._denoise.reward(texts, name)
+
     @property
     def frequencies(self) -> Tensor:
         """How often each token occurs [V]."""

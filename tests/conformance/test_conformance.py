@@ -162,6 +162,6 @@ def test_time_conditioned_model_gets_falling_time(sampler, kind, steps):
         assert "time-conditioned" in str(error) and not model.calls
         return
     check(run)
-    sent = [float(t) for t in times]
+    sent = [float(each) for t in times for each in t]
     assert len(sent) == run.frames[-1].calls[0] >= 1
     assert sent == sorted(sent, reverse=True) and 0 < sent[-1] <= sent[0] <= 1

@@ -111,7 +111,8 @@ def test_last_step_leaves_nothing_under_any_schedule(sampler, kind):
         values = only(sampler, schedule=curve, steps=1, block_length=64, first_hitting=False)
         run = record(sampler, model, [[50]], gen_length=60, rows=40, **values)
         check(run)
-        assert (run.frames[-1].calls <= 1).all(), f"{curve}: a call more than steps"
+        most = run.plan.sampler.canvases_at_once(run.plan.values)
+        assert (run.frames[-1].calls <= most).all(), f"{curve}: a call more than steps"
         left = run.frames[-1].tokens[:, 1:] == model.card.mask_id
         assert not left.any(), f"{curve}: {left.sum()} masks left"
 
@@ -239,7 +240,7 @@ def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
         return logits
 
     denoise.card, denoise.draft, denoise.frequencies = model.card, opened.draft, opened.frequencies
-    denoise.each = each
+    denoise.each, denoise.reward = each, opened.reward
     for step in samplers.get(sampler)(denoise, run.plan.canvas, Noise(0, [0]), **filters):
         if step.score is not None:
             ranked = ~step.score.isnan()

@@ -214,6 +214,8 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("dflash", {}, 7, 7),
     ("renoise", {"steps": 8}, 16, 16),
     ("adaptive_parallel", {}, 7, 7),
+    ("fk_steering", {"steps": 8}, 28, 64),
+    ("fk_steering", {"steps": 2, "particles": 3}, 12, 12),
     ("freedave", {"drafts": 1}, 7, 7),
     ("freedave", {"drafts": 2}, 10, 10),
     ("freedave", {}, 11, 11),
@@ -248,6 +250,7 @@ REVISIONS = [
     ("remdm", {}, "remasks"),
     ("remdm", {"eta": 0.0}, "remasks"),
     ("renoise", {}, "edits"),
+    ("fk_steering", {}, "remasks"),
     ("wino", {}, "remasks"),
     ("saber", {}, "remasks"),
     ("hybrid", {}, "edits"),
@@ -265,7 +268,7 @@ def test_revision_of_shipped_sampler(name, values, revision):
 def test_eos_rule_and_context_of_shipped_samplers():
     stops = {name: one.stops_at_eos(one.bind()) for name, one in SAMPLERS.items()}
     assert {name for name, stop in stops.items() if not stop} == {
-        "remdm", "hybrid", "uniform", "second_look", "p2", "psi",
+        "remdm", "hybrid", "uniform", "second_look", "p2", "psi", "fk_steering",
     }  # fmt: skip
     for name, one in SAMPLERS.items():
         values = {key: value for key, value in (("sliding_window", True), ("eos_early_stop", False))

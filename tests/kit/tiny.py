@@ -56,6 +56,7 @@ KINDS = {
     DRAFTED: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
 }
 DRAFT_LENGTH = 4  # the block of its draft model
+REWARDS = ("score", "right")
 SEVERAL = 24  # how many ids of an `eos_rich` model end a text
 
 
@@ -124,7 +125,16 @@ def write_draft_model(folder: Path, target: Path, **facts: Any) -> Path:
 def networks() -> dict[str, Model]:
     """The models by kind, each loaded from its folder by `lab.load`."""
     with tempfile.TemporaryDirectory() as folder:
-        return {kind: lab.load(str(write(Path(folder) / kind, kind))) for kind in KINDS}
+        models = {kind: lab.load(str(write(Path(folder) / kind, kind))) for kind in KINDS}
+    for kind, model in models.items():
+        models[kind] = changed(model, rewards=REWARDS)
+        models[kind].reward = lambda texts, name: worth(texts)
+    return models
+
+
+def worth(texts: Tensor) -> Tensor:
+    """A reward of texts [N, L]: the share of even ids."""
+    return (texts % 2 == 0).double().mean(-1)
 
 
 def changed(model: Model, **facts: Any) -> Model:
@@ -145,7 +155,7 @@ def pairs() -> list[tuple[str, str]]:
     cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
                              draft_length=drafts.get(kind),
                              leave_one_out=KINDS[kind][0] == "full",
-                             frequencies=True) for kind in KINDS}  # fmt: skip
+                             frequencies=True, rewards=REWARDS) for kind in KINDS}  # fmt: skip
     return [(name, kind) for name, sampler in samplers.SAMPLERS.items()
             for kind, known in cards.items() if not sampler.misfit(known)]  # fmt: skip
 
@@ -165,6 +175,9 @@ class Counting(Model):
 
     def frequencies(self) -> Tensor:
         return self.model.frequencies()
+
+    def reward(self, *arguments: Any) -> Tensor:
+        return self.model.reward(*arguments)
 
     def draft(self, *arguments: Any) -> Tensor:
         return self.model.draft(*arguments)
@@ -224,6 +237,7 @@ def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **fact
         draft_model=answer if needs.draft else None,
         leave_one_out=alone(answer, vocabulary - 1) if needs.leave_one_out else None,
         frequencies=range(1, vocabulary + 1) if needs.frequencies else None,
+        reward=worth if needs.reward else None,
     )
 
 

@@ -80,7 +80,7 @@ def test_run_holds_few_canvases_of_logits_beside_its_model(name):
         for _ in Recorder(plan):
             pass
     assert alone.most >= CANVAS
-    answer = CANVAS * plan.values.get("drafts", 1)  # some ask about several canvases in one pass
+    answer = CANVAS * plan.sampler.canvases_at_once(plan.values)
     for held in (run, record):
         assert (held.most - alone.most) / answer <= MOST
 

@@ -12,6 +12,7 @@ from typing import Any
 from lab.models.exact.oracle import oracle
 from lab.models.exact.table import table
 from lab.models.model import Model
+from lab.models.rewards import rewards_of
 from lab.tasks import TASKS
 from lab.tasks.task import Chain, Task
 
@@ -39,7 +40,7 @@ def build(task: Task, name: str) -> Model:
     else:
         lines = [[number[word] for word in line] for line in truth.sequences]
         model = table(lines, truth.weights, **shared)
-    model.card = replace(model.card, name=name, task=task.name)
+    model.card = replace(model.card, name=name, task=task.name, rewards=rewards_of(task.name))
     return model
 
 
