@@ -118,6 +118,7 @@ def test_phone_and_dark(visit, width, height, dark):
     site.run()
     for number in (1, 2, 3, 4):
         expect(site.panel(number)).to_have_attribute("data-kind", "done")
+        site.panel(number).scroll_into_view_if_needed()  # a phone's panels stand side by side
         box = site.panel(number).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
     assert site.page.evaluate("document.documentElement.scrollWidth") <= width
