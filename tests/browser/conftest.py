@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from lab.ui import build
 from tests.kit.chromium import Visit, launch, local, skipped_without
@@ -56,6 +56,8 @@ def visit(browser: Browser, url: str) -> Iterator:
         )
         lesson = "" if task is None else "&lesson="
         site.page.goto(f"{path}?__theme={'dark' if dark else 'light'}{lesson}")
+        if path == url:
+            expect(site.panel(1)).to_be_visible(timeout=30_000)
         if task is not None and path == url and width >= 768:
             site.task(task)
         return site
