@@ -68,10 +68,5 @@ def _shell(inputs: RunInputs, panels: Sequence[PanelSettings]) -> str:
 
 
 def _command(options: dict[str, Any]) -> str:
-    words = [f"--{name.replace('_', '-')}={_word(x)}" for name, x in options.items()]
+    words = [f"--{name.replace('_', '-')}={x}" for name, x in options.items()]
     return f"python -m lab generate {shlex.join(words)}"
-
-
-def _word(value: Any) -> str:
-    """A value as the shell reads it."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
