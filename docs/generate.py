@@ -101,6 +101,8 @@ def checkpoints() -> str:
 def _family(family: Family) -> tuple[str, ...]:
     names = ", ".join(f"[{name}]({HUB}{name})" for name in family.ids)
     sampler = f"`{family.sampler}`" + (f" (`{family.preset}`)" if family.preset else "")
+    if family.also:
+        sampler += "; also " + ", ".join(f"`{name}`" for name in family.also)
     status = family.status
     status += "; opened with its target" if family.adapter == "draft_model" else ""
     status += "; needs its own code" if family.adapter == "remote" else ""

@@ -13,6 +13,7 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SHOWS = {
     "compare": "llada2   row 1: ",
     "bring_your_own_model": "left out: ",
+    "compare_with_another_loop": "they never part",
     "write_a_sampler": "most_likely: temperature must be a number from 0 to 2",
     "distance_to_truth": "first_hitting",
     "study_samplers": "entropy_bound (gamma=0.1, temperature=0) - mdlm (steps=2): +",

@@ -56,6 +56,8 @@ DITS = {
                    "time_conditioning": True},
     "bd3lm": {"model_type": "bd3lm", "architectures": ["BD3LM"], "model_length": 128,
               "block_size": 4, "time_conditioning": False},
+    "duo": {"model_type": "DUO", "architectures": ["DUO"], "model_length": 128,
+            "time_conditioning": True},
     "gidd-p_unif-0.2": {"model_type": "gidd", "architectures": ["GiddForMaskedDiffusion"],
                         "max_position_embeddings": 128},
 }  # fmt: skip

@@ -9,6 +9,7 @@ import lab
 import samplers
 from lab.models import ModelCard
 from lab.models.attention import additive, allowed
+from lab.models.card import leaves_one_out
 from lab.models.transformers import build, families, family_card
 from lab.models.transformers.checkpoint import unshifted
 from lab.run.prompts import encode
@@ -31,6 +32,7 @@ KINDS = {
     "mdlm-timed": "MDLM",
     "bd3lm": "BD3LM",
     "gidd-p_unif-0.2": "GIDD",
+    "duo": "Duo",
     "diffusion-gemma": "DiffusionGemma",
 }
 FAMILY = {family.name: family for family in families.FAMILIES}
@@ -243,9 +245,10 @@ def test_what_family_says_fits_registry_and_itself(family):
     card = ModelCard(
         family.name, 9, attention=family.attention, corruption=family.corruption,
         posterior=family.posterior, time_conditioned=family.time_conditioned,
-        draft_length=16 if sampler.needs.draft else None,
+        draft_length=16 if sampler.needs.draft else None, leave_one_out=leaves_one_out(family),
     )  # fmt: skip
-    assert sampler.misfit(card) is None
+    for other in (sampler, *map(samplers.get, family.also)):
+        assert other.misfit(card) is None
     assert family.status in families.STATUSES
     assert (family.adapter == "draft_model") == bool(family.targets) == sampler.needs.draft
     assert set(family.targets) <= set(family.ids)
@@ -269,3 +272,10 @@ def test_what_family_says_fits_registry_and_itself(family):
 def test_unknown_network_names_known_families(config):
     with pytest.raises(ValueError, match=r"does not support .*SDAR.*lab\.wrap with a Model"):
         families.recognise(config, "some/model")
+
+
+def test_time_is_given_as_family_was_trained():
+    """MDLM and Duo see sigma = -log(1 - (1 - eps) t), GIDD the time itself."""
+    takes_sigma = {kind: published.load(kind).sigma for kind in ("mdlm", "duo", "gidd-p_unif-0.2")}
+    assert takes_sigma == {"mdlm": True, "duo": True, "gidd-p_unif-0.2": False}
+    assert published.load("duo").card.mask_id is None

@@ -1,5 +1,7 @@
 """LLaDA2's mixture of experts: published names and shapes, and its numbers worked out by hand."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -126,3 +128,12 @@ def test_weights_that_are_not_whole_or_hold_more_are_refused(change, said, tmp_p
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"do not fit LLaDA2MoeForCausalLM: .*" + said):
         build.build(folder, "inclusionAI/LLaDA2.0-mini")
+
+
+def test_tokens_that_delete_or_split_are_never_predicted(tmp_path):
+    folder = published.write(tmp_path / KIND, KIND)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(
+        {**config, "delete_token_id": 20, "split_token_id": 21}))  # fmt: skip
+    logits = lab.load(str(folder)).denoise(torch.tensor([[50, 51, 52]]))
+    assert (logits[..., 20:22] == -torch.inf).all() and logits[..., 22].isfinite().all()

@@ -18,7 +18,7 @@ from lab.models.transformers.canvas_model import CanvasModel
 from lab.models.transformers.checkpoint import Checkpoint, load_checkpoint
 from lab.models.transformers.dit import DiTModel, from_state
 from lab.models.transformers.families import Family, recognise
-from lab.models.transformers.family_card import card_of, frame_of, unused
+from lab.models.transformers.family_card import card_of, frame_of, structural, unused
 from lab.models.transformers.masked import MaskedLM, first_position, sliding
 from lab.models.transformers.pretrained import read_network, read_tokenizer
 from lab.models.wrap import Wrapped
@@ -206,7 +206,7 @@ def _adapted(
     special = {key: written.get(key, text.get(key)) for key in SPECIAL}
     config = network.config.get_text_config().to_dict() | special
     card = card_of(family, config, tokenizer, name, revision)
-    banned = unused(tokenizer, config["vocab_size"])
+    banned = unused(tokenizer, config["vocab_size"]) + structural(written, card.vocab_size)
     if family.adapter == "canvas":
         return CanvasModel(network, card, tokenizer, banned)
     if family.adapter == "masked":
@@ -237,6 +237,6 @@ def _dit(
     network = from_state(state)
     size = len(network.vocab_embed.embedding)
     card = card_of(family, {**config, "vocab_size": size}, tokenizer, name, revision)
-    model = DiTModel(network, card, tokenizer, sigma=family.corruption == "absorbing")
+    model = DiTModel(network, card, tokenizer, sigma=family.corruption != "hybrid")
     model.banned_ids = unused(tokenizer, size)
     return model

@@ -30,7 +30,7 @@ class Family:
     ids: published examples. model_types and architecture (a pattern of config.json's first) and
     part_of_id (a pattern the name must hold) recognise it. adapter: causal, masked, dit, canvas,
     draft model or remote (its code comes with the weights). targets: {draft model: the model that
-    it drafts for}. stock: {model
+    it drafts for}. also: other samplers that were made for it. stock: {model
     type: the transformers class that has its layers}, so that no code need come with the weights;
     rename turns its tensor names into that class's, fields its config's. shifted: output j - 1
     speaks of column j. framed: the model was trained between a first and a last special token.
@@ -62,6 +62,7 @@ class Family:
     words_class: str = "AutoTokenizer"
     sampler: str = "llada"
     preset: str | None = None
+    also: tuple[str, ...] = ()
     space: bool = False  # small enough for a public Space, and no code of its own
     targets: Mapping[str, str] = field(default_factory=dict)
 
@@ -148,6 +149,7 @@ FAMILIES: tuple[Family, ...] = (
         ("GSAI-ML/LLaDA-8B-Base", "GSAI-ML/LLaDA-8B-Instruct", "GSAI-ML/LLaDA-1.5"),
         "causal", STAND_IN, ("llada",), r"^LLaDAModelLM$", stock={"llada": "LlamaForCausalLM"},
         rename=LLADA_NAMES, fields=LLADA_FIELDS, mask_id=126336, eos_ids=(126081, 126348),
+        also=("threshold", "klass", "wino", "saber", "freedave"),
     ),
     Family(
         "LLaDA2.0",
@@ -175,10 +177,12 @@ FAMILIES: tuple[Family, ...] = (
         stock={"Dream": "Qwen2ForCausalLM", "dream": "Qwen2ForCausalLM"},
         mask_id=151666, eos_ids=(151643,), eos_tokens=("<|im_end|>",), shifted=True,
         words_class="Qwen2Tokenizer", context=2048, sampler="dream", preset="recommended",
+        also=("klass", "freedave"),
     ),
     Family(
         "SDAR",
-        ("JetLM/SDAR-1.7B-Chat", "JetLM/SDAR-4B-Chat", "JetLM/SDAR-8B-Chat"),
+        ("JetLM/SDAR-1.7B-Chat", "JetLM/SDAR-4B-Chat", "JetLM/SDAR-8B-Chat",
+         "Gen-Verse/TraDo-4B-Instruct"),
         "causal", STAND_IN, ("sdar", "sdar_moe"),
         stock={"sdar": "Qwen3ForCausalLM", "sdar_moe": "Qwen3MoeForCausalLM"},
         attention="block_causal", mask_id=151669, eos_ids=(151645, 151643), block_lengths=(4,),
@@ -188,7 +192,13 @@ FAMILIES: tuple[Family, ...] = (
         "MDLM",
         ("kuleshov-group/mdlm-owt", "kuleshov-group/mdlm-noeos-owt"),
         "dit", WRITTEN, ("mdlm",), mask_id=50257, words=GPT2, sampler="mdlm",
-        space=True,
+        space=True, also=("remdm", "p2"),
+    ),
+    Family(
+        "Duo",
+        ("s-sahoo/duo", "s-sahoo/duo-distilled"),
+        "dit", WRITTEN, ("DUO",), corruption="uniform", posterior="loo", time_conditioned=True,
+        words=GPT2, sampler="psi", preset="paper_cap", space=True, also=("uniform",),
     ),
     Family(
         "BD3LM",
@@ -208,7 +218,7 @@ FAMILIES: tuple[Family, ...] = (
         "DFlash draft models",
         ("z-lab/Qwen3-4B-DFlash-b16", "z-lab/Qwen3-8B-DFlash-b16"),
         "draft_model", TINY, architecture=r"^(DFlash|MuseGlimmerAssistant)", attention="causal",
-        block_lengths=(16,), sampler="dflash",
+        block_lengths=(16,), sampler="dflash", also=("adaptive_parallel",),
         targets={"z-lab/Qwen3-4B-DFlash-b16": "Qwen/Qwen3-4B",
                  "z-lab/Qwen3-8B-DFlash-b16": "Qwen/Qwen3-8B"},
     ),

@@ -112,6 +112,13 @@ def unused(tokenizer: Any, size: int) -> tuple[int, ...]:
     return tuple(range(len(tokenizer), size))
 
 
+def structural(config: Mapping[str, Any], size: int) -> tuple[int, ...]:
+    """Ids that delete or split positions (LLaDA2.2): as text on a canvas of one length they mean
+    nothing."""
+    ids = [config.get(name) for name in ("delete_token_id", "split_token_id")]
+    return tuple(i for i in ids if isinstance(i, int) and 0 <= i < size)
+
+
 def frame_of(family: Family, tokenizer: Any) -> tuple[int, int] | None:
     """The ids before and after all text, where the family was trained between them."""
     if not family.framed:
