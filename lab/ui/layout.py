@@ -8,6 +8,7 @@ import lab
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, TEMPLATE
 from lab.ui.assets import asset
+from lab.ui.board_input import BoardInput
 from lab.ui.lessons import lessons
 from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
@@ -55,6 +56,7 @@ class Inputs(NamedTuple):
     other: ModelPicker
     kind: gr.Radio
     text: gr.Textbox
+    board: BoardInput
     examples: gr.Dataset
     gen_length: gr.Slider
     settings: SettingsForm
@@ -110,6 +112,7 @@ def sidebar() -> Inputs:
         first.prompt, label="Text", elem_id="text", lines=2, max_lines=6, max_length=20_000,
         info="In a template, [MASK] or [MASK]*8 are the masked positions.",
     )  # fmt: skip
+    board = BoardInput(first.prompt, elem_id="board", padding=False)
     dataset = Examples(
         label="Examples", components=[gr.Textbox(visible=False)],
         samples=[[text] for text in texts], elem_classes="lab-examples",
@@ -119,7 +122,7 @@ def sidebar() -> Inputs:
         info=LENGTH_INFO[first.kind], interactive=first.kind == PROMPT,
     )  # fmt: skip
     settings = SettingsForm(first.form(), elem_id="settings")
-    return Inputs(chooser, other, kind, text, dataset, length, settings)
+    return Inputs(chooser, other, kind, text, board, dataset, length, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:

@@ -11,6 +11,7 @@ from lab.tasks import examples
 from lab.ui import (
     about,
     api,
+    board_input,
     input_events,
     lessons,
     model_picker,
@@ -59,6 +60,7 @@ def build() -> gr.Blocks:
         outputs = stage(inputs)
         fields = run_fields(inputs, outputs)
         loaded = input_events.attach(demo, inputs, outputs)
+        board_input.attach(inputs.board, inputs.text)
         strip.attach(outputs.strip, fields, outputs.status, loaded)
         permalink.attach(demo, fields, inputs.examples, outputs.link, outputs.status)
         model_picker.attach(inputs.other, inputs.task)
