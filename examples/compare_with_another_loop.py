@@ -6,19 +6,21 @@ With LLaDA's repository on your path `theirs` is two lines:
     theirs = lambda model, ids: generate(model, ids, steps=6, gen_length=12, mask_id=MASK)
 """
 
+from typing import Any
+
 import torch
 
 import lab
 from lab.bench.another_loop import compare
 
 model = lab.load("chain")
-LENGTH, MASK = 12, model.card.mask_id
+LENGTH, MASK = 12, model.card.mask_id or 0
 
 
 def theirs(network, ids):
     """Stands for that official loop: the two most confident tokens at a time, all at once."""
     x = torch.cat([ids, torch.full((1, LENGTH), MASK)], 1)
-    while (masked := x == MASK).any():
+    while (masked := torch.eq(x, MASK)).any():
         logits = network(x).logits
         confidence, best = logits.softmax(-1).max(-1)
         most = confidence.where(masked, -1.0).topk(min(2, int(masked.sum()))).indices
@@ -26,7 +28,7 @@ def theirs(network, ids):
     return x
 
 
-settings = {"gen_length": LENGTH, "block_length": LENGTH, "eos_early_stop": False}
+settings: dict[str, Any] = {"gen_length": LENGTH, "block_length": LENGTH, "eos_early_stop": False}
 for steps in (6, 4):  # 2 a call as the loop does; then 3, and the two part
     print(f"llada in {steps} steps beside the loop")
     print(compare(theirs, "llada", model, "once upon a ", steps=steps, **settings), "\n")
