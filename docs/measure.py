@@ -33,9 +33,9 @@ WIDE = "--vocabulary 32768 --prompt-length 32"
 # name: the arguments of python -m lab bench.
 RUNS = {
     "stories-greedy": "--gen-length 64 --temperature 0",
-    "stories-drawn": "--gen-length 64 --temperature 1",
-    "decoder-greedy": f"{DECODER} --gen-length 64 --temperature 0 --repeats 3",
-    "wide-drawn": f"{WIDE} --gen-length 64 --temperature 1 --repeats 3",
+    "stories-drawn": "--gen-length 64 --temperature 1 --repeats 3",
+    "decoder-greedy": f"{DECODER} --gen-length 32 --steps 16 --temperature 0 --repeats 3",
+    "wide-drawn": f"{WIDE} --gen-length 32 --steps 16 --temperature 1 --repeats 3",
     "diffusers": f"{DECODER} --gen-length 128 --samplers llada2 --against diffusers",
     "diffusers-long": f"--vocabulary 8192 {LONG} --samplers llada2 --against diffusers --repeats 3",
     "transformers": "--samplers autoregressive,dflash --prompt-length 32 --gen-length 64 "
