@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from .canvas import on_cpu
-from .noise import CHUNK, Noise, inverse_cdf, parts, places, put_back, total
-from .nucleus import nucleus
+from .noise import CHUNK, Noise, chunk_sums, gathered, places, put_back
 
 GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
 LOWEST = -1e300  # ranks below every log-probability, and is still ranked
@@ -46,18 +45,14 @@ def token_weights(
 def _weigh(
     logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, nucleus_rule: str
 ) -> Tensor:
-    """The weights of `token_weights`, whose sum is not brought to 1 to all digits."""
-    if temperature != 1:  # what is subtracted first loses no digits to a small temperature
-        logits = (logits - logits.amax(-1, keepdim=True)).div_(temperature)
-    return _filtered(logits.softmax(-1), top_k, top_p, nucleus_rule)
-
-
-def _filtered(weights: Tensor, top_k: int | None, top_p: float | None, nucleus_rule: str) -> Tensor:
+    """The weights of `token_weights` on a scale of their own: the largest is 1."""
+    weights = logits - logits.amax(-1, keepdim=True)  # a copy, changed in place from here on
+    weights = (weights if temperature == 1 else weights.div_(temperature)).exp_()
     if top_k is not None and top_k < weights.shape[-1]:
         top, ids = weights.topk(top_k, dim=-1)
         weights = torch.zeros_like(weights).scatter_(-1, ids, top)
     if top_p is not None and top_p < 1:
-        weights = nucleus(weights, top_p, nucleus_rule)
+        weights = _nucleus(weights, top_p, nucleus_rule)
     return weights
 
 
@@ -77,6 +72,21 @@ def weighing(
                    nucleus_rule=nucleus_rule)  # fmt: skip
 
 
+def _nucleus(weights: Tensor, top_p: float, rule: str) -> Tensor:
+    mass_of_all = total(weights)[..., None]
+    # Sorting a whole vocabulary costs more than the model: 256 nearly always hold the mass. To ask
+    # whether they do would make a GPU wait, and it sorts quickly.
+    sizes = (min(256, weights.shape[-1]), weights.shape[-1])
+    for size in sizes if on_cpu(weights) else sizes[1:]:
+        top, ids = weights.topk(size, dim=-1)
+        mass = top.double().cumsum(-1) / mass_of_all
+        if not on_cpu(weights) or bool((mass[..., -1] > top_p).all()):
+            break
+    inside = mass <= top_p if rule == "drop_crossing" else mass - top / mass_of_all <= top_p
+    inside[..., 0] = True
+    return torch.zeros_like(weights).scatter_(-1, ids, top * inside)
+
+
 def draw_tokens(
     logits: Tensor,
     where: Tensor,
@@ -92,8 +102,7 @@ def draw_tokens(
     if not on_cpu(where):
         return most_likely(logits).where(where, -1)
     place = places(where)
-    ids = torch.cat([most_likely(cells) for (cells,) in parts(place, logits)])
-    return put_back(ids, place, where.shape, -1)
+    return put_back(most_likely(gathered(logits, place)), place, where.shape, -1)
 
 
 def draw(
@@ -112,11 +121,21 @@ def draw(
     """
     if temperature < GREEDY:
         return _lead_at(logits, where)
-    if temperature == 1 and on_cpu(where):
-        u = noise.uniform(where)
-        return _drawn_at(logits, where, u, lambda p: _filtered(p, top_k, top_p, nucleus_rule))
-    predicted = noise.reveal(logits, where, weighing(temperature, top_k, top_p, nucleus_rule))
-    return predicted, log_probability(logits, predicted, where)
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule)
+    plain = temperature == 1 and top_k is None and (top_p is None or top_p >= 1)
+    if not plain or not on_cpu(where):
+        predicted = noise.reveal(logits, where, weigh)
+        return predicted, log_probability(logits, predicted, where)
+    memory: list[Tensor] = []  # the weights drawn from are the probabilities to record, too
+
+    def weigh_once(cells: Tensor) -> Tensor:
+        memory.append(weigh(cells))
+        return memory[0]
+
+    predicted = noise.reveal(logits, where, weigh_once)
+    if not memory:  # nothing was to be drawn
+        return predicted, torch.full(where.shape, -torch.inf, dtype=torch.float64)
+    return predicted, _log_share(memory[0], logits, predicted, where)
 
 
 def _lead_at(logits: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,38 +144,23 @@ def _lead_at(logits: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
         lead = _lead(logits)
         return lead.top.where(where, -1), _log_top(lead).where(where, -torch.inf)
     place = places(where)
-    leads = [_lead(cells) for (cells,) in parts(place, logits)]
-    ids, log_p = torch.cat([each.top for each in leads]), torch.cat(list(map(_log_top, leads)))
-    return _at(place, ids, log_p, where.shape)
+    lead = _lead(gathered(logits, place))
+    ids = put_back(lead.top, place, where.shape, -1)
+    return ids, put_back(_log_top(lead), place, where.shape, -torch.inf)
 
 
-def _drawn_at(
-    logits: Tensor, where: Tensor, u: Tensor, filtered: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Ids [B, W] drawn at temperature 1 by u [B, W], and their log-probabilities, on a CPU: what
-    is filtered and drawn from are the probabilities, too."""
-    place, ids, log_p = places(where), list[Tensor](), list[Tensor]()
-    for cells, v in parts(place, logits, u):
-        p = cells.softmax(-1)
-        ids.append(inverse_cdf(filtered(p), v))
-        log_p.append(_log_share(p, cells, ids[-1]))
-    return _at(place, torch.cat(ids), torch.cat(log_p), where.shape)
-
-
-def _at(
-    place: Tensor | None, ids: Tensor, log_p: Tensor, shape: torch.Size
-) -> tuple[Tensor, Tensor]:
-    return put_back(ids, place, shape, -1), put_back(log_p, place, shape, -torch.inf)
-
-
-def _log_share(weights: Tensor, logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability [N] float64 of ids [N] from the weights [N, V] that they were drawn from."""
-    own = weights.gather(-1, ids[:, None])[:, 0].double()
+def _log_share(weights: Tensor, logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
+    """Log-probability [B, W] float64 of `ids` [B, W] from the weights they were drawn from, on a
+    CPU: those of the True cells [N, V], or of all [B, W, V]."""
+    place = places(where)
+    weights = weights if weights.dim() == 2 else gathered(weights, place)
+    token = gathered(ids, place)[:, None]
+    own = weights.gather(-1, token)[:, 0].double()
     others = total(weights) - own
     log_p = -torch.log1p(others / own)
     if bool((unsure := others < DOUBT * own).any()):
-        log_p[unsure] = _log_p(logits[unsure], ids[unsure])
-    return log_p
+        log_p[unsure] = _log_p(gathered(logits, place)[unsure], token[unsure, 0])
+    return put_back(log_p, place, where.shape, -torch.inf)
 
 
 class Lead(NamedTuple):
@@ -193,11 +197,17 @@ def _near_the_top(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return start, near, tops.scatter_(-1, chunk, -torch.inf).amax(-1, keepdim=True)
 
 
+def total(weights: Tensor) -> Tensor:
+    """Sums [...] float64 of weights [..., K]."""
+    flat = weights.reshape(-1, weights.shape[-1])
+    return chunk_sums(flat, max(1, weights.shape[-1])).sum(-1).view(weights.shape[:-1])
+
+
 def log_probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:
     """Log-softmax [B, W] float64 of `ids` [B, W] under logits [B, W, V]; -inf off `where`."""
     if on_cpu(where):
         place = places(where)
-        log_p = torch.cat([_log_p(cells, some) for cells, some in parts(place, logits, ids)])
+        log_p = _log_p(gathered(logits, place), gathered(ids, place))
         return put_back(log_p, place, where.shape, -torch.inf)
     return _log_p(logits, ids.clamp(min=0)).where(where, -torch.inf)
 
@@ -253,9 +263,7 @@ def _lead(logits: Tensor) -> Lead:
     The others are summed relative to the second, so nothing cancels however near p is to 1.
     """
     if on_cpu(logits) and logits.shape[-1] >= TWO_LEVELS:
-        flat = logits.reshape(1, -1, logits.shape[-1])
-        leads = [_lead_on_cpu(cells) for (cells,) in parts(None, flat)]
-        return Lead(*(torch.cat(each).view(logits.shape[:-1]) for each in zip(*leads, strict=True)))
+        return _lead_on_cpu(logits)
     top = most_likely(logits)[..., None]
     others = logits.scatter(-1, top, -torch.inf)
     second = others.amax(-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)

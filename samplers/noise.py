@@ -1,6 +1,6 @@
 """Every random choice of a run: counter-based noise, and the draws that samplers make with it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -132,8 +132,8 @@ class Noise:
             place = places(where)
             if place is not None and not len(place):
                 return torch.full(where.shape, -1)
-            some = [inverse_cdf(weigh(cells), v) for cells, v in parts(place, values, u)]
-            return put_back(torch.cat(some), place, where.shape, -1)
+            ids = inverse_cdf(weigh(gathered(values, place)), gathered(u, place))
+            return put_back(ids, place, where.shape, -1)
         weights = weigh(values)
         total = weights.sum(-1, dtype=torch.float64)
         wrong = (where & ~((total > 0) & total.isfinite())).any()
@@ -153,18 +153,10 @@ def places(where: Tensor) -> Tensor | None:
     return None if len(place) == where.numel() else place
 
 
-def parts(place: Tensor | None, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The cells [n, ...] of values [B, W, ...] with these numbers; all (None) without a copy.
-
-    As many at a time as a core's cache holds of the first: new memory costs more than arithmetic.
-    """
-    flat = [each.flatten(0, 1) for each in values]
-    size = max(1, IN_CACHE // flat[0].shape[-1])
-    if place is None:
-        yield from zip(*(each.split(size) for each in flat), strict=True)
-    else:
-        for some in place.split(size):
-            yield tuple(each.index_select(0, some) for each in flat)
+def gathered(values: Tensor, place: Tensor | None) -> Tensor:
+    """The cells [N, ...] of values [B, W, ...] with these numbers; all (None) without a copy."""
+    flat = values.flatten(0, 1)
+    return flat if place is None else flat.index_select(0, place)
 
 
 def put_back(cells: Tensor, place: Tensor | None, shape: torch.Size, other: float) -> Tensor:
@@ -223,12 +215,6 @@ def chunk_sums(weights: Tensor, chunk: int) -> Tensor:
         whole = torch.nn.functional.pad(part, (0, more)) if more else part  # pad copies all
         sums.append(whole.unflatten(-1, (-1, chunk)).sum(-1, dtype=torch.float64))
     return sums[0] if len(sums) == 1 else torch.cat(sums)
-
-
-def total(weights: Tensor) -> Tensor:
-    """Sums [...] float64 of weights [..., K]."""
-    flat = weights.reshape(-1, weights.shape[-1])
-    return chunk_sums(flat, max(1, weights.shape[-1])).sum(-1).view(weights.shape[:-1])
 
 
 def choose(where: Tensor, count: Tensor, noise: Noise, most: int | None = None) -> Tensor:
