@@ -177,7 +177,8 @@ def _stopped(browser: Browser, site: Site, steps: int, length: int) -> list[Figu
             slowest = max(slowest, monotonic() - began)
             while site.look().line:
                 sleep(0.01)
-            late = max(late, site.look().late)
+            if visit.panel(1).get_attribute("data-kind") == "stopped":  # it had not ended before
+                late = max(late, site.look().late)
     return [
         most("steps that the run still began after Stop", late, 1, "", 0),
         most("from the press of Stop to the panel's mark, the longest of 3", slowest, 2, "s", 1),

@@ -33,6 +33,7 @@ HERE = "this file"
 P2, PSI = "tests/samplers/test_p2.py", "tests/samplers/test_psi.py"
 
 # (sampler, parameter): {choice: where its exact law is held, or why it cannot be}.
+FK = "tests/samplers/test_fk_steering.py"
 COVERED = {
     ("llada", "remasking"): {
         "low_confidence": ORDERS,
@@ -72,6 +73,9 @@ COVERED = {
     ("hybrid", "rule"): {"auto": STATED, "plug_in": HERE, "mixture": HERE},
     ("uniform", "schedule"): dict.fromkeys(schedules.SCHEDULES, HERE),
     ("uniform", "grid"): {"uniform": ORDERS, "sqrt": HERE},
+    ("fk_steering", "potential"): dict.fromkeys(("difference", "max", "sum"), FK),
+    ("fk_steering", "reward"): dict.fromkeys(("score", "right"), FK),
+    ("fk_steering", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{HERE}: the kernel of mdlm"),
     ("saber", "scored"): dict.fromkeys(("own", "published"), "tests/samplers/test_saber.py"),
     ("psi", "strategy"): dict.fromkeys(("cap", "rescale", "constant", "share"), PSI),
     ("psi", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{PSI}: the kernels of mdlm, uniform"),
