@@ -58,7 +58,9 @@ def test_all_imported_packages_are_required():
     # A Space brings `spaces`; training on a hub data set asks for `datasets` by name; the bench
     # compares with `diffusers` where that is installed.
     optional = {"spaces", "datasets", "diffusers"}
-    listed |= {"yaml"} if "pyyaml" in listed else set()  # imported under another name
+    # Imported under other names.
+    listed |= {"yaml"} if "pyyaml" in listed else set()
+    listed |= {"PIL"} if "pillow" in listed else set()
     names = {name.split(".")[0] for file in sources("samplers", "lab") for name in imports(file)}
     assert names - local - optional <= listed
 

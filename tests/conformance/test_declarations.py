@@ -214,7 +214,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("dflash", {}, 7, 7),
     ("renoise", {"steps": 8}, 16, 16),
     ("adaptive_parallel", {}, 7, 7),
-    ("fk_steering", {"steps": 8}, 28, 64),
+    ("fk_steering", {"steps": 8}, 64, 64),
     ("fk_steering", {"steps": 2, "particles": 3}, 12, 12),
     ("freedave", {"drafts": 1}, 7, 7),
     ("freedave", {"drafts": 2}, 10, 10),

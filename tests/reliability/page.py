@@ -103,7 +103,8 @@ def _default(browser: Browser, site: Site) -> list[Figure]:
         visit.page.get_by_role("button", name="Run", exact=True).click()
         expect(visit.page.locator("#status")).to_contain_text("running", timeout=PATIENCE)
         expect(visit.page.locator("#status")).to_contain_text("done", timeout=PATIENCE)
-        expect(visit.page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
+        run = visit.page.get_by_role("button", name="Run", exact=True)
+        expect(run).to_be_enabled(timeout=PATIENCE)
         status = visit.page.locator("#status").inner_text()
         wall = float(SECONDS.search(status)[1])
         model = 0.0
