@@ -52,18 +52,15 @@ def adaptive_parallel(
     the text is the one that `autoregressive` writes under this seed, whatever is drafted. A row's
     first call reads the prompt and writes one token; a draft costs time, no call.
     """
-    x, length = canvas.tokens, canvas.tokens.shape[1]
+    x = canvas.tokens
     weigh = weighing(temperature, top_k, top_p, nucleus_rule) if temperature >= GREEDY else None
     luck = noise.uniform(canvas.writable)  # a number for each position
     widest = min(lookahead, denoise.card.draft_length)
-    last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     while True:
-        empty = canvas.masked(x, slice(0, length), canvas.finished(x, eos_early_stop))
-        first = empty.int().argmax(-1).where(empty.any(-1), length)
-        stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
-        rows, window = kernels.nearest(first, stop)
-        if window.start == length:
+        span = torch.where(prompt_read, widest, 1)
+        rows, window = kernels.nearest(canvas, x, span, eos_early_stop)
+        if window.start == x.shape[1]:
             return
         masked, ahead = canvas.masked(x, window, ~rows), slice(window.start, window.stop - 1)
         predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x

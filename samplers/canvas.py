@@ -80,6 +80,11 @@ class Canvas:
     def _nobody(self) -> Tensor:
         return torch.zeros(len(self.tokens), dtype=torch.bool, device=self.tokens.device)
 
+    @cached_property
+    def ends(self) -> Tensor:
+        """One past each row's last writable column [B]."""
+        return self.tokens.shape[1] - self.writable.flip(-1).int().argmax(-1)
+
     def finished(self, x: Tensor, early_stop: bool = True, stop: int | None = None) -> Tensor:
         """Rows [B] where an EOS stands at a writable column with no masked position before it.
 

@@ -46,16 +46,13 @@ def dflash(
     `autoregressive` writes under this seed. Calls are the model's; a draft costs time, no call.
     Rows share a call only where they stand at the same column.
     """
-    x, length = canvas.tokens, canvas.tokens.shape[1]
+    x = canvas.tokens
     widest = min(draft_length, denoise.card.draft_length)
-    last = length - canvas.writable.flip(-1).int().argmax(-1)  # one past a row's last own column
     prompt_read = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     while True:
-        empty = canvas.masked(x, slice(0, length), canvas.finished(x, eos_early_stop))
-        first = empty.int().argmax(-1).where(empty.any(-1), length)
-        stop = (first + torch.where(prompt_read, widest, 1)).minimum(last)
-        rows, window = kernels.nearest(first, stop)
-        if window.start == length:
+        span = torch.where(prompt_read, widest, 1)
+        rows, window = kernels.nearest(canvas, x, span, eos_early_stop)
+        if window.start == x.shape[1]:
             return
         masked = canvas.masked(x, window, ~rows)
         predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x

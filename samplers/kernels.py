@@ -74,9 +74,18 @@ def model_time(card: Any, alpha: Tensor | float, x: Tensor) -> Tensor | None:
     return torch.full((len(x),), _time(card.schedule, alpha), dtype=torch.float64, device=x.device)
 
 
-def nearest(first: Tensor, stop: Tensor) -> tuple[Tensor, slice]:
-    """Of the spans first:stop [B] the one that begins first, and the rows [B] that have it."""
-    spans = torch.stack([first, stop], -1)
+def nearest(
+    canvas: Canvas, x: Tensor, widest: Tensor, eos_early_stop: bool
+) -> tuple[Tensor, slice]:
+    """The next span to write, and the rows [B] that have it: rows share a call where they agree.
+
+    A row's own begins at its first masked position and is at most widest [B] columns long; of all
+    the one that begins first. It begins behind the last column where no row has any left.
+    """
+    length = x.shape[1]
+    empty = canvas.masked(x, slice(0, length), canvas.finished(x, eos_early_stop))
+    first = empty.int().argmax(-1).where(empty.any(-1), length)
+    spans = torch.stack([first, (first + widest).minimum(canvas.ends)], -1)
     nearest = spans.gather(0, first.argmin().expand(1, 2))
     return (spans == nearest).all(-1), slice(*nearest[0].tolist())
 

@@ -18,11 +18,9 @@ from lab.run import limits
 from lab.ui import loaded_models
 from lab.ui.page_runs import PageRuns
 from lab.ui.run_inputs import RunInputs
-from lab.ui.settings_form import PANELS, FormValue, PanelSettings, panel_settings
+from lab.ui.settings_form import PANELS, RELOAD, FormValue, PanelSettings, panel_settings
 from lab.ui.tasks import check_task
 from samplers.signature import brief
-
-RELOAD = "reload the page"
 
 
 class Branch(NamedTuple):
