@@ -55,6 +55,19 @@ def _move_chances(schedule: str, t: float, s: float) -> tuple[float, float]:
     return noisy, cleaner
 
 
+def far_apart(like: Tensor) -> Tensor:
+    """A score [B, W] float64 that puts places far apart first: 0, W/2, W/4, 3W/4, W/8, ...
+
+    The van der Corput sequence: the places' numbers with their bits reversed. It is the same for
+    every row, whatever its tokens.
+    """
+    width = like.shape[1]
+    bits = max(1, (width - 1).bit_length())
+    reversed_bits = [int(f"{place:0{bits}b}"[::-1], 2) for place in range(width)]
+    score = 1 - torch.tensor(reversed_bits, dtype=torch.float64) / 2**bits
+    return score.to(like.device, non_blocking=True).expand(like.shape)
+
+
 @lru_cache(8192)
 def _time(schedule: str, alpha: float) -> float:
     return float(schedules.get(schedule).time(torch.tensor(alpha, dtype=torch.float64)))

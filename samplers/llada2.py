@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
@@ -23,6 +24,9 @@ from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
 
 EditingThreshold = Annotated[
     float, Range(0.0, 1.0, 0.01, "Replace a token when another is likelier than this; 0: always.")
+]
+PenaltyLambda = Annotated[
+    float, Range(0.0, 10.0, 0.1, "Taken from the logit of the token left of a position; 0: none.")
 ]
 MaxPostSteps = Annotated[
     int, Range(0, 64, 1, "With editing: most calls on a block that has no masks left.")
@@ -61,6 +65,7 @@ def llada2(
     threshold: Threshold | None = 0.95,
     editing_threshold: EditingThreshold | None = None,
     max_post_steps: MaxPostSteps = 16,
+    penalty_lambda: PenaltyLambda = 0.0,
     temperature: Temperature = 0.0,
     top_k: TopK | None = None,
     top_p: TopP | None = None,
@@ -69,9 +74,8 @@ def llada2(
 ) -> Iterator[Step]:
     """Commit every token of more confidence than `threshold`, at least this step's share.
 
-    The share is masked positions // steps, the remainder on the first steps (LLaDA2.0). Editing
-    (LLaDA2.1 eqs. 1-3) lets the same call replace written tokens, until it finds neither a masked
-    position nor an edit. Then an EOS ends the row; without editing it ends it at once.
+    The share is masked positions // steps, remainder first (LLaDA2.0). Editing (LLaDA2.1 eqs. 1-3)
+    replaces written tokens too, until a call finds no mask and no edit; then EOS ends the row.
     """
     x, editing = canvas.tokens, editing_threshold is not None
     for block in canvas.blocks():
@@ -86,7 +90,7 @@ def llada2(
             rows = unfilled | (~settled & editing & (post_steps < max_post_steps))
             if not rows.any():
                 break
-            logits = denoise(x, window=block, rows=rows)
+            logits = _reduced(denoise(x, window=block, rows=rows), canvas, x, block, penalty_lambda)
             predicted, log_p = draw(logits, masked, noise, temperature, top_k, top_p, nucleus_rule)
             rank = ranking(log_p)
             confident = masked & (rank > rank_of(threshold))
@@ -101,3 +105,14 @@ def llada2(
                 commit = commit | change
             x = write(x, block, commit, predicted)
             yield Step(x, block, predicted, log_p.exp().where(masked, torch.nan))
+
+
+def _reduced(logits: Tensor, canvas: Canvas, x: Tensor, block: slice, penalty: float) -> Tensor:
+    """Logits [B, W, V] less `penalty` at the token that stands left of each column, if one does
+    (SGLang's JointThreshold)."""
+    if not penalty:
+        return logits
+    left = torch.nn.functional.pad(x, (1, 0))[:, block]
+    stands = torch.nn.functional.pad(canvas.visible, (1, 0))[:, block]
+    less = -penalty * stands.to(logits.dtype)
+    return logits.scatter_add(-1, left[..., None], less[..., None])

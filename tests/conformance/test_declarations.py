@@ -205,6 +205,7 @@ CALLS = [  # sampler, parameters, most calls (answers kept, answers not kept)
     ("llada", {"steps": 2, "guidance": 0.0}, 4, 4),
     ("llada", {"steps": 2, "guidance": 1.5}, 8, 8),
     ("sdar", {"steps": 3}, 6, 6),
+    ("sdar", {"steps": 1, "block_length": 4, "sub_block": 2}, 4, 4),
     ("dream", {"steps": 512}, 7, 1024),
     ("threshold", {}, 7, 7),
     ("entropy_bound", {}, 7, 7),

@@ -36,6 +36,7 @@ P2, PSI = "tests/samplers/test_p2.py", "tests/samplers/test_psi.py"
 FK = "tests/samplers/test_fk_steering.py"
 COVERED = {
     ("llada", "remasking"): {
+        "spread": "tests/samplers/test_rules.py::test_spread_fills_far_apart_first",
         "low_confidence": ORDERS,
         "random": f"{ORDERS}: ranks by uniforms, which have no outcomes to list; within 4 sigma",
         "bernoulli": ORDERS,
