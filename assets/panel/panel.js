@@ -35,6 +35,7 @@ const drawHead = value => {
     pair.append(term, node('dd', '', text));
     return pair;
   }));
+  drawRows($('.rows'), value);
 };
 
 const draw = () => {
@@ -174,12 +175,25 @@ element.addEventListener('click', event => {
     else branch.put(+change.position, +change.id, change.put);
     $('.grid').children[+change.position]?.focus();
   }
+  const row = event.target.closest('.row');
+  if (row) showRow(+row.dataset.row);
   if (event.target.closest('.forget')) branch.clear();
   if (event.target.closest('.go')) {
     const panel = +$('.target').value;
     trigger('select', { run: film.run, step: cursor, changes: branch.list(), panel });
   }
 });
+// Another row of a run that is over: the same panel, with that row's film at its end.
+const showRow = async number => {
+  const { run } = props.value;
+  let part = null;
+  try { part = await server.row({ run, row: number }); } catch { return; }
+  if (!part || run !== props.value.run) return;
+  if (part.missing) { setText('.message', 'This run is not kept any more: run it again.'); return; }
+  props.value = { ...props.value, ...part, play: false };
+  update();
+  seek(film.last());
+};
 const copy = async () => {
   try { await navigator.clipboard.writeText($('.plain .text').textContent); } catch { return; }
   setText('.copy', 'Copied');
@@ -200,6 +214,7 @@ element.addEventListener('focusin', event => {
 });
 element.addEventListener('keydown', event => {
   if (event.target.getAttribute?.('role') === 'option') moveFocus($('.grid'), event);
+  if (event.target.matches?.('.row')) moveToRow($('.rows'), event);
 });
 
 // The playback bar speaks to all panels at once; a panel that left the page stops listening.

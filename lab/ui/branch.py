@@ -76,12 +76,13 @@ def beside(page: PageRuns | None, branched: PageRuns) -> PageRuns:
 
 
 def _parent(name: Any, page: PageRuns | None) -> tuple[Trajectory, int]:
-    for number, panel in enumerate(page.panels if page else ()):
-        if panel and panel.name == name:
-            if panel.trajectory is None or not len(panel.trajectory.tokens):
-                raise ValueError("a branch goes on from a run that is over: wait for its end")
-            return panel.trajectory, number
-    raise ValueError("this run is not kept any more: run it again")
+    found = page.find(name) if page and isinstance(name, str) else None
+    if found is None:
+        raise ValueError("this run is not kept any more: run it again")
+    run = found.row.trajectory
+    if run is None or not len(run.tokens):
+        raise ValueError("a branch goes on from a run that is over: wait for its end")
+    return run, found.number
 
 
 def _check_task(parent: Trajectory, task: str) -> None:

@@ -14,6 +14,7 @@ from lab.ui.model_picker import ModelPicker, model_picker
 from lab.ui.panel import TokenPanel
 from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
+from lab.ui.run_inputs import ROWS
 from lab.ui.settings_form import PANELS, SettingsForm
 from lab.ui.strip import Strip
 from lab.ui.study_tab import StudyTab, study_tab
@@ -59,6 +60,7 @@ class Inputs(NamedTuple):
     board: BoardInput
     examples: gr.Dataset
     gen_length: gr.Slider
+    rows: gr.Slider
     settings: SettingsForm
 
 
@@ -121,8 +123,12 @@ def sidebar() -> Inputs:
         0, 256, value=0, step=1, label="Length (gen_length)", elem_id="length",
         info=LENGTH_INFO[first.kind], interactive=first.kind == PROMPT,
     )  # fmt: skip
+    rows = RawSlider(
+        1, ROWS, value=1, step=1, label="Rows", elem_id="rows",
+        info="Texts that each panel writes: one is shown, all are counted.",
+    )  # fmt: skip
     settings = SettingsForm(first.form(), elem_id="settings")
-    return Inputs(chooser, other, kind, text, board, dataset, length, settings)
+    return Inputs(chooser, other, kind, text, board, dataset, length, rows, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:

@@ -5,6 +5,7 @@ A page shows one comparison, so one is kept a session.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
@@ -22,6 +23,7 @@ class PanelRecord:
     """One panel's run: its name, its film and its last value; the trajectory once it has ended.
 
     recent: what was recorded, in parts, while it goes on: copies made by the thread that runs it.
+    others: records of the run's second row and later ones, once it has ended, each with a name.
     """
 
     name: str
@@ -30,11 +32,22 @@ class PanelRecord:
     head: PanelValue | None = None
     recent: list[RecordedSteps] = field(default_factory=list)
     pieces: dict[int, str] = field(default_factory=dict)
+    others: list["PanelRecord"] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list["PanelRecord"]:
+        """The records of all rows, this one first."""
+        return [self, *self.others]
+
+    @property
+    def runs(self) -> list[Trajectory]:
+        """The trajectories of all rows, as far as there are any."""
+        return [row.trajectory for row in self.rows if row.trajectory is not None]
 
     @property
     def cells(self) -> int:
         """Steps x columns."""
-        return 0 if self.trajectory is None else self.trajectory.tokens.size
+        return sum(run.tokens.size for run in self.runs)
 
     def alternatives(self, step: int, position: int) -> Alternatives | None:
         """What the model thought of a position at a step; None where that is not known."""
@@ -54,6 +67,13 @@ class PanelRecord:
         return self.pieces.get(token_id, str(token_id))
 
 
+class Found(NamedTuple):
+    """number: of the panel, from 0; row: the record of one of its rows."""
+
+    number: int
+    row: PanelRecord
+
+
 @dataclass
 class PageRuns:
     """What one page shows: a record a panel (None: empty), and the Python that gets the same.
@@ -67,13 +87,21 @@ class PageRuns:
 
     @property
     def trajectories(self) -> list[Trajectory | None]:
-        """A trajectory a panel; None for those without one."""
+        """A trajectory a panel, that of its first row; None for those without one."""
         return [panel.trajectory if panel else None for panel in self.panels]
 
     @property
     def runs(self) -> list[Trajectory]:
-        """The trajectories that there are."""
-        return [run for run in self.trajectories if run is not None]
+        """The trajectories of all rows that there are."""
+        return [run for panel in self.panels if panel for run in panel.runs]
+
+    def find(self, run: str) -> Found | None:
+        """Where the run of this name is; None where it is not shown."""
+        for number, panel in enumerate(self.panels):
+            for row in panel.rows if panel else ():
+                if row.name == run:
+                    return Found(number, row)
+        return None
 
     @property
     def cells(self) -> int:
@@ -107,22 +135,29 @@ def of_session(session: str) -> PageRuns | None:
 def runs_beside(run: str) -> PageRuns | None:
     """The runs of the page that shows this one; None where it is not held."""
     pages = (page for _, page in _PAGES.items())
-    return next((page for page in pages if any(p and p.name == run for p in page.panels)), None)
+    return next((page for page in pages if page.find(run)), None)
 
 
-def _panel(run: str) -> PanelRecord | None:
+def _row(run: str) -> PanelRecord | None:
     page = runs_beside(run)
-    panels = page.panels if page else ()
-    return next((panel for panel in panels if panel and panel.name == run), None)
+    found = page.find(run) if page else None
+    return found and found.row
+
+
+def panel_of(run: str) -> PanelRecord | None:
+    """The record of the panel that a run, of any of its rows, is shown in; None where none is."""
+    page = runs_beside(run)
+    found = page.find(run) if page else None
+    return page.panels[found.number] if page and found else None
 
 
 def film(run: str, start: int) -> FilmPart | None:
     """The steps of a run from `start` on; None where the run is not kept."""
-    panel = _panel(run)
-    return None if panel is None else panel.film.part(start)
+    row = _row(run)
+    return None if row is None else row.film.part(start)
 
 
 def alternatives_of(run: str, step: int, position: int) -> Alternatives | None:
     """What the model thought of a position; None where the run is not kept, or has none."""
-    panel = _panel(run)
-    return None if panel is None else panel.alternatives(step, position)
+    row = _row(run)
+    return None if row is None else row.alternatives(step, position)

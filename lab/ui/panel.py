@@ -6,9 +6,11 @@ import gradio as gr
 
 from lab.ui import page_runs
 from lab.ui.assets import asset
+from lab.ui.many_rows import row_part
 from lab.ui.panel_value import PanelValue
 
-PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "difference.js", "inspect.js", "panel.js")
+PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "difference.js", "inspect.js", "rows.js",
+                 "panel.js")  # fmt: skip
 
 
 class TokenPanel(gr.HTML):
@@ -21,7 +23,7 @@ class TokenPanel(gr.HTML):
             value,
             html_template=asset("panel", "panel.html"),
             js_on_load="\n".join(asset("panel", script) for script in PANEL_SCRIPTS),
-            server_functions=[film, alternatives],
+            server_functions=[film, alternatives, row],
             number=number,
             **layout,
         )
@@ -42,6 +44,14 @@ def alternatives(query: Any) -> dict[str, Any]:
     run, numbers = _query(query, "step", "position")
     answer = page_runs.alternatives_of(run, *numbers) if run else None
     return {"missing": True} if answer is None else dict(answer)
+
+
+def row(query: Any) -> dict[str, Any]:
+    """Asked where a row is chosen: {run, row} gives its film, verdict and text."""
+    run, numbers = _query(query, "row")
+    panel = page_runs.panel_of(run) if run else None
+    part = row_part(panel, *numbers) if panel else None
+    return {"missing": True} if part is None else part
 
 
 def _query(query: Any, *names: str) -> tuple[str, list[int]]:

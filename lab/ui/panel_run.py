@@ -10,6 +10,7 @@ from lab.run.request import RunRequest
 from lab.ui import loaded_models
 from lab.ui.atlas_line import atlas_line, atlas_point
 from lab.ui.error_text import explain
+from lab.ui.many_rows import mean_lines, row_results
 from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_frames import PanelFrame, PanelJob
 from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
@@ -95,7 +96,8 @@ class PanelRun:
         """Let go of the model and its caches, once the run is over; the record stays."""
         if self._run is not None and self._run.started:
             self._record()
-            (self.record.trajectory,) = self._run.trajectories()
+            self.record.trajectory, *others = self._run.trajectories()
+            self.record.others = [PanelRecord(uuid4().hex, trajectory=run) for run in others]
             self.record.film.settle(self.record.trajectory.state[-1])
             self.record.recent.clear()
         self._run = self.job = None
@@ -115,12 +117,19 @@ class PanelRun:
             head |= self.record.film.next_part()
         if self.kind == "done" and self.record.trajectory is not None:
             run, judged = self.record.trajectory, verdict(self.record.trajectory)
-            head |= {"verdict": judged, "text": visible(run.text)}
+            head |= {"verdict": judged, "text": visible(run.text), **self._of_all_rows()}
             if self._point:
                 line = atlas_line(self._point, run, judged["ok"] if judged else None)
                 head["notes"] = [*self._notes, line]
         self.record.head = panel_value(self.kind, self.record.name, **head)
         return self.record.head
+
+    def _of_all_rows(self) -> dict[str, Any]:
+        """Results of several rows and their means, in place of the numbers of the first."""
+        runs = self.record.runs
+        if not (results := row_results(runs)):
+            return {}
+        return {"rows": results, "metrics": mean_lines(runs, results)}
 
     def _record(self) -> None:
         """Take what is new from the recorder, at the cost of what is new."""
@@ -133,7 +142,7 @@ class PanelRun:
         record.recent.append(steps)
         self._metrics.add(steps)
         if self.snapshots:
-            (record.trajectory,) = run.trajectories()
+            record.trajectory = run.trajectories()[0]
 
     def _fail(self, message: str) -> None:
         self.kind, self.message = "error", message

@@ -22,12 +22,21 @@ class Verdict(TypedDict):
     wrong: list[int]
 
 
+class RowResult(TypedDict):
+    """One row of several in a few words. ok: what the task's checker says, None without one."""
+
+    ok: bool | None
+    text: str
+    calls: int
+
+
 class PanelValue(FilmPart):
     """What assets/panel/panel.js draws. run: names the run; another name begins another film.
 
     Every text is plain (the page sets textContent) and written out by safe_text.visible. metrics:
     name, value and meaning, in the order shown. text: what was written, once the run is over. play:
-    whether it plays from its first step, at a pace to read.
+    whether it plays from its first step, at a pace to read. rows: what each row of several came to,
+    once they are over; row: which of them is shown, from 0.
     """
 
     kind: Kind
@@ -40,13 +49,16 @@ class PanelValue(FilmPart):
     verdict: Verdict | None
     text: str
     play: bool
+    rows: list[RowResult]
+    row: int
 
 
 def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
     """A panel without steps; changes: fields that differ from an empty one's."""
     value: dict[str, Any] = {
         "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
-        "metrics": [], "verdict": None, "text": "", "play": False, **NO_STEPS,
+        "metrics": [], "verdict": None, "text": "", "play": False, "rows": [], "row": 0,
+        **NO_STEPS,
     }  # fmt: skip
     return cast(PanelValue, {**value, **changes})
 

@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import gradio as gr
 
+from lab.run import limits
 from lab.run.request import RunRequest
 from lab.tasks import examples
 from lab.tasks.task import kind_of
 from lab.ui.error_text import explain
 from lab.ui.events import QUICK
-from lab.ui.run_inputs import check_kind
+from lab.ui.run_inputs import ROWS, check_kind
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import (
     PANELS,
@@ -45,6 +46,7 @@ class Linked(NamedTuple):
     gen_length: int
     seed: int
     form: FormValue
+    rows: int
     run: bool
 
 
@@ -52,7 +54,7 @@ def start(task: str) -> Linked:
     """How the page opens on a task."""
     text, fits = examples(task)[0], misfits(task)
     form = for_task(start_value(task, fits), task, fits)
-    return Linked(task, kind_of(text), text, 0, 0, form, False)
+    return Linked(task, kind_of(text), text, 0, 0, form, 1, False)
 
 
 def to_query(state: Linked) -> str:
@@ -63,6 +65,7 @@ def to_query(state: Linked) -> str:
     fields += [("kind", state.kind)] * (check_kind(state.kind) != kind_of(state.text))
     fields += [("length", state.gen_length)] * (state.gen_length != 0)
     fields += [("seed", state.seed)] * (state.seed != 0)
+    fields += [("rows", state.rows)] * (state.rows != 1)
     fields += [(name, _json(form["shared"][name])) for name in SHARED if name in form["shared"]]
     panels = zip(form["panels"], usual.form["panels"], strict=True)
     for number, (panel, opened) in enumerate(panels, 1):
@@ -99,6 +102,7 @@ def from_query(query: str) -> Linked | None:
         _whole("length", fields.get("length", "0")),
         _whole("seed", fields.get("seed", "0")),
         form,
+        limits.whole("rows", _whole("rows", fields.get("rows", "1")), 1, ROWS),
         fields.get("run") == "1",
     )
 
@@ -175,9 +179,11 @@ def attach(
     opened.then(None, passed, None, js=RUN, **QUICK)
 
 
-def _query(task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any) -> str:
+def _query(
+    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any
+) -> str:
     try:
-        return to_query(Linked(task, kind, text, gen_length, seed, settings, False))
+        return to_query(Linked(task, kind, text, gen_length, seed, settings, rows, False))
     except ValueError:
         return ""
 
@@ -186,9 +192,9 @@ def _restore(query: Any) -> list[Any]:
     try:
         linked = from_query(query if isinstance(query, str) else "")
     except ValueError as error:
-        return [*[gr.skip()] * 7, f"✕ This link cannot be opened: {visible(explain(error))}", ""]
+        return [*[gr.skip()] * 8, f"✕ This link cannot be opened: {visible(explain(error))}", ""]
     if linked is None:
-        return [*[gr.skip()] * 8, ""]
+        return [*[gr.skip()] * 9, ""]
     samples = gr.Dataset(samples=[[text] for text in examples(linked.task)])
     *fields, begin = linked
     return [*fields, samples, "", "run" if begin else ""]

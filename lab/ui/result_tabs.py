@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pandas as pd
 from gradio.components.plot import PlotData
 
@@ -12,6 +13,7 @@ from lab.record import metrics
 from lab.record.history import STATES
 from lab.record.trajectory import Trajectory
 from lab.ui.layout import CODE, CONFIDENCE, METRICS, ORDER, TRAJECTORY, Outputs
+from lab.ui.many_rows import interval_text
 from lab.ui.page_runs import PageRuns
 from lab.ui.safe_text import visible
 
@@ -36,7 +38,8 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
             for plot, run in zip(outputs.orders, trajectories, strict=True)
         }
     if tab == METRICS:
-        return {outputs.metrics: metrics_table(comparison.runs)}
+        panels = [panel.runs for panel in comparison.panels if panel and panel.runs]
+        return {outputs.metrics: metrics_table(panels)}
     if tab == TRAJECTORY:
         return {outputs.table: changes(trajectories)}
     if tab == CODE:
@@ -77,11 +80,31 @@ def _plot(plot: Any, info: Any, trajectory: Trajectory | None) -> Any:
     return gr.Plot(PlotData(type="plotly", plot=json.dumps(figure)), visible=True)
 
 
-def metrics_table(runs: Sequence[Trajectory]) -> pd.DataFrame:
-    """One line a metric, one column a panel: it fits a page whatever is added."""
-    table = metrics.table(runs).drop(columns="Row").astype(str).T
-    table.columns = [f"{number} · {run.sampler}" for number, run in enumerate(runs, 1)]
+def metrics_table(panels: Sequence[Sequence[Trajectory]]) -> pd.DataFrame:
+    """One line a metric, one column a panel: it fits a page whatever is added.
+
+    Of several rows the mean with its 95 % interval.
+    """
+    table = metrics.table([run for rows in panels for run in rows]).drop(columns="Row")
+    ends = np.cumsum([len(rows) for rows in panels])
+    table = pd.concat(
+        [_means(table[end - len(rows) : end]) for rows, end in zip(panels, ends, strict=True)],
+        axis=1,
+    ).fillna("1")  # rows of a panel that has one, beside others
+    table.columns = [f"{number} · {rows[0].sampler}" for number, rows in enumerate(panels, 1)]
     return table.drop(index="Sampler").rename_axis("Metric").reset_index()
+
+
+def _means(table: pd.DataFrame) -> pd.Series:
+    """A table of runs as one column of texts."""
+    if len(table) == 1:
+        return table.iloc[0].astype(str)
+    alike = {"Sampler", "Model", "Seed"}
+    lines = {
+        name: str(column.iloc[0]) if name in alike else interval_text(column.tolist())
+        for name, column in table.items()
+    }
+    return pd.Series({"Sampler": "", "Rows": str(len(table)), **lines})
 
 
 def changes(trajectories: Sequence[Trajectory | None]) -> pd.DataFrame:

@@ -36,13 +36,15 @@ class Strip(gr.HTML):
         return {"type": "object"}
 
 
-def attach(strip: Strip, fields: list[Any], status: gr.HTML, loaded: list[Any]) -> None:
-    """Wire it. fields: what says what is run, the settings form last; loaded: the events after
+def attach(
+    strip: Strip, fields: list[Any], settings: gr.HTML, status: gr.HTML, loaded: list[Any]
+) -> None:
+    """Wire it. fields: what says what is run, the settings form among it; loaded: the events after
     which a task's models are open."""
     gr.on([one.change for one in fields], _forecast, fields, strip, **NEWEST)
     for event in loaded:
         event.then(_forecast, fields, strip, **QUICK)
-    strip.select(_equal_calls, fields, [fields[-1], status], **QUICK)
+    strip.select(_equal_calls, fields, [settings, status], **QUICK)
 
 
 def _forecast(*values: Any) -> Any:
@@ -53,14 +55,15 @@ def _forecast(*values: Any) -> Any:
 
 
 def _equal_calls(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, event: gr.EventData
-) -> list[Any]:
+    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any,
+    event: gr.EventData,
+) -> list[Any]:  # fmt: skip
     """Give every panel the most steps that make no more calls than were asked for."""
     data = event._data if isinstance(event._data, dict) else {}
     try:
         calls = limits.whole("equal calls", data.get("calls"), 1, MOST_CALLS)
         form = check_form(settings)
-        inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed)
+        inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed, rows)
         steps = steps_for(calls, inputs, panel_settings(form))
     except ValueError as error:
         return [gr.skip(), f"✕ {visible(explain(error))}"]

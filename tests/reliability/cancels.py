@@ -74,7 +74,7 @@ async def _listen(messages: Any) -> None:
 def _long() -> list[Any]:
     """Four panels of thousands of steps."""
     inputs = form()
-    inputs[-1]["panels"] = [
+    inputs[5]["panels"] = [
         {"sampler": "hybrid", "preset": None, "params": {"steps": 4000}} for _ in range(4)
     ]
     return inputs

@@ -22,7 +22,7 @@ AT_ONCE = 4
 PATIENCE = 60.0  # seconds, several runs being in the line
 SECRET = re.compile(r"Traceback|\.py\b|/tmp/|hf_[A-Za-z]")
 FIELDS = {"task", "samplers", "sampler", "prompt", "template", "gen_length", "seed", "params",
-          "trajectories", "settings", "preset", "model", "dtype", "text", "kind", "example",
+          "trajectories", "rows", "settings", "preset", "model", "dtype", "text", "kind", "example",
           *(param.name for sampler in SAMPLERS.values() for param in sampler.params)}  # fmt: skip
 Send = Callable[[Visitor, Sequence[Any]], Awaitable[Answer]]
 
@@ -51,7 +51,7 @@ def endpoints(config: dict[str, Any]) -> list[Endpoint]:
         "open_upload": [{"path": "x.csv", "meta": {"_type": "gradio.FileData"}}, None],
     }
     quick: dict[str, list[Any]] = {
-        "_change_task": [inputs[0], inputs[-1]],
+        "_change_task": [inputs[0], inputs[5]],
         "_use_example": [0],
         "_change_kind": ["prompt"],
         "_load_models": ["capitals"],
@@ -69,6 +69,7 @@ def endpoints(config: dict[str, Any]) -> list[Endpoint]:
     questions = {
         "film": {"run": "0" * 32, "start": 0},
         "alternatives": {"run": "0" * 32, "step": 1, "position": 1},
+        "row": {"run": "0" * 32, "row": 1},
     }
     return [
         *(Endpoint(name, valid, _call(name)) for name, valid in public.items()),

@@ -63,7 +63,7 @@ def test_page_rounds_and_converts_nothing():
     with gr.Blocks():
         inputs = sidebar()
         outputs = stage(inputs)
-    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed)
+    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed, inputs.rows)
     for one in (*sent, inputs.other.text, inputs.other.dtype):
         for value in (5.7, True, None, "7", [1], {"a": 1}, -1):
             assert one.preprocess(value) is value

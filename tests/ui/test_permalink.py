@@ -19,7 +19,7 @@ STATES = [
     changed(),
     changed("sudoku9"),
     changed(text="Tom & his dog=?#+ went\n„ü“ 😀", seed=2**63 - 1, gen_length=17, run=True),
-    changed(text="a [MASK]*3", kind="prompt"),
+    changed(text="a [MASK]*3", kind="prompt", rows=8),
     changed(
         form=with_panels(
             "stories",
@@ -74,6 +74,7 @@ def test_page_without_link_stays_as_it_is():
         ("task=stories&1=mdlm&1.steps=" + "[" * 5000, "steps must be"),
         ("task=stories&seed=-1", "seed must be a whole number"),
         ("task=stories&length=2.5", "length must be a whole number"),
+        ("task=stories&rows=65", "rows must be a whole number from 1 to 64"),
         ("task=stories&kind=poem", "kind must be one of"),
         ("task=stories&text=" + "x" * LONGEST, "a link must have at most"),
         ("task=stories&" + "&".join(f"x{i}=" for i in range(300)), "fields"),
@@ -84,9 +85,9 @@ def test_wrong_link_is_one_sentence(query, message):
         from_query(query)
     *rest, status, begin = _restore(query)
     assert status.startswith("✕ This link cannot be opened: ") and begin == ""
-    assert "\n" not in status and len(rest) == 7
+    assert "\n" not in status and len(rest) == 8
 
 
 def test_state_that_page_would_not_send_has_no_link():
-    assert _query("no", "prompt", "x", 0, 0, start("stories").form) == ""
-    assert _query("stories", "prompt", "x", 0, 0, {}) == ""
+    assert _query("no", "prompt", "x", 0, 0, start("stories").form, 1) == ""
+    assert _query("stories", "prompt", "x", 0, 0, {}, 1) == ""
