@@ -2,8 +2,8 @@
 // that step, with that position looked at.
 () => {
   const show = (plot, { points: [point] }) => {
-    const panel = +(/-(\d)$/.exec(plot.closest('[id^=confidence-], [id^=order-]')?.id)?.[1] || 0);
-    if (!panel) return;
+    const panel = +(/-(\d)$/.exec(plot.closest('[id^=confidence-], [id^=order-], [id^=uncertainty-]')?.id)?.[1] || 0);
+    if (!panel || point.data.type === 'bar') return;  // a bar is of all steps
     [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === 'Tokens')?.click();
     const detail = { panel, step: Math.round(point.y), position: Math.round(point.x) };
     requestAnimationFrame(() => window.dispatchEvent(new CustomEvent('lab:show', { detail })));

@@ -40,6 +40,17 @@ class OrderPanel(NamedTuple):
     steps: int
 
 
+class UncertaintyInfo(NamedTuple):
+    """One run: how open the model's choice was at every position, and how often it changed."""
+
+    title: str
+    position: ndarray  # [N], from 0 at the first writable column
+    step: ndarray  # [S], from 1
+    entropy: ndarray  # [S, N] float32, nats; NaN where no call looked
+    changes: ndarray  # [N], how often the most likely token of a call was not that of the one before
+    borders: list[int]
+
+
 class ConfidenceInfo(NamedTuple):
     """What plot_confidence draws, a panel a run."""
 
@@ -60,6 +71,28 @@ def confidence_info(runs: Sequence[Trajectory]) -> ConfidenceInfo:
 def order_info(runs: Sequence[Trajectory]) -> OrderInfo:
     """The step that wrote each final token, by position."""
     return OrderInfo([_order_panel(run) for run in runs])
+
+
+def uncertainty_info(run: Trajectory) -> UncertaintyInfo:
+    """Entropy by step and generated position, and the changes of each position's best guess.
+
+    Where a file left the most likely tokens out, the tokens that the sampler chose stand for them.
+    """
+    span = _span(run)
+    best = run.predicted if run.top_ids is None else run.top_ids[..., 0]
+    best = best[:, span]
+    changes = np.zeros(best.shape[1], np.int64)
+    latest = np.full(best.shape[1], -1, best.dtype)
+    for line in best:
+        known = line >= 0
+        changes += known & (latest >= 0) & (line != latest)
+        latest = np.where(known, line, latest)
+    entropy = run.entropy[:, span]
+    steps, length = entropy.shape
+    return UncertaintyInfo(
+        _title(run), np.arange(length), np.arange(1, steps + 1), entropy, changes,
+        _borders(run, span),
+    )  # fmt: skip
 
 
 def _confidence_panel(run: Trajectory) -> ConfidencePanel:

@@ -4,9 +4,24 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lab.record.figure_data import KINDS, ConfidenceInfo, OrderInfo, confidence_info, order_info
+from lab.record.figure_data import (
+    KINDS,
+    ConfidenceInfo,
+    OrderInfo,
+    UncertaintyInfo,
+    confidence_info,
+    order_info,
+    uncertainty_info,
+)
 
-__all__ = ["confidence_info", "order_info", "plot_confidence", "plot_order"]
+__all__ = [
+    "confidence_info",
+    "order_info",
+    "plot_confidence",
+    "plot_order",
+    "plot_uncertainty",
+    "uncertainty_info",
+]
 
 BORDER = "#d62728"  # no shade of Viridis
 GREY = "#888"  # reads on white and on black, and the server does not know the theme
@@ -69,6 +84,48 @@ def plot_order(info: OrderInfo, columns: int = 1) -> go.Figure:
             )
             named.add(kind)
         _frame(figure, index, panel.borders, panel.length, panel.steps, first_step=0)
+    return figure
+
+
+def plot_uncertainty(info: UncertaintyInfo) -> go.Figure:
+    """One run's heatmap of entropy, steps running down; above it, as bars, how often each position's
+    best guess changed."""
+    figure = _grid([info.title, ""], 1)
+    known = info.entropy[~np.isnan(info.entropy)]
+    figure.add_trace(
+        go.Bar(
+            x=info.position.astype(np.float32),
+            y=info.changes.astype(np.float32),
+            marker={"color": GREY},
+            showlegend=False,
+            hovertemplate="position %{x}: its best guess changed %{y} times<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    figure.add_trace(
+        go.Heatmap(
+            x=info.position.astype(np.float32),
+            y=info.step.astype(np.float32),
+            z=info.entropy,
+            coloraxis="coloraxis",
+            hoverongaps=False,
+            hovertemplate="position %{x}, step %{y}<br>entropy %{z:.2f} nats<extra></extra>",
+        ),
+        row=2,
+        col=1,
+    )
+    length, most = len(info.position), int(info.changes.max(initial=0))
+    _frame(figure, 0, info.borders, length, most, first_step=0)
+    _frame(figure, 1, info.borders, length, len(info.step), first_step=1)
+    figure.update_layout(
+        yaxis={"range": [0, max(most, 1) * 1.05], "title": {"text": "changes"}, "domain": [0.78, 1]},
+        yaxis2={"domain": [0, 0.66]},
+        coloraxis={
+            "cmax": float(known.max(initial=1)),
+            "colorbar": {"tickvals": None, "title": {"text": "entropy (nats)"}},
+        },
+    )
     return figure
 
 

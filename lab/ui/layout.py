@@ -46,6 +46,7 @@ LENGTH_INFO = {
     TEMPLATE: "A template says itself what to fill in.",
 }
 TOKENS, CONFIDENCE, ORDER = "Tokens", "Confidence", "Decoding order"
+UNCERTAINTY = "Uncertainty"
 METRICS, TRAJECTORY, CODE = "Metrics", "Trajectory", "Code"
 COMPARE, STUDY, SAMPLERS = "Compare", "Study", "Samplers"
 
@@ -80,6 +81,7 @@ class Outputs(NamedTuple):
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
     orders: list[gr.Plot]
+    uncertainties: list[gr.Plot]
     metrics: gr.Dataframe
     table: gr.Dataframe
     python: gr.Code
@@ -93,8 +95,8 @@ class Outputs(NamedTuple):
     @property
     def results(self) -> list[Any]:
         """What the tabs beside the tokens hold."""
-        return [*self.heatmaps, *self.orders, self.metrics, self.table, self.python,
-                self.shell]  # fmt: skip
+        plots = [*self.heatmaps, *self.orders, *self.uncertainties]
+        return [*plots, self.metrics, self.table, self.python, self.shell]
 
 
 def sidebar() -> Inputs:
@@ -199,6 +201,12 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         with gr.Tab(ORDER) as order:
             gr.Markdown("At which step each position was written for the last time.")
             orders = _plots("order")
+        with gr.Tab(UNCERTAINTY) as uncertainty:
+            gr.Markdown(
+                "How open each choice was, as entropy by step and position; above it, how often the "
+                "model's best guess for a position changed."
+            )
+            uncertainties = _plots("uncertainty")
         with gr.Tab(METRICS) as metrics:
             numbers = gr.Dataframe(interactive=False, elem_id="metrics", wrap=True)
         with gr.Tab(TRAJECTORY) as trajectory:
@@ -209,10 +217,11 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
             python = gr.Code(language="python", label="Python", interactive=False, elem_id="python")
             shell = gr.Code(language="shell", label="Shell", interactive=False, elem_id="shell")
     return {
-        "tabs": [tokens, confidence, order, metrics, trajectory, code],
+        "tabs": [tokens, confidence, order, uncertainty, metrics, trajectory, code],
         "panels": panels,
         "heatmaps": heatmaps,
         "orders": orders,
+        "uncertainties": uncertainties,
         "metrics": numbers,
         "table": table,
         "python": python,

@@ -1,7 +1,7 @@
 """What the tabs beside the tokens hold, made when a tab is looked at: figures and tables."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,7 @@ from gradio.components.plot import PlotData
 from lab.record import metrics
 from lab.record.history import STATES
 from lab.record.trajectory import Trajectory
-from lab.ui.layout import CODE, CONFIDENCE, METRICS, ORDER, TRAJECTORY, Outputs
+from lab.ui.layout import CODE, CONFIDENCE, METRICS, ORDER, TRAJECTORY, UNCERTAINTY, Outputs
 from lab.ui.many_rows import interval_text
 from lab.ui.page_runs import PageRuns
 from lab.ui.safe_text import visible
@@ -29,13 +29,18 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
     trajectories = comparison.trajectories
     if tab == CONFIDENCE:
         return {
-            plot: _plot(figures.plot_confidence, figures.confidence_info, run)
+            plot: _plot(run, lambda run: figures.plot_confidence(figures.confidence_info([run])))
             for plot, run in zip(outputs.heatmaps, trajectories, strict=True)
         }
     if tab == ORDER:
         return {
-            plot: _plot(figures.plot_order, figures.order_info, run)
+            plot: _plot(run, lambda run: figures.plot_order(figures.order_info([run])))
             for plot, run in zip(outputs.orders, trajectories, strict=True)
+        }
+    if tab == UNCERTAINTY:
+        return {
+            plot: _plot(run, lambda run: figures.plot_uncertainty(figures.uncertainty_info(run)))
+            for plot, run in zip(outputs.uncertainties, trajectories, strict=True)
         }
     if tab == METRICS:
         panels = [panel.runs for panel in comparison.panels if panel and panel.runs]
@@ -50,7 +55,7 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
 
 def clear(outputs: Outputs) -> dict[Any, Any]:
     """Every tab empty: a run that failed never leaves the one before in sight."""
-    plots = [*outputs.heatmaps, *outputs.orders]
+    plots = [*outputs.heatmaps, *outputs.orders, *outputs.uncertainties]
     return {
         **{plot: gr.Plot(value=None, visible=False) for plot in plots},
         outputs.metrics: None,
@@ -67,10 +72,10 @@ def warm() -> None:
     figures.plot_confidence(figures.confidence_info([]))
 
 
-def _plot(plot: Any, info: Any, trajectory: Trajectory | None) -> Any:
+def _plot(trajectory: Trajectory | None, draw: Callable[[Trajectory], Any]) -> Any:
     if trajectory is None or not len(trajectory.calls):
         return gr.Plot(value=None, visible=False)
-    figure = json.loads(plot(info([trajectory])).to_json())
+    figure = json.loads(draw(trajectory).to_json())
     name = f"{trajectory.sampler}-seed{trajectory.seed}"
     figure["config"] = {
         "displaylogo": False,

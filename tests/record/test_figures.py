@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lab.record import figure_data
-from lab.record.figure_data import KINDS, confidence_info, order_info
-from lab.record.figures import plot_confidence, plot_order
+from lab.record.figure_data import KINDS, confidence_info, order_info, uncertainty_info
+from lab.record.figures import plot_confidence, plot_order, plot_uncertainty
 from tests.kit.trajectories import make
 
 
@@ -162,3 +162,29 @@ def test_nothing_to_show_is_empty_figure():
         json.loads(plot_confidence(confidence_info([run])).to_json())
         json.loads(plot_order(order_info([run])).to_json())
     assert order_info([make(["a__"], prompt=1)]).panels[0].kind == []
+
+
+def test_changes_of_best_guess_are_counted_where_calls_looked():
+    guesses = ["-bbbbb", "-bc-bb", "-bcdbb", "-bbdab", "----ab"]
+    run = make(["a_____", "ab____", "abc___", "abcd__", "abcda_", "abcdab"], guesses, prompt=1)
+    info = uncertainty_info(run)
+    assert info.changes.tolist() == [0, 2, 1, 1, 0]
+    best = np.stack([run.predicted, *[np.full_like(run.predicted, 3)] * 4], -1)
+    assert uncertainty_info(replace(run, top_ids=best)).changes.tolist() == [0, 2, 1, 1, 0]
+    second = np.stack([np.full_like(run.predicted, 3), run.predicted], -1)
+    assert uncertainty_info(replace(run, top_ids=second)).changes.tolist() == [0] * 5
+
+
+def test_entropy_is_drawn_by_step_with_changes_above():
+    run = busy()
+    info = uncertainty_info(run)
+    assert info.entropy.tolist() == run.entropy[:, 1:].tolist() and info.borders == [3]
+    figure = plot_uncertainty(info)
+    bars, heat = figure.data
+    assert bars.y.tolist() == info.changes.tolist() and heat.z.tolist() == info.entropy.tolist()
+    layout = figure.layout
+    assert layout.coloraxis.cmin == 0
+    assert layout.coloraxis.cmax == pytest.approx(np.nanmax(info.entropy))
+    assert layout.yaxis2.range[0] > layout.yaxis2.range[1] and layout.yaxis.range[0] == 0
+    assert layout.yaxis.domain[0] > layout.yaxis2.domain[1]
+    figure.to_json()
