@@ -113,16 +113,36 @@ def test_downloaded_files_are_run(capitals, tmp_path: Path):
             assert run.same_tokens(alone[0])
 
 
-@pytest.mark.parametrize("tab", ["Confidence", "Decoding order"])
+@pytest.mark.parametrize("tab", ["Confidence", "Decoding order", "Uncertainty"])
 def test_figures_are_drawn(capitals, tab: str):
     site = capitals()
     site.run()
     site.page.get_by_role("tab", name=tab).click()
     plots = site.page.locator(".js-plotly-plot:visible")
     expect(plots).to_have_count(4, timeout=30_000)
-    mark = ".heatmaplayer image" if tab == "Confidence" else ".scatterlayer .point"
+    mark = ".scatterlayer .point" if tab == "Decoding order" else ".heatmaplayer image"
     for index in range(4):
         expect(plots.nth(index).locator(mark).first).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<svg")])
+def test_figures_are_saved_as_pictures(capitals, suffix, begins, tmp_path):
+    site = capitals()
+    for number in (2, 3, 4):
+        site.sampler(number, "")
+    site.run()
+    site.exports.select_option(suffix)
+    expect(site.page.locator("#status")).to_contain_text("No figure is in sight")
+    site.page.get_by_role("tab", name="Confidence").click()
+    expect(site.page.locator(".js-plotly-plot:visible .heatmaplayer image")).to_be_visible(
+        timeout=30_000
+    )
+    with site.page.expect_download() as waiting:
+        site.exports.select_option(suffix)
+    assert waiting.value.suggested_filename == f"llada2-seed0.{suffix}"
+    waiting.value.save_as(tmp_path / "figure")
+    assert (tmp_path / "figure").read_bytes().startswith(begins)
+    expect(site.page.locator("#status")).to_contain_text("Exported 1 figure as")
 
 
 CELL = """plot => {
