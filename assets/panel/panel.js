@@ -32,7 +32,10 @@ const drawHead = value => {
   $('.metrics').replaceChildren(...lines.map(([name, text, help]) => {
     const pair = node('div', ''), term = node('dt', '', name);
     term.title = help || '';
-    pair.append(term, node('dd', '', text));
+    const best = (value.best || []).includes(name);
+    const number = node('dd', best ? 'best' : '', best ? `${text} ★` : text);
+    if (best) number.title = 'the best of these panels';
+    pair.append(term, number);
     return pair;
   }));
   drawRows($('.rows'), value);

@@ -13,6 +13,7 @@ from lab.ui.page_runs import PageRuns
 from lab.ui.panel_frames import PanelFrame, panel_frames
 from lab.ui.panel_run import PanelRun
 from lab.ui.panel_value import PanelValue
+from lab.ui.quality import best
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
 from lab.ui.snippet import snippet
@@ -138,6 +139,10 @@ class Run:
             panel.value() if number in numbers else value
             for number, (panel, value) in enumerate(zip(self.panels, self._values, strict=True))
         ]
+        if over:
+            marks = best([panel.costs for panel in self.panels])
+            for value, names in zip(self._values, marks, strict=True):
+                value["best"] = names
         self._changed.clear()
         return Update(self._values, self.status(), over)
 

@@ -14,6 +14,7 @@ from lab.ui.many_rows import mean_lines, row_results
 from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_frames import PanelFrame, PanelJob
 from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
+from lab.ui.quality import costs, nats_of, quality_lines
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PanelSettings
@@ -41,6 +42,7 @@ class PanelRun:
         self.kind: Kind = "empty" if settings is None else "waiting"
         self.message = ""
         self.record = PanelRecord(uuid4().hex)
+        self.costs: dict[str, float] = {}  # once it is done: numbers that are better the lower
         self.job: PanelJob | None = None
         self._run: Recorder | None = None
         self._metrics = PanelMetrics(False)
@@ -125,11 +127,12 @@ class PanelRun:
         return self.record.head
 
     def _of_all_rows(self) -> dict[str, Any]:
-        """Results of several rows and their means, in place of the numbers of the first."""
+        """What became of each row, and the panel's numbers: means where there are several."""
         runs = self.record.runs
-        if not (results := row_results(runs)):
-            return {}
-        return {"rows": results, "metrics": mean_lines(runs, results)}
+        results, nats = row_results(runs), nats_of(runs)
+        self.costs = costs(runs, results, nats)
+        lines = mean_lines(runs, results) if results else self._metrics.lines()
+        return {"rows": results, "metrics": [*lines, *quality_lines(runs, nats)]}
 
     def _record(self) -> None:
         """Take what is new from the recorder, at the cost of what is new."""

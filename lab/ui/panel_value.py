@@ -36,7 +36,8 @@ class PanelValue(FilmPart):
     Every text is plain (the page sets textContent) and written out by safe_text.visible. metrics:
     name, value and meaning, in the order shown. text: what was written, once the run is over. play:
     whether it plays from its first step, at a pace to read. rows: what each row of several came to,
-    once they are over; row: which of them is shown, from 0.
+    once they are over; row: which of them is shown, from 0. best: the names of the metrics in which
+    no other panel is better.
     """
 
     kind: Kind
@@ -51,13 +52,14 @@ class PanelValue(FilmPart):
     play: bool
     rows: list[RowResult]
     row: int
+    best: list[str]
 
 
 def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
     """A panel without steps; changes: fields that differ from an empty one's."""
     value: dict[str, Any] = {
         "kind": kind, "run": run, "title": "", "subtitle": "", "message": "", "notes": [],
-        "metrics": [], "verdict": None, "text": "", "play": False, "rows": [], "row": 0,
+        "metrics": [], "verdict": None, "text": "", "play": False, "rows": [], "row": 0, "best": [],
         **NO_STEPS,
     }  # fmt: skip
     return cast(PanelValue, {**value, **changes})
