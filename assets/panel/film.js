@@ -1,7 +1,7 @@
 // The film of one run: every step as dense arrays, rebuilt from the changes that were sent. Parts
 // come in any order: what is known already is passed over, a gap is left for whoever asks again.
 const makeFilm = () => {
-  const frames = [];
+  const frames = [], steps = [];
   const set = (array, pairs, plain = x => x) => {
     if (!pairs.length) return array;
     const copy = array.slice();
@@ -25,12 +25,12 @@ const makeFilm = () => {
     calls, seconds,
   });
   return {
-    frames, run: null, canvas: null, pieces: {}, edges: [],
+    frames, run: null, canvas: null, pieces: {}, edges: [], settled: [],
     // Another name begins another film; true where it does.
     begin(run) {
       if (run === this.run) return false;
-      Object.assign(this, { run, canvas: null, pieces: {}, edges: [] });
-      frames.length = 0;
+      Object.assign(this, { run, canvas: null, pieces: {}, edges: [], settled: [] });
+      frames.length = steps.length = 0;
       return true;
     },
     // A part of this run: {start, steps, film, pieces, edges}.
@@ -45,10 +45,18 @@ const makeFilm = () => {
       if (!this.canvas || skip < 0) return;
       for (const step of JSON.parse(part.steps).slice(skip)) {
         frames.push(next(frames[frames.length - 1], step));
+        steps.push(step);
       }
       if (this.count() !== part.count) return;
       const end = frames[frames.length - 1];
+      this.settled = part.settled;
       if (part.settled.length) frames[frames.length - 1] = { ...end, state: set(end.state, part.settled) };
+    },
+    // All of it as one part, as `take` takes it.
+    whole() {
+      const { canvas, pieces, edges, settled } = this;
+      const all = { start: 0, count: this.count(), steps: JSON.stringify(steps) };
+      return { ...all, film: canvas, pieces, edges, settled };
     },
     count: () => Math.max(frames.length - 1, 0),
     last() { return this.count(); },

@@ -161,6 +161,8 @@ const update = () => {
   drawStale();
   if (fresh && value.play && !calm()) play();
   else follow();
+  const detail = { number: props.number, value, film };
+  window.dispatchEvent(new CustomEvent('lab:value', { detail }));
   if (optionsNow().differ === props.number) window.dispatchEvent(new CustomEvent('lab:options'));
 };
 
@@ -230,6 +232,11 @@ const listen = (name, act) => {
 };
 listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
+listen('lab:recent', panels => {
+  const empty = { start: 0, count: 0, steps: '[]', film: null, pieces: {}, edges: [], settled: [] };
+  props.value = panels[props.number - 1] || { ...empty, kind: 'empty', run: 'idle' };
+  update();
+});
 listen('lab:show', ({ panel, step, position }) => {
   if (panel !== props.number) return;
   // Figures count positions from where the output begins.

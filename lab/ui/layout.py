@@ -182,6 +182,10 @@ def _buttons() -> dict[str, Any]:
             js_on_load=asset("export", "export.js") + asset("export", "menu.js"),
             elem_id="export", elem_classes="lab-export-menu", padding=False, min_width=80,
         )  # fmt: skip
+        gr.HTML(
+            html_template=asset("recent", "recent.html"), js_on_load=asset("recent", "recent.js"),
+            elem_id="recent", elem_classes="lab-export-menu", padding=False, min_width=80,
+        )  # fmt: skip
         open_file = gr.UploadButton(
             "Open", min_width=44, scale=1, elem_id="open", file_types=[".csv", ".json"]
         )
