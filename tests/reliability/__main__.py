@@ -20,6 +20,7 @@ from tests.reliability import (
     fuzz_endpoints,
     fuzz_python,
     many_runs,
+    opening,
     page,
     slow_readers,
 )
@@ -48,6 +49,7 @@ def _served(check: Callable[..., list[Figure]], *options: str) -> Callable[[int]
 
 CHECKS = {
     "page": Check("D1", page.SIZE, _served(page.check)),
+    "opening": Check("page", opening.SIZE, _served(opening.check)),
     "clients": Check("R1", clients.SIZE, _served(clients.check)),
     "abandoned": Check("R2", abandoned.SIZE, _served(abandoned.check)),
     "cancels": Check("R3", cancels.SIZE, _served(cancels.check, *cancels.OPTIONS)),

@@ -13,6 +13,7 @@ from tests.reliability import (
     fuzz_endpoints,
     fuzz_python,
     many_runs,
+    opening,
     page,
     slow_readers,
 )
@@ -66,3 +67,11 @@ def test_page_is_sent_little_and_stops_within_step(site):
         figures = page.check(site, 60, 24)
     timeless = [one for one in figures if one.what.startswith(("bytes sent", "steps that"))]
     assert len(timeless) == 2 and all(one.holds for one in timeless), timeless
+
+
+@pytest.mark.browser
+def test_page_is_light(site):
+    with skipped_without():
+        figures = opening.check(site, 1)
+    weight = [one for one in figures if one.what.startswith("files of the page")]
+    assert len(weight) == 1 and all(one.holds for one in weight), weight
