@@ -22,7 +22,8 @@ class ConfidencePanel(NamedTuple):
     position: ndarray  # [N], from 0 at the first writable column
     step: ndarray  # [S], from 1
     confidence: ndarray
-    text: list[list[str]] | None  # [S, N], token and state, HTML-escaped; None where too many
+    token: list[list[str]] | None  # [S, N], HTML-escaped; None where too many
+    text: list[list[str]] | None  # the same with its state
     borders: list[int]  # the positions at which a new block begins
 
 
@@ -101,24 +102,25 @@ def _confidence_panel(run: Trajectory) -> ConfidencePanel:
     visible = np.isin(state, (COMMITTED, EDITED, NOISE))
     confidence = np.where(visible, run.confidence[:, span], np.float32(np.nan))
     steps, length = confidence.shape
-    text = None
+    token = text = None
     if confidence.size <= HOVER_CELLS:
         cells, where = np.unique(
             run.tokens[1:, span].astype(np.int64) * len(STATES) + state, return_inverse=True
         )
-        labels = np.array(
-            [
-                f"{_token(run, c // len(STATES))} · {STATES[c % len(STATES)]}"
-                for c in cells.tolist()
-            ],
-            object,
+        tokens = [_token(run, c // len(STATES)) for c in cells.tolist()]
+        states = [STATES[c % len(STATES)] for c in cells.tolist()]
+        texts = [f"{one} · {state}" for one, state in zip(tokens, states, strict=True)]
+        where = where.reshape(visible.shape)
+        token, text = (
+            np.where(visible, np.array(each, object)[where], "").tolist() if steps else []
+            for each in (tokens, texts)
         )
-        text = np.where(visible, labels[where.reshape(visible.shape)], "").tolist() if steps else []
     return ConfidencePanel(
         _title(run),
         np.arange(length),
         np.arange(1, steps + 1),
         confidence,
+        token,
         text,
         _borders(run, span),
     )

@@ -38,11 +38,13 @@ def plot_confidence(info: ConfidenceInfo, columns: int = 1) -> go.Figure:
                 x=panel.position.astype(np.float32),
                 y=panel.step.astype(np.float32),
                 z=panel.confidence,
-                text=panel.text,
+                text=panel.token,
+                customdata=panel.text,
+                texttemplate="%{text}" if panel.token else None,  # shown where a cell has room for it
                 coloraxis="coloraxis",
                 hoverongaps=False,
                 hovertemplate="position %{x}, step %{y}<br>"
-                + ("%{text}<br>" if panel.text else "")
+                + ("%{customdata}<br>" if panel.text else "")
                 + "confidence %{z:.3f}<extra></extra>",
             ),
             **_place(index, columns),

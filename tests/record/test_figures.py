@@ -51,9 +51,10 @@ def test_noise_has_confidence_and_says_that_it_is_noise():
 def test_large_heatmaps_go_without_text(monkeypatch):
     monkeypatch.setattr(figure_data, "HOVER_CELLS", 24)
     (panel,) = confidence_info([busy()]).panels
-    assert panel.text is None
+    assert panel.text is None and panel.token is None
     trace = plot_confidence(confidence_info([busy()])).data[0]
-    assert trace.text is None and "%{text}" not in trace.hovertemplate
+    assert trace.text is None and "%{customdata}" not in trace.hovertemplate
+    assert trace.texttemplate is None
 
 
 def test_order_names_step_and_way_of_each_final_token():
@@ -127,6 +128,8 @@ def test_heatmap_draws_info_as_it_is():
         and trace.hoverongaps is False
     )
     assert trace.x.tolist() == [0, 1, 2, 3, 4] and trace.y.tolist() == [1, 2, 3, 4, 5]
+    assert trace.text[0] == ("␣b", "", "␣c", "", "") and trace.texttemplate == "%{text}"
+    assert trace.customdata[0] == ("␣b · committed", "", "␣c · committed", "", "")
 
 
 def test_order_marks_every_kind_by_its_shape_and_names_it_once():
