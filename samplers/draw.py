@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from .canvas import on_cpu
-from .noise import CHUNK, Noise, chunk_sums, gathered, places, put_back
+from .noise import CHUNK, Noise, gathered, places, put_back, total
+from .nucleus import nucleus
 
 GREEDY = 1e-6  # a temperature below it is 0: the most likely token, no division
 LOWEST = -1e300  # ranks below every log-probability, and is still ranked
@@ -52,7 +53,7 @@ def _weigh(
         top, ids = weights.topk(top_k, dim=-1)
         weights = torch.zeros_like(weights).scatter_(-1, ids, top)
     if top_p is not None and top_p < 1:
-        weights = _nucleus(weights, top_p, nucleus_rule)
+        weights = nucleus(weights, top_p, nucleus_rule)
     return weights
 
 
@@ -70,21 +71,6 @@ def weighing(
     rule = token_weights if normalised or temperature < GREEDY else _weigh
     return partial(rule, temperature=temperature, top_k=top_k, top_p=top_p,
                    nucleus_rule=nucleus_rule)  # fmt: skip
-
-
-def _nucleus(weights: Tensor, top_p: float, rule: str) -> Tensor:
-    mass_of_all = total(weights)[..., None]
-    # Sorting a whole vocabulary costs more than the model: 256 nearly always hold the mass. To ask
-    # whether they do would make a GPU wait, and it sorts quickly.
-    sizes = (min(256, weights.shape[-1]), weights.shape[-1])
-    for size in sizes if on_cpu(weights) else sizes[1:]:
-        top, ids = weights.topk(size, dim=-1)
-        mass = top.double().cumsum(-1) / mass_of_all
-        if not on_cpu(weights) or bool((mass[..., -1] > top_p).all()):
-            break
-    inside = mass <= top_p if rule == "drop_crossing" else mass - top / mass_of_all <= top_p
-    inside[..., 0] = True
-    return torch.zeros_like(weights).scatter_(-1, ids, top * inside)
 
 
 def draw_tokens(
@@ -195,12 +181,6 @@ def _near_the_top(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     start = (chunk * CHUNK).clamp_(max=size - CHUNK)
     near = logits.gather(-1, start + torch.arange(CHUNK))
     return start, near, tops.scatter_(-1, chunk, -torch.inf).amax(-1, keepdim=True)
-
-
-def total(weights: Tensor) -> Tensor:
-    """Sums [...] float64 of weights [..., K]."""
-    flat = weights.reshape(-1, weights.shape[-1])
-    return chunk_sums(flat, max(1, weights.shape[-1])).sum(-1).view(weights.shape[:-1])
 
 
 def log_probability(logits: Tensor, ids: Tensor, where: Tensor) -> Tensor:

@@ -217,6 +217,12 @@ def chunk_sums(weights: Tensor, chunk: int) -> Tensor:
     return sums[0] if len(sums) == 1 else torch.cat(sums)
 
 
+def total(weights: Tensor) -> Tensor:
+    """Sums [...] float64 of weights [..., K]."""
+    flat = weights.reshape(-1, weights.shape[-1])
+    return chunk_sums(flat, max(1, weights.shape[-1])).sum(-1).view(weights.shape[:-1])
+
+
 def choose(where: Tensor, count: Tensor, noise: Noise, most: int | None = None) -> Tensor:
     """Mark count [B] positions of each row, uniformly among the True of `where` [B, W].
 

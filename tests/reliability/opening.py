@@ -54,6 +54,7 @@ SCRUB = """() => new Promise(resolve => {
 
 def check(site: Site, size: int = SIZE) -> list[Figure]:
     """Open the page some times, run it `size` times, and scrub what it wrote."""
+    site.yield_to_browser()
     with sync_playwright() as playwright, launch(playwright) as browser:
         opened = [_open(browser, site) for _ in range(OPENINGS)]
         usable, whole = [median(one[name] for one in opened) for name in ("usable", "whole")]

@@ -61,6 +61,7 @@ class Traffic:
 def check(site: Site, size: int = SIZE, length: int = LENGTH) -> list[Figure]:
     """A run as the page opens, and a long one of `size` steps, whole and stopped."""
     own = asyncio.run(_of_samplers(site))  # before Playwright's loop
+    site.yield_to_browser()
     with sync_playwright() as playwright, launch(playwright) as browser:
         return [
             *_default(browser, site),

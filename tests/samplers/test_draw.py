@@ -19,6 +19,7 @@ from samplers.draw import (
     token_weights,
 )
 from samplers.noise import Noise
+from samplers.nucleus import BUCKETED
 
 torch.set_num_threads(1)
 
@@ -88,6 +89,22 @@ def test_temperature_below_millionth_is_zero(temperature):
     assert torch.equal(weights, token_weights(logits, 0.0)) and (weights.sum(-1) == 1).all()
     greedy, _ = draw(logits, where, Noise(0, [0, 1]), 0.0)
     assert torch.equal(draw(logits, where, Noise(0, [0, 1]), temperature)[0], greedy)
+
+
+@pytest.mark.parametrize("rule", ["keep_crossing", "drop_crossing"])
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.9999])
+def test_nucleus_of_large_vocabulary_is_that_of_sort(rule, top_p):
+    logits = 3 * random(3, BUCKETED + 7)
+    logits[1] = logits[1].round()  # many ties: the lower ids come first
+    logits[2, 5] = 30.0  # alone beyond top_p
+    weights, ids = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+    mass = weights.double().cumsum(-1) / weights.double().sum(-1, keepdim=True)
+    inside = (mass if rule == "drop_crossing" else mass - weights.double()) <= top_p
+    inside[:, 0] = True
+    expected = torch.zeros_like(inside).scatter(-1, ids, inside)
+    nucleus = token_weights(logits, top_p=top_p, nucleus_rule=rule)
+    assert torch.equal(nucleus > 0, expected)
+    torch.testing.assert_close(nucleus.sum(-1), torch.ones(3))
 
 
 def test_confidence_is_at_temperature_1_unfiltered():
