@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from lab.record.history import COMMITTED, EDITED, NOISE, STATES
+from lab.record.history import COMMITTED, EDITED, MASK, NOISE, REMASKED, STATES
 from lab.record.metrics import written_confidence
 from lab.record.trajectory import Trajectory
 
@@ -52,6 +52,15 @@ class UncertaintyInfo(NamedTuple):
     borders: list[int]
 
 
+class ProgressLine(NamedTuple):
+    """How far one run was: `left` [S + 1] is the share of its positions that were open, masked or
+    noise, after so many `calls` [S + 1]."""
+
+    title: str
+    calls: ndarray
+    left: ndarray
+
+
 class ConfidenceInfo(NamedTuple):
     """What plot_confidence draws, a panel a run."""
 
@@ -72,6 +81,16 @@ def confidence_info(runs: Sequence[Trajectory]) -> ConfidenceInfo:
 def order_info(runs: Sequence[Trajectory]) -> OrderInfo:
     """The step that wrote each final token, by position."""
     return OrderInfo([_order_panel(run) for run in runs])
+
+
+def progress_info(runs: Sequence[Trajectory]) -> list[ProgressLine]:
+    """The realised schedule of each run: what was open after every call."""
+    lines = []
+    for run in runs:
+        open_ = np.isin(run.state[:, _span(run)], (MASK, REMASKED, NOISE)) & run.writable[_span(run)]
+        share = open_.sum(1) / max(int(run.writable.sum()), 1)
+        lines.append(ProgressLine(_title(run), np.concatenate([[0], run.calls]), share))
+    return lines
 
 
 def uncertainty_info(run: Trajectory) -> UncertaintyInfo:

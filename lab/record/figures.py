@@ -1,5 +1,7 @@
 """Figures of trajectories: plain arrays from lab.record.figure_data, then their plot."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -8,9 +10,11 @@ from lab.record.figure_data import (
     KINDS,
     ConfidenceInfo,
     OrderInfo,
+    ProgressLine,
     UncertaintyInfo,
     confidence_info,
     order_info,
+    progress_info,
     uncertainty_info,
 )
 
@@ -19,10 +23,14 @@ __all__ = [
     "order_info",
     "plot_confidence",
     "plot_order",
+    "plot_progress",
     "plot_uncertainty",
+    "progress_info",
     "uncertainty_info",
 ]
 
+LINES = ("#4c78c8", "#c8783c", "#3c9c6e", "#a35cb8")  # read on white and on black
+DASHES = ("solid", "dash", "dot", "dashdot")
 BORDER = "#d62728"  # no shade of Viridis
 GREY = "#888"  # reads on white and on black, and the server does not know the theme
 SYMBOLS = dict(zip(KINDS, ("circle", "diamond", "triangle-up", "x-thin"), strict=True))
@@ -86,6 +94,32 @@ def plot_order(info: OrderInfo, columns: int = 1) -> go.Figure:
             )
             named.add(kind)
         _frame(figure, index, panel.borders, panel.length, panel.steps, first_step=0)
+    return figure
+
+
+def plot_progress(lines: Sequence[ProgressLine]) -> go.Figure:
+    """The share of open positions against the calls made, a line a run."""
+    figure = _grid([""], 1)
+    for number, line in enumerate(lines):
+        look = {"color": LINES[number % 4], "dash": DASHES[number % 4], "shape": "hv", "width": 2}
+        figure.add_trace(
+            go.Scatter(
+                x=line.calls.astype(np.float32),
+                y=line.left.astype(np.float32),
+                mode="lines",
+                name=f"{number + 1} · {line.title}",
+                line=look,
+                hovertemplate="after %{x} calls %{y:.0%} open<extra></extra>",
+            )
+        )
+    most = max((int(line.calls[-1]) for line in lines), default=1)
+    axes = {"showgrid": False, "zeroline": False, "linecolor": GREY}
+    figure.update_layout(
+        xaxis=axes | {"range": [0, max(most, 1)], "title": {"text": "model calls", "standoff": 4}},
+        yaxis=axes | {"range": [0, 1.02], "tickformat": ".0%", "title": {"text": "open"}},
+        showlegend=True,
+        height=_ROW + _TOP + _BOTTOM,
+    )
     return figure
 
 

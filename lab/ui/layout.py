@@ -81,6 +81,7 @@ class Outputs(NamedTuple):
     panels: list[TokenPanel]
     heatmaps: list[gr.Plot]
     orders: list[gr.Plot]
+    progress: gr.Plot
     uncertainties: list[gr.Plot]
     metrics: gr.Dataframe
     table: gr.Dataframe
@@ -95,7 +96,7 @@ class Outputs(NamedTuple):
     @property
     def results(self) -> list[Any]:
         """What the tabs beside the tokens hold."""
-        plots = [*self.heatmaps, *self.orders, *self.uncertainties]
+        plots = [*self.heatmaps, *self.orders, self.progress, *self.uncertainties]
         return [*plots, self.metrics, self.table, self.python, self.shell]
 
 
@@ -205,6 +206,8 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         with gr.Tab(ORDER) as order:
             gr.Markdown("At which step each position was written for the last time.")
             orders = _plots("order")
+            gr.Markdown("How much was still open after so many calls: each sampler's own schedule.")
+            progress = gr.Plot(show_label=False, elem_id="progress", visible=False)
         with gr.Tab(UNCERTAINTY) as uncertainty:
             gr.Markdown(
                 "How open each choice was, as entropy by step and position; above it, how often the "
@@ -225,6 +228,7 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         "panels": panels,
         "heatmaps": heatmaps,
         "orders": orders,
+        "progress": progress,
         "uncertainties": uncertainties,
         "metrics": numbers,
         "table": table,

@@ -33,10 +33,12 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
             for plot, run in zip(outputs.heatmaps, trajectories, strict=True)
         }
     if tab == ORDER:
+        first = [run for run in trajectories if run is not None and len(run.calls)]
+        lines = figures.progress_info(first)
         return {
             plot: _plot(run, lambda run: figures.plot_order(figures.order_info([run])))
             for plot, run in zip(outputs.orders, trajectories, strict=True)
-        }
+        } | {outputs.progress: _plot(next(iter(first), None), lambda _: figures.plot_progress(lines))}
     if tab == UNCERTAINTY:
         return {
             plot: _plot(run, lambda run: figures.plot_uncertainty(figures.uncertainty_info(run)))
@@ -55,7 +57,7 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
 
 def clear(outputs: Outputs) -> dict[Any, Any]:
     """Every tab empty: a run that failed never leaves the one before in sight."""
-    plots = [*outputs.heatmaps, *outputs.orders, *outputs.uncertainties]
+    plots = [*outputs.heatmaps, *outputs.orders, outputs.progress, *outputs.uncertainties]
     return {
         **{plot: gr.Plot(value=None, visible=False) for plot in plots},
         outputs.metrics: None,
