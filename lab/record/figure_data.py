@@ -48,7 +48,9 @@ class UncertaintyInfo(NamedTuple):
     position: ndarray  # [N], from 0 at the first writable column
     step: ndarray  # [S], from 1
     entropy: ndarray  # [S, N] float32, nats; NaN where no call looked
-    changes: ndarray  # [N], how often the most likely token of a call was not that of the one before
+    changes: (
+        ndarray  # [N], how often the most likely token of a call was not that of the one before
+    )
     borders: list[int]
 
 
@@ -87,7 +89,9 @@ def progress_info(runs: Sequence[Trajectory]) -> list[ProgressLine]:
     """The realised schedule of each run: what was open after every call."""
     lines = []
     for run in runs:
-        open_ = np.isin(run.state[:, _span(run)], (MASK, REMASKED, NOISE)) & run.writable[_span(run)]
+        open_ = (
+            np.isin(run.state[:, _span(run)], (MASK, REMASKED, NOISE)) & run.writable[_span(run)]
+        )
         share = open_.sum(1) / max(int(run.writable.sum()), 1)
         lines.append(ProgressLine(_title(run), np.concatenate([[0], run.calls]), share))
     return lines

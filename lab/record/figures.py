@@ -48,7 +48,9 @@ def plot_confidence(info: ConfidenceInfo, columns: int = 1) -> go.Figure:
                 z=panel.confidence,
                 text=panel.token,
                 customdata=panel.text,
-                texttemplate="%{text}" if panel.token else None,  # shown where a cell has room for it
+                texttemplate="%{text}"
+                if panel.token
+                else None,  # shown where a cell has room for it
                 coloraxis="coloraxis",
                 hoverongaps=False,
                 hovertemplate="position %{x}, step %{y}<br>"
@@ -124,8 +126,8 @@ def plot_progress(lines: Sequence[ProgressLine]) -> go.Figure:
 
 
 def plot_uncertainty(info: UncertaintyInfo) -> go.Figure:
-    """One run's heatmap of entropy, steps running down; above it, as bars, how often each position's
-    best guess changed."""
+    """One run's heatmap of entropy, steps running down; above it, as bars, how often the best guess
+    for each position changed."""
     figure = _grid([info.title, ""], 1)
     known = info.entropy[~np.isnan(info.entropy)]
     figure.add_trace(
@@ -155,7 +157,11 @@ def plot_uncertainty(info: UncertaintyInfo) -> go.Figure:
     _frame(figure, 0, info.borders, length, most, first_step=0)
     _frame(figure, 1, info.borders, length, len(info.step), first_step=1)
     figure.update_layout(
-        yaxis={"range": [0, max(most, 1) * 1.05], "title": {"text": "changes"}, "domain": [0.78, 1]},
+        yaxis={
+            "range": [0, max(most, 1) * 1.05],
+            "title": {"text": "changes"},
+            "domain": [0.78, 1],
+        },
         yaxis2={"domain": [0, 0.66]},
         coloraxis={
             "cmax": float(known.max(initial=1)),

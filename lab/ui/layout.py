@@ -210,8 +210,8 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
             progress = gr.Plot(show_label=False, elem_id="progress", visible=False)
         with gr.Tab(UNCERTAINTY) as uncertainty:
             gr.Markdown(
-                "How open each choice was, as entropy by step and position; above it, how often the "
-                "model's best guess for a position changed."
+                "How open each choice was, as entropy by step and position; above it, how often "
+                "the model's best guess for a position changed."
             )
             uncertainties = _plots("uncertainty")
         with gr.Tab(METRICS) as metrics:

@@ -38,7 +38,9 @@ def fill(outputs: Outputs, tab: str, comparison: PageRuns | None) -> dict[Any, A
         return {
             plot: _plot(run, lambda run: figures.plot_order(figures.order_info([run])))
             for plot, run in zip(outputs.orders, trajectories, strict=True)
-        } | {outputs.progress: _plot(next(iter(first), None), lambda _: figures.plot_progress(lines))}
+        } | {
+            outputs.progress: _plot(next(iter(first), None), lambda _: figures.plot_progress(lines))
+        }
     if tab == UNCERTAINTY:
         return {
             plot: _plot(run, lambda run: figures.plot_uncertainty(figures.uncertainty_info(run)))

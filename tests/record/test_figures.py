@@ -203,10 +203,19 @@ def test_progress_is_what_is_open_after_each_call():
     slow = make(["_____", "a____", "ab___", "ab__c", "ab_dc", "abcdc"])
     fast = make(["_____", "abc__", "a_cde", "abcde"], calls=np.array([2, 4, 6]))
     one, other = progress_info([slow, fast])
-    assert one.left.tolist() == [1, 0.8, 0.6, 0.4, 0.2, 0] and one.calls.tolist() == [0, 1, 2, 3, 4, 5]
+    assert one.left.tolist() == [1, 0.8, 0.6, 0.4, 0.2, 0] and one.calls.tolist() == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
     assert other.left.tolist() == [1, 0.4, 0.2, 0] and other.calls.tolist() == [0, 2, 4, 6]
     figure = plot_progress([one, other])
-    assert [trace.name for trace in figure.data] == [f"{n} · mdlm on capitals/table" for n in (1, 2)]
+    assert [trace.name for trace in figure.data] == [
+        f"{n} · mdlm on capitals/table" for n in (1, 2)
+    ]
     assert figure.data[0].line.dash != figure.data[1].line.dash
     assert tuple(figure.layout.xaxis.range) == (0, 6)
     behind = make(["a____", "ab$__"], prompt=1)
