@@ -79,6 +79,7 @@ const drawGrid = (grid, value, film, k, options, selected) => {
   if (before?.look === look && before.frame === frame && before.k === k) return;
   const side = film.canvas.board[0];
   grid.classList.toggle('lines', Boolean(side));
+  grid.classList.toggle('as-text', Boolean(options.text) && !side);
   grid.style.gridTemplateColumns = side ? `repeat(${side}, auto)` : '';
   while (grid.children.length > film.canvas.columns) grid.lastChild.remove();
   while (grid.children.length < film.canvas.columns) {

@@ -283,3 +283,18 @@ def test_panel_says_that_its_settings_have_changed(capitals):
     expect(site.panel(1)).not_to_have_class("lab-panel stale")
     site.sampler(2, "mdlm")
     expect(site.panel(2)).not_to_have_class("lab-panel stale")
+
+
+def test_tokens_are_read_as_text(visit):
+    site = visit(task="sudoku4")
+    as_text = site.page.get_by_label("As text")
+    site.run()
+    as_text.check()
+    expect(site.panel(1).locator(".grid")).not_to_have_class("grid as-text")
+    site.task("capitals")
+    site.run()
+    expect(site.panel(1).locator(".grid")).to_have_class("grid as-text")
+    cell = site.panel(1).locator(".grid [role=option]").first
+    expect(cell).to_have_css("display", "inline")
+    as_text.uncheck()
+    expect(site.panel(1).locator(".grid")).to_have_class("grid")
