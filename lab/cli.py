@@ -77,6 +77,7 @@ def _request(
     return RunRequest(
         sampler, model, "" if prompt is None else prompt,
         template=options.template, gen_length=options.gen_length, seed=options.seed,
+        draft=options.draft,
         rows=options.rows, preset=options.preset, device=options.device, **params,
     )  # fmt: skip
 

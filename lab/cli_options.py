@@ -118,6 +118,7 @@ def _parser(name: str) -> Parser:
     add("--prompt", help="text to continue")
     add("--template", help="text with [MASK] or [MASK]*8 as masked positions")
     add("--gen-length", type=_number, help="tokens to generate")
+    add("--draft", help="what stands there at first, for a sampler that edits or remasks")
     add("--seed", type=_number, default=0, help="the same seed gives the same tokens")
     add("--rows", type=_number, default=1, help="copies, each with its own noise")
     add("--preset", help="a sampler's named settings")

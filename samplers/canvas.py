@@ -16,7 +16,8 @@ from torch import Tensor
 class Canvas:
     """The columns a run may write: prompt in, masked positions open.
 
-    tokens [B, T] (masked positions hold `mask_id`, 0 where there is none); writable [B, T] (never
+    tokens [B, T] (masked positions hold `mask_id`, 0 where there is none; others that are writable
+    the tokens of a draft, for samplers that take one); writable [B, T] (never
     prompt, pinned text, pad or beyond the requested length); visible [B, T] (False = pad). `layout`
     says where blocks of `block_length` begin: at the end of the prompt (`prompt`), at each row's
     first token (`first`), or one block for all (`whole`).

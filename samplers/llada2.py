@@ -49,6 +49,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     needs=Needs(frozenset({"absorbing", "hybrid"}), frozenset({"block_causal"})),
     layout="first",
     revises=_revises,
+    drafts=lambda values: values["editing_threshold"] is not None,
     budget=_budget,
     presets={
         "llada2.1_quality": {"threshold": 0.7, "editing_threshold": 0.5},
@@ -81,7 +82,7 @@ def llada2(
     for block in canvas.blocks():
         frozen = canvas.finished(x, eos_early_stop)
         count = canvas.masked(x, block, frozen).sum(-1)
-        post_steps, settled = torch.zeros_like(count), count == 0
+        post_steps, settled = torch.zeros_like(count), ~canvas.writable[:, block].any(-1) | frozen
         for step in range(steps + max_post_steps):
             if not editing:
                 frozen = canvas.finished(x, eos_early_stop)

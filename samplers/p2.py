@@ -38,6 +38,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="whole",
     revises="remasks",
+    drafts=lambda values: values["eta"] > 0,
     budget=_budget,
     presets={
         "ancestral": {"score": "random", "eta": 0.0},

@@ -63,7 +63,7 @@ class Sampler:
     What only the sampler knows about its own parameters it declares, as a value or as a function of
     the bound values, so that no other code reads a parameter by its name: `revises` (see
     `revision`), `budget` (`most_calls`), `eos_rule` (`stops_at_eos`), `slides`
-    (`exceeds_context`), `copies` (`canvases_at_once`).
+    (`exceeds_context`), `copies` (`canvases_at_once`), `drafts` (`takes_draft`).
     """
 
     name: str
@@ -82,6 +82,7 @@ class Sampler:
     eos_rule: Callable[[Values], bool] | None = field(default=None, repr=False)
     slides: Callable[[Values], bool] | None = field(default=None, repr=False)
     copies: Callable[[Values], int] | None = field(default=None, repr=False)
+    drafts: bool | Callable[[Values], bool] = field(default=False, repr=False)
 
     def revision(self, values: Values) -> Revision | None:
         """What may happen to a written token: another replaces it (`edits`), it is masked again
@@ -122,6 +123,10 @@ class Sampler:
     def canvases_at_once(self, values: Values) -> int:
         """The most canvases that a row asks about in one call of the denoiser."""
         return 1 if self.copies is None else self.copies(values)
+
+    def takes_draft(self, values: Values) -> bool:
+        """Whether a run may begin with tokens at writable columns, which are then looked at anew."""
+        return self.drafts(values) if callable(self.drafts) else self.drafts
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults and check every value. ValueError: rule, value, way out."""
@@ -230,6 +235,7 @@ def sampler(
     eos_rule: Callable[[Values], bool] | None = None,
     slides: Callable[[Values], bool] | None = None,
     copies: Callable[[Values], int] | None = None,
+    drafts: bool | Callable[[Values], bool] = False,
 ) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
     """Register a generator function under its own name; presets are checked on the spot.
 
@@ -258,6 +264,7 @@ def sampler(
             eos_rule=eos_rule,
             slides=slides,
             copies=copies,
+            drafts=drafts,
         )
         for values in entry.presets.values():
             entry.bind(values)

@@ -42,6 +42,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"}), time=True),
     layout="whole",
     revises="remasks",
+    drafts=True,
     budget=_budget,
     presets={
         "paper_cap": {"eta": 0.008, "steps": 1024, "top_p": 0.9},
@@ -83,11 +84,12 @@ def remdm(
     for window in canvas.blocks():
         free = canvas.writable[:, window]
         stale, logits = free.any(-1), torch.empty(0)
-        recorded = torch.full(free.shape, torch.inf, dtype=torch.float64, device=x.device)
+        # Of a draft's tokens nothing is known: they count as the least confident.
+        recorded = torch.zeros(free.shape, dtype=torch.float64, device=x.device)
         for t, s in pairwise(times):
             masked = free & (x[:, window] == canvas.mask_id)
             alpha, stay, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)
-            if some_stale := bool((rows := masked.any(-1) & stale).any()):
+            if some_stale := bool((rows := (masked.any(-1) | (not len(logits))) & stale).any()):
                 logits = kernels.refresh(logits, denoise, x, window, rows, alpha)
             ids = noise.reveal(logits, masked, weigh, stay)
             commit, written = ids >= 0, free & ~masked

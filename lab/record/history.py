@@ -25,7 +25,8 @@ def follow(
 ) -> History:
     """Work out the states of tokens [S+1, L] from the predictions [S, L] and writable [L].
 
-    Under absorbing corruption the sampler chose every written token. Under hybrid and
+    Under absorbing corruption the sampler chose every written token, those of a draft excepted,
+    which are committed in step 0. Under hybrid and
     uniform corruption one that is not the step's prediction (-1 included) was placed by the
     corruption: `noise`, until a step predicts or writes a token there. Noise is to those
     processes what a mask is to absorbing: a choice in its place is a commit, and an EOS is not
@@ -56,9 +57,10 @@ class Follower:
         self._writable = writable
         self._tokens = tokens
         masked = self._masked(tokens)
-        self._noise = writable & ~masked
+        self._noise = writable & ~masked & (not self._absorbing)
         self._written = np.zeros(len(writable), np.int32)  # the latest step with an event
-        self._before_eos = np.where(writable, np.where(masked, MASK, NOISE), PROMPT).astype(np.int8)
+        written = COMMITTED if self._absorbing else NOISE
+        self._before_eos = np.where(writable, np.where(masked, MASK, written), PROMPT).astype(np.int8)
         self.steps = 0
         self.state = self._with_eos(tokens[None], self._before_eos[None], self._noise[None])[0]
         self.committed_step = self._committed(self._written[None], masked[None])[0]

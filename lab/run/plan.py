@@ -47,14 +47,33 @@ def plan(request: RunRequest) -> Plan:
     inputs = _inputs(request)
     options = _chat_options(request.chat_template_kwargs, inputs)
     rows, gen_length = _encode(request, model, inputs, options)
+    if request.draft is not None:
+        _check_draft(sampler, model.card, values)
+        limits.prompts("draft", [request.draft])
+        rows = [prompts.with_draft(model, row, request.draft) for row in rows]
     canvas, calls, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
     settings = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
                 "versions": versions()}  # fmt: skip
     if options:
         settings["chat_template_kwargs"] = options
+    if request.draft is not None:
+        text = isinstance(request.draft, str)
+        settings["draft"] = request.draft if text else [int(token) for token in request.draft]
     key = "prompt" if request.template is None else "template"
     each = tuple({**settings, key: one} for one in inputs for _ in range(copies))
     return Plan(sampler, model, task, values, canvas, seed, first_row, each, calls, work)
+
+
+def _check_draft(sampler: Sampler, card: ModelCard, values: dict[str, Any]) -> None:
+    """ValueError where a draft would stay as it is, or could not be told from noise."""
+    if card.mask_id is None:
+        raise ValueError(f"a draft goes with models that have a mask, {card.name} has none; leave "
+                         "draft out, or choose another model")  # fmt: skip
+    if not sampler.takes_draft(values):
+        others = [one.name for one in samplers.SAMPLERS.values() if one.drafts]
+        raise ValueError(f"{sampler.name} keeps a draft as it is under these settings; put it into "
+                         f"a template, or choose one of {', '.join(others)} and let it edit or "
+                         "remask")  # fmt: skip
 
 
 def _inputs(request: RunRequest) -> list[Any]:

@@ -165,12 +165,13 @@ def stream(
     first_row: int = 0,
     preset: str | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
+    draft: Any = None,
     **params: Any,
 ) -> Iterator[Frame]:
     """The Frames of a run as they happen; see `run` for the arguments."""
     request = RunRequest(
         sampler, model, prompts, template, gen_length, seed, rows, first_row, preset,
-        chat_template_kwargs, params,
+        chat_template_kwargs, params, draft=draft,
     )  # fmt: skip
     return iter(Recorder(plan(request)))
 
@@ -187,6 +188,7 @@ def run(
     first_row: int = 0,
     preset: str | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
+    draft: Any = None,
     **params: Any,
 ) -> list[Trajectory]:
     """Run a sampler to its end and return a Trajectory a row.
@@ -199,13 +201,15 @@ def run(
     copies of each prompt; copy number r (counted over all prompts) draws from (seed,
     first_row + r), so a row alone is the same call with its first_row. preset: a sampler's named
     settings, which parameters override. chat_template_kwargs: what the model's chat template takes
-    besides the chat, such as {"enable_thinking": False}.
+    besides the chat, such as {"enable_thinking": False}. draft: what stands at the first masked
+    positions as the run begins, as text (with [MASK] for what is open) or ids, to be looked at anew
+    by a sampler that edits or remasks.
 
     Other names are the sampler's parameters. ValueError (rule, value, way out) before any call.
     """
     request = RunRequest(
         sampler, model, prompts, template, gen_length, seed, rows, first_row, preset,
-        chat_template_kwargs, params,
+        chat_template_kwargs, params, draft=draft,
     )  # fmt: skip
     recorder = Recorder(plan(request))
     for _ in recorder:

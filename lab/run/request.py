@@ -20,8 +20,8 @@ OTHER_NAMES = {
     "prompt": "prompts",
     "generator": "seed",
 }
-RUN_ARGUMENTS = ("prompts", "template", "gen_length", "seed", "rows", "first_row", "preset",
-                 "chat_template_kwargs")  # fmt: skip
+RUN_ARGUMENTS = ("prompts", "template", "gen_length", "draft", "seed", "rows", "first_row",
+                 "preset", "chat_template_kwargs")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class RunRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
+    draft: Any = None
 
     def values(self) -> dict[str, Any]:
         """Every parameter of the sampler, checked; each step overrides the one before: default,
