@@ -185,7 +185,8 @@ element.addEventListener('click', event => {
   if (event.target.closest('.forget')) branch.clear();
   if (event.target.closest('.go')) {
     const panel = +$('.target').value;
-    trigger('select', { run: film.run, step: cursor, changes: branch.list(), panel });
+    const stays = $('.stays').value;
+    trigger('select', { run: film.run, step: cursor, changes: branch.list(), panel, stays });
   }
 });
 // Another row of a run that is over: the same panel, with that row's film at its end.

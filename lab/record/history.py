@@ -60,7 +60,9 @@ class Follower:
         self._noise = writable & ~masked & (not self._absorbing)
         self._written = np.zeros(len(writable), np.int32)  # the latest step with an event
         written = COMMITTED if self._absorbing else NOISE
-        self._before_eos = np.where(writable, np.where(masked, MASK, written), PROMPT).astype(np.int8)
+        self._before_eos = np.where(writable, np.where(masked, MASK, written), PROMPT).astype(
+            np.int8
+        )
         self.steps = 0
         self.state = self._with_eos(tokens[None], self._before_eos[None], self._noise[None])[0]
         self.committed_step = self._committed(self._written[None], masked[None])[0]

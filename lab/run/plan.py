@@ -48,7 +48,7 @@ def plan(request: RunRequest) -> Plan:
     options = _chat_options(request.chat_template_kwargs, inputs)
     rows, gen_length = _encode(request, model, inputs, options)
     if request.draft is not None:
-        _check_draft(sampler, model.card, values)
+        _check_draft(request.draft, sampler, model.card, values)
         limits.prompts("draft", [request.draft])
         rows = [prompts.with_draft(model, row, request.draft) for row in rows]
     canvas, calls, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
@@ -64,8 +64,10 @@ def plan(request: RunRequest) -> Plan:
     return Plan(sampler, model, task, values, canvas, seed, first_row, each, calls, work)
 
 
-def _check_draft(sampler: Sampler, card: ModelCard, values: dict[str, Any]) -> None:
+def _check_draft(draft: Any, sampler: Sampler, card: ModelCard, values: dict[str, Any]) -> None:
     """ValueError where a draft would stay as it is, or could not be told from noise."""
+    if not isinstance(draft, (str, list, tuple)) or prompts.is_chat(draft):
+        raise ValueError(f"draft must be text or token ids, got {brief(draft)}")
     if card.mask_id is None:
         raise ValueError(f"a draft goes with models that have a mask, {card.name} has none; leave "
                          "draft out, or choose another model")  # fmt: skip

@@ -127,8 +127,6 @@ def with_draft(model: Model, row: Row, draft: Any) -> Row:
     """The row with a draft in its first masked positions: text, with [MASK] for what is open, or
     ids. ValueError for one that is longer than they are, or that ends the text."""
     card = model.card
-    if not isinstance(draft, (str, list, tuple)) or is_chat(draft):
-        raise ValueError(f"draft must be text or token ids, got {brief(draft)}")
     if isinstance(draft, str) and MASKED.search(draft):
         ids = list(template_row(model, draft).ids)
     else:

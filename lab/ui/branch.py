@@ -1,7 +1,7 @@
 """A branch: another run that goes on from a step of one that is over, with what a reader changed.
 
-What stood at that step is pinned: the branch fills in a template of token ids, so that it can be
-repeated from its code like any other run.
+What stood at that step is pinned, or is a draft that its sampler may change: the branch fills in a
+template of token ids, so that it can be repeated from its code like any other run.
 """
 
 from dataclasses import asdict
@@ -23,6 +23,9 @@ from lab.ui.tasks import check_task
 from samplers.signature import brief
 
 
+PINNED, DRAFT = "pinned", "draft"
+
+
 class Branch(NamedTuple):
     """panels: what each runs, all but one None; form: the page's settings with its own; origin:
     what it goes on from, in words."""
@@ -34,7 +37,8 @@ class Branch(NamedTuple):
 
 
 def branch(request: Any, page: PageRuns | None, task: Any, seed: Any, form: FormValue) -> Branch:
-    """What a page asks for: {run, step, changes: [[position, id, or -1 to mask it], ...], panel}.
+    """What a page asks for: {run, step, changes: [[position, id, or -1 to mask it], ...], panel,
+    stays}. stays: whether what stood is `pinned`, or a `draft`.
 
     panel: 1 to 4; an empty one takes the parent's sampler and parameters, another keeps its own.
     ValueError names what is wrong; it comes from a browser, or from anybody who posts to it.
@@ -48,7 +52,14 @@ def branch(request: Any, page: PageRuns | None, task: Any, seed: Any, form: Form
     settings = panel_settings(form)[target] or _settings(parent)
     model = _card(task, settings.sampler)
     changes = _changes(request.get("changes"), parent.tokens.shape[1], model.vocab_size)
-    ids = _template(parent, step, changes, model)
+    if (stays := request.get("stays", PINNED)) not in (PINNED, DRAFT):
+        raise ValueError(f"stays must be {PINNED} or {DRAFT}, got {brief(stays)}; {RELOAD}")
+    ids, drafted = _columns(parent, step, changes, model), None
+    if stays == DRAFT:
+        ids, drafted = _as_draft(ids, parent, model)
+    elif model.mask_id not in ids:
+        raise ValueError("nothing is left to fill in: take an earlier step, mask a token, or let what "
+                         "stands be a draft")  # fmt: skip
     panels: list[PanelSettings | None] = [None] * PANELS
     panels[target] = settings
     own = [
@@ -56,7 +67,7 @@ def branch(request: Any, page: PageRuns | None, task: Any, seed: Any, form: Form
         for number, panel in enumerate(form["panels"])
     ]
     return Branch(
-        RunInputs(task, template=ids, seed=seed),
+        RunInputs(task, template=ids, seed=seed, draft=drafted),
         panels,
         cast(FormValue, {**form, "panels": own}),
         f"goes on from panel {number + 1}, step {step}",
@@ -120,7 +131,7 @@ def _card(task: str, sampler: str) -> ModelCard:
     return card(known[sampler])
 
 
-def _template(
+def _columns(
     parent: Trajectory, step: int, changes: dict[int, int], target: ModelCard
 ) -> list[int]:
     """Ids of the columns at a step, the target model's mask where something is to be filled in."""
@@ -138,6 +149,14 @@ def _template(
         if own == mask:
             raise ValueError(f"id {mask} is the mask of {target.name}, and stands at {position}")
         ids[position] = mask if own < 0 else own
-    if mask not in ids[:length]:
-        raise ValueError("nothing is left to fill in: take an earlier step, or mask a token")
     return ids[:length]
+
+
+def _as_draft(ids: list[int], parent: Trajectory, target: ModelCard) -> tuple[list[int], list[int]]:
+    """The template in which all that was generated is open, and the draft of it; no draft ends."""
+    mask = target.mask_id or 0
+    writable = parent.writable[: len(ids)].tolist()
+    template = [mask if free else token for token, free in zip(ids, writable, strict=True)]
+    ends = set(target.eos_ids)
+    draft = [mask if i in ends else i for i, free in zip(ids, writable, strict=True) if free]
+    return template, draft

@@ -45,8 +45,9 @@ class Forecast(TypedDict):
 
 
 def forecast(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any = 1
-) -> Forecast | None:
+    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any = 1,
+    draft: Any = "",
+) -> Forecast | None:  # fmt: skip
     """The forecast for the page's inputs; None while a run computes, beside which no model may be
     loaded, and while the settings are still another task's.
 
@@ -56,7 +57,7 @@ def forecast(
     if form["task"] != task:
         return None
     panels = panel_settings(form)
-    inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed, rows)
+    inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed, rows, draft)
     try:
         with slot.LINE.ticket() as ticket:
             if ticket.wait(0):

@@ -27,7 +27,7 @@ def run_fields(inputs: Inputs, outputs: Outputs) -> list[Any]:
     """The components that say what is run, as `run_request` takes their values."""
     return [
         inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed, inputs.settings,
-        inputs.rows,
+        inputs.rows, inputs.draft,
     ]  # fmt: skip
 
 
@@ -103,7 +103,14 @@ def _change_kind(kind: Any) -> Any:
 
 
 def run_request(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any = 1
+    task: Any,
+    kind: Any,
+    text: Any,
+    gen_length: Any,
+    seed: Any,
+    settings: Any,
+    rows: Any = 1,
+    draft: Any = "",
 ) -> tuple[RunInputs, list[PanelSettings | None]]:
     """What Run is to do; pressed before a change of the task came back, what that will bring."""
     form = _checked(settings)
@@ -111,6 +118,6 @@ def run_request(
         text = examples(_checked_task(task))[0]
         kind, form = kind_of(text), settings_for(task, form)
     try:
-        return run_inputs(task, kind, text, gen_length, seed, rows), panel_settings(form)
+        return run_inputs(task, kind, text, gen_length, seed, rows, draft), panel_settings(form)
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from None

@@ -62,6 +62,7 @@ class Inputs(NamedTuple):
     examples: gr.Dataset
     gen_length: gr.Slider
     rows: gr.Slider
+    draft: gr.Textbox
     settings: SettingsForm
 
 
@@ -131,7 +132,11 @@ def sidebar() -> Inputs:
         info="Texts that each panel writes: one is shown, all are counted.",
     )  # fmt: skip
     settings = SettingsForm(first.form(), elem_id="settings")
-    return Inputs(chooser, other, kind, text, board, dataset, length, rows, settings)
+    draft = RawTextbox(
+        "", label="Draft", elem_id="draft", lines=1, max_lines=4, max_length=20_000,
+        info="What stands there at first, for samplers that edit or remask; [MASK] is open.",
+    )  # fmt: skip
+    return Inputs(chooser, other, kind, text, board, dataset, length, rows, draft, settings)
 
 
 def stage(inputs: Inputs) -> Outputs:

@@ -82,7 +82,7 @@ def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
     """A card brings a lesson's settings, then plays it."""
     shared = [
         inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, outputs.seed,
-        inputs.settings, inputs.rows,
+        inputs.settings, inputs.rows, inputs.draft,
     ]  # fmt: skip
     stage = [outputs.status, *outputs.panels, outputs.exports, *outputs.results]
     shows = [_showing(outputs, lesson) for lesson in lessons.lessons()]
@@ -93,7 +93,7 @@ def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
 
 def _fill_in(lesson: lessons.Lesson) -> list[Any]:
     samples = gr.Dataset(samples=[[text] for text in examples(lesson.task)])
-    return [lesson.task, lesson.kind, lesson.prompt, samples, 0, lesson.seed, lesson.form(), 1]
+    return [lesson.task, lesson.kind, lesson.prompt, samples, 0, lesson.seed, lesson.form(), 1, ""]
 
 
 def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Request], Any]:
@@ -118,9 +118,9 @@ def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Requ
 def _wire_run(demo: gr.Blocks, inputs: Inputs, outputs: Outputs) -> None:
     async def run(
         task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any,
-        request: gr.Request,
+        draft: Any, request: gr.Request,
     ) -> AsyncIterator[dict[Any, Any]]:  # fmt: skip
-        shared, panels = run_request(task, kind, text, gen_length, seed, settings, rows)
+        shared, panels = run_request(task, kind, text, gen_length, seed, settings, rows, draft)
         session = request.session_hash or ""
         with slot.stoppable(session) as stop:
             run = Run(shared, panels, stop, who := visitor_of(request))

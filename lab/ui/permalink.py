@@ -47,6 +47,7 @@ class Linked(NamedTuple):
     seed: int
     form: FormValue
     rows: int
+    draft: str
     run: bool
 
 
@@ -54,7 +55,7 @@ def start(task: str) -> Linked:
     """How the page opens on a task."""
     text, fits = examples(task)[0], misfits(task)
     form = for_task(start_value(task, fits), task, fits)
-    return Linked(task, kind_of(text), text, 0, 0, form, 1, False)
+    return Linked(task, kind_of(text), text, 0, 0, form, 1, "", False)
 
 
 def to_query(state: Linked) -> str:
@@ -66,6 +67,7 @@ def to_query(state: Linked) -> str:
     fields += [("length", state.gen_length)] * (state.gen_length != 0)
     fields += [("seed", state.seed)] * (state.seed != 0)
     fields += [("rows", state.rows)] * (state.rows != 1)
+    fields += [("draft", state.draft)] * (state.draft != "")
     fields += [(name, _json(form["shared"][name])) for name in SHARED if name in form["shared"]]
     panels = zip(form["panels"], usual.form["panels"], strict=True)
     for number, (panel, opened) in enumerate(panels, 1):
@@ -103,6 +105,7 @@ def from_query(query: str) -> Linked | None:
         _whole("seed", fields.get("seed", "0")),
         form,
         limits.whole("rows", _whole("rows", fields.get("rows", "1")), 1, ROWS),
+        fields.get("draft", ""),
         fields.get("run") == "1",
     )
 
@@ -180,10 +183,11 @@ def attach(
 
 
 def _query(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any
-) -> str:
+    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any,
+    draft: Any,
+) -> str:  # fmt: skip
     try:
-        return to_query(Linked(task, kind, text, gen_length, seed, settings, rows, False))
+        return to_query(Linked(task, kind, text, gen_length, seed, settings, rows, draft, False))
     except ValueError:
         return ""
 
@@ -192,9 +196,9 @@ def _restore(query: Any) -> list[Any]:
     try:
         linked = from_query(query if isinstance(query, str) else "")
     except ValueError as error:
-        return [*[gr.skip()] * 8, f"✕ This link cannot be opened: {visible(explain(error))}", ""]
+        return [*[gr.skip()] * 9, f"✕ This link cannot be opened: {visible(explain(error))}", ""]
     if linked is None:
-        return [*[gr.skip()] * 9, ""]
+        return [*[gr.skip()] * 10, ""]
     samples = gr.Dataset(samples=[[text] for text in examples(linked.task)])
     *fields, begin = linked
     return [*fields, samples, "", "run" if begin else ""]

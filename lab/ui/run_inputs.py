@@ -15,7 +15,7 @@ class RunInputs:
     """What all panels share: a task, a prompt or a template, a length and a seed.
 
     task: one of the lab's, or the name of another model that was loaded (lab.ui.loaded_models).
-    rows: how many texts each panel writes.
+    rows: how many texts each panel writes. draft: what stands there at first.
     """
 
     task: str
@@ -24,18 +24,20 @@ class RunInputs:
     gen_length: int | None = None
     seed: int = 0
     rows: int = 1
+    draft: str | list[int] | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of lab.run that all panels share."""
-        rows = {} if self.rows == 1 else {"rows": self.rows}
+        more = {} if self.draft is None else {"draft": self.draft}
+        more |= {} if self.rows == 1 else {"rows": self.rows}
         if self.template is not None:
-            return {"template": self.template, "seed": self.seed, **rows}
-        return {"prompts": self.prompt, "gen_length": self.gen_length, "seed": self.seed, **rows}
+            return {"template": self.template, "seed": self.seed, **more}
+        return {"prompts": self.prompt, "gen_length": self.gen_length, "seed": self.seed, **more}
 
 
 def run_inputs(
-    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, rows: Any = 1
+    task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, rows: Any = 1, draft: Any = ""
 ) -> RunInputs:
     """The visitor's inputs, as the page sends them; a slider at 0 leaves the length to the model.
 
@@ -44,12 +46,14 @@ def run_inputs(
     """
     if not isinstance(text, str):
         raise ValueError(f"text must be text, got {type(text).__name__}")
-    rows = limits.whole("rows", rows, 1, ROWS)
+    if not isinstance(draft, str):
+        raise ValueError(f"draft must be text, got {type(draft).__name__}")
+    more: Any = {"rows": limits.whole("rows", rows, 1, ROWS), "draft": draft or None}
     if check_kind(kind) == TEMPLATE:
-        return RunInputs(task, template=text, seed=seed, rows=rows)
+        return RunInputs(task, template=text, seed=seed, **more)
     model_says = gen_length == 0 and not isinstance(gen_length, bool)
     length = None if model_says else gen_length
-    return RunInputs(task, text, gen_length=length, seed=seed, rows=rows)
+    return RunInputs(task, text, gen_length=length, seed=seed, **more)
 
 
 def check_kind(kind: Any) -> str:

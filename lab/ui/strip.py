@@ -56,14 +56,14 @@ def _forecast(*values: Any) -> Any:
 
 def _equal_calls(
     task: Any, kind: Any, text: Any, gen_length: Any, seed: Any, settings: Any, rows: Any,
-    event: gr.EventData,
+    draft: Any, event: gr.EventData,
 ) -> list[Any]:  # fmt: skip
     """Give every panel the most steps that make no more calls than were asked for."""
     data = event._data if isinstance(event._data, dict) else {}
     try:
         calls = limits.whole("equal calls", data.get("calls"), 1, MOST_CALLS)
         form = check_form(settings)
-        inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed, rows)
+        inputs = run_inputs(check_task(task), check_kind(kind), text, gen_length, seed, rows, draft)
         steps = steps_for(calls, inputs, panel_settings(form))
     except ValueError as error:
         return [gr.skip(), f"✕ {visible(explain(error))}"]

@@ -200,4 +200,4 @@ async def visitors(url: str) -> AsyncIterator[Visitors]:
 def form(task: str = "capitals") -> list[Any]:
     """What the page sends when Run is pressed as it stands."""
     text = examples(task)[0]
-    return [task, kind_of(text), text, 0, 0, start_value(task, misfits(task)), 1]
+    return [task, kind_of(text), text, 0, 0, start_value(task, misfits(task)), 1, ""]

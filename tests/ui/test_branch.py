@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lab
@@ -145,3 +146,37 @@ def test_noise_is_filled_in_again():
     (grown,) = finish(planned)[0].comparison.runs
     at = parent.state[noisy[0]][: grown.tokens.shape[1]] == 2
     assert at.any() and grown.writable[at].all()
+
+
+def test_what_stands_may_be_draft(parent):
+    page, form = page_of(parent)
+    form["panels"] = [*form["panels"][:3], {"sampler": "remdm", "preset": None, "params": {}}]
+    planned = branch({**request(), "stays": "draft"}, page, "capitals", 1, form)
+    run, last = finish(planned)
+    assert last.values[3]["kind"] == "done", last.values[3]["message"]
+    (grown,) = run.comparison.runs
+    mask, length = parent.card["mask_id"], grown.tokens.shape[1]
+    ends = np.isin(parent.tokens[STEP], parent.card["eos_ids"])
+    before = np.where(ends & parent.writable, mask, parent.tokens[STEP])[:length]
+    assert grown.tokens[0].tolist() == before.tolist()
+    assert (grown.writable == parent.writable[:length]).all()
+    assert (before[grown.writable] != mask).any()
+    code = run.comparison.code
+    assert "draft=[" in code.python and code.shell.startswith("#")
+
+
+def test_draft_needs_sampler_that_revises(parent):
+    page, form = page_of(parent)
+    form["panels"] = [*form["panels"][:3], {"sampler": "mdlm", "preset": None, "params": {}}]
+    _, last = finish(branch({**request(), "stays": "draft"}, page, "capitals", 1, form))
+    assert "mdlm keeps a draft as it is" in last.values[3]["message"]
+
+
+def test_finished_text_can_be_draft_but_not_pinned(parent):
+    page, form = page_of(parent)
+    last = len(parent.tokens) - 1
+    with pytest.raises(ValueError, match="nothing is left to fill in"):
+        branch(request(last), page, "capitals", 0, form)
+    assert branch({**request(last), "stays": "draft"}, page, "capitals", 0, form).inputs.draft
+    with pytest.raises(ValueError, match="stays must be pinned or draft"):
+        branch({**request(), "stays": "x"}, page, "capitals", 0, form)

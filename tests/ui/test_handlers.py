@@ -49,7 +49,8 @@ def test_task_that_is_none_is_one_sentence(task):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"kind": None}, "kind must be one of"), ({"kind": ["prompt"]}, "kind must be one of"),
-     ({"text": None}, "text must be text"), ({"text": [1, 2]}, "text must be text")],
+     ({"text": None}, "text must be text"), ({"text": [1, 2]}, "text must be text"), ({"draft": 3}, "draft must be text"),
+     ({"rows": "x"}, "rows must be a whole number")],
 )  # fmt: skip
 def test_field_of_wrong_type_is_named(changes, words):
     values = {"task": "capitals", "kind": "prompt", "text": "x", "gen_length": 0, "seed": 0,
@@ -63,7 +64,8 @@ def test_page_rounds_and_converts_nothing():
     with gr.Blocks():
         inputs = sidebar()
         outputs = stage(inputs)
-    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed, inputs.rows)
+    sent = (inputs.task, inputs.kind, inputs.text, inputs.gen_length, outputs.seed, inputs.rows,
+            inputs.draft)  # fmt: skip
     for one in (*sent, inputs.other.text, inputs.other.dtype):
         for value in (5.7, True, None, "7", [1], {"a": 1}, -1):
             assert one.preprocess(value) is value

@@ -19,7 +19,7 @@ STATES = [
     changed(),
     changed("sudoku9"),
     changed(text="Tom & his dog=?#+ went\n„ü“ 😀", seed=2**63 - 1, gen_length=17, run=True),
-    changed(text="a [MASK]*3", kind="prompt", rows=8),
+    changed(text="a [MASK]*3", kind="prompt", rows=8, draft="x [MASK] & y"),
     changed(
         form=with_panels(
             "stories",
@@ -85,9 +85,9 @@ def test_wrong_link_is_one_sentence(query, message):
         from_query(query)
     *rest, status, begin = _restore(query)
     assert status.startswith("✕ This link cannot be opened: ") and begin == ""
-    assert "\n" not in status and len(rest) == 8
+    assert "\n" not in status and len(rest) == 9
 
 
 def test_state_that_page_would_not_send_has_no_link():
-    assert _query("no", "prompt", "x", 0, 0, start("stories").form, 1) == ""
-    assert _query("stories", "prompt", "x", 0, 0, {}, 1) == ""
+    assert _query("no", "prompt", "x", 0, 0, start("stories").form, 1, "") == ""
+    assert _query("stories", "prompt", "x", 0, 0, {}, 1, "") == ""
