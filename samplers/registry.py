@@ -125,7 +125,7 @@ class Sampler:
         return 1 if self.copies is None else self.copies(values)
 
     def takes_draft(self, values: Values) -> bool:
-        """Whether a run may begin with tokens at writable columns, which are then looked at anew."""
+        """Whether a run may begin with tokens at writable columns, to be looked at anew."""
         return self.drafts(values) if callable(self.drafts) else self.drafts
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:

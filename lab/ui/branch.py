@@ -22,7 +22,6 @@ from lab.ui.settings_form import PANELS, RELOAD, FormValue, PanelSettings, panel
 from lab.ui.tasks import check_task
 from samplers.signature import brief
 
-
 PINNED, DRAFT = "pinned", "draft"
 
 
@@ -58,8 +57,8 @@ def branch(request: Any, page: PageRuns | None, task: Any, seed: Any, form: Form
     if stays == DRAFT:
         ids, drafted = _as_draft(ids, parent, model)
     elif model.mask_id not in ids:
-        raise ValueError("nothing is left to fill in: take an earlier step, mask a token, or let what "
-                         "stands be a draft")  # fmt: skip
+        raise ValueError("nothing is left to fill in: take an earlier step, mask a token, or let "
+                         "what stands be a draft")  # fmt: skip
     panels: list[PanelSettings | None] = [None] * PANELS
     panels[target] = settings
     own = [

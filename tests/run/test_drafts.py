@@ -50,7 +50,7 @@ def test_draft_stands_before_first_call(sampler):
 
 
 def test_whole_draft_is_edited_until_nothing_changes():
-    """Beside a plain loop over blocks: the best tokens of a call replace others, at most 16 times."""
+    """Beside a plain loop over blocks: the best tokens replace others, in at most 16 calls."""
     model = network("llada2")
     draft = [1, 2, 3, 4, 1, 2, 3, 4]
     (run,) = lab.run("llada2", model, [4], gen_length=LENGTH, draft=draft, **EDITING)

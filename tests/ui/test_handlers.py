@@ -49,7 +49,8 @@ def test_task_that_is_none_is_one_sentence(task):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"kind": None}, "kind must be one of"), ({"kind": ["prompt"]}, "kind must be one of"),
-     ({"text": None}, "text must be text"), ({"text": [1, 2]}, "text must be text"), ({"draft": 3}, "draft must be text"),
+     ({"text": None}, "text must be text"), ({"text": [1, 2]}, "text must be text"),
+     ({"draft": 3}, "draft must be text"),
      ({"rows": "x"}, "rows must be a whole number")],
 )  # fmt: skip
 def test_field_of_wrong_type_is_named(changes, words):
