@@ -52,7 +52,7 @@ def plan(request: RunRequest) -> Plan:
         limits.prompts("draft", [request.draft])
         rows = [prompts.with_draft(model, row, request.draft) for row in rows]
     canvas, calls, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
-    settings = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
+    settings: dict[str, Any] = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
                 "versions": versions()}  # fmt: skip
     if options:
         settings["chat_template_kwargs"] = options

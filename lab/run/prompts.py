@@ -134,7 +134,7 @@ def with_draft(model: Model, row: Row, draft: Any) -> Row:
     places = [place for place, masked in enumerate(row.masked) if masked]
     if not 1 <= len(ids) <= len(places):
         raise ValueError(f"a draft must have 1 to {len(places)} tokens, for so many positions "
-                         f"are masked, got {len(ids)}; shorten it, or raise gen_length")  # fmt: skip
+                         f"are masked, got {len(ids)}; shorten it or raise gen_length")  # fmt: skip
     if ends := [token for token in ids if token in card.eos_ids or token == card.pad_id]:
         raise ValueError(f"a draft must not end the text, got id {ends[0]}; leave out what follows")
     tokens = list(row.ids)

@@ -22,8 +22,9 @@ AT_ONCE = 4
 PATIENCE = 60.0  # seconds, several runs being in the line
 SECRET = re.compile(r"Traceback|\.py\b|/tmp/|hf_[A-Za-z]")
 FIELDS = {"task", "samplers", "sampler", "prompt", "template", "gen_length", "seed", "params",
-          "trajectories", "rows", "draft", "settings", "preset", "model", "dtype", "text", "kind",
-          "example", *(param.name for sampler in SAMPLERS.values() for param in sampler.params)}  # fmt: skip
+          "trajectories", "rows", "draft", "settings", "preset", "model", "dtype", "text",
+          "kind", "example",
+          *(param.name for sampler in SAMPLERS.values() for param in sampler.params)}  # fmt: skip
 Send = Callable[[Visitor, Sequence[Any]], Awaitable[Answer]]
 
 
