@@ -18,7 +18,7 @@ def test_page_opens_on_lesson_that_plays(visit):
 def test_link_opens_on_lesson_it_names(visit, url):
     site = visit()
     lesson = next(one for one in lessons.lessons() if one.name == "infill")
-    site.page.goto(f"{url}?lesson={lesson.name}")
+    site.leave_for(f"{url}?lesson={lesson.name}")
     expect(site.page.locator("#status")).to_have_text(lesson.text, timeout=20_000)
     expect(site.text).to_have_value(lesson.prompt)
 

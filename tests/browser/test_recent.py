@@ -31,7 +31,7 @@ def test_run_opens_again_without_server(ran):
     site.at_the_end(1)
     expect(menu.locator("option")).to_have_count(4)  # its name, two runs, the way to forget them
     assert [cells(site.panel(number)) for number in (1, 2)] != texts
-    site.page.reload()
+    site.leave_for(site.page.url)
     expect(menu).to_be_enabled(timeout=30_000)
     site.page.context.set_offline(True)
     menu.select_option(index=2)
@@ -56,7 +56,7 @@ def test_what_is_no_run_is_passed_over(ran, text):
     site, menu = ran
     write = "text => localStorage.setItem('sampler-lab-recent', text)"
     site.page.evaluate(write, text)
-    site.page.reload()
+    site.leave_for(site.page.url)
     expect(site.panel(1)).to_be_visible(timeout=30_000)
     expect(menu).to_be_disabled()
 

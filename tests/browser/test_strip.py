@@ -113,7 +113,7 @@ def test_link_restores_settings_and_runs(visit, url):
     assert site.page.url == link
     linked = from_query(urlsplit(link).query)
     assert (linked.task, linked.text, linked.seed) == ("sudoku4", "1 2 3 4[MASK]*12", 5)
-    site.page.goto(f"{link}&run=1")
+    site.leave_for(f"{link}&run=1")
     expect(site.page.locator("#status")).to_contain_text("3 done", timeout=60_000)
     expect(site.page.locator("#task input")).to_have_value("sudoku4")
     expect(head(site, 1)).to_have_value("margin")
@@ -125,7 +125,7 @@ def test_link_restores_settings_and_runs(visit, url):
 
 def test_wrong_link_says_so_and_leaves_page(visit, url):
     site = visit()
-    site.page.goto(f"{url}?task=stories&1=mdlm&1.no=3")
+    site.leave_for(f"{url}?task=stories&1=mdlm&1.no=3")
     expect(site.page.locator("#status")).to_contain_text("This link cannot be opened: mdlm has no")
     expect(site.page.locator("#task input")).to_have_value(lessons()[0].task)
 
