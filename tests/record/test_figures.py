@@ -134,8 +134,8 @@ def test_heatmap_draws_info_as_it_is():
         and trace.hoverongaps is False
     )
     assert trace.x.tolist() == [0, 1, 2, 3, 4] and trace.y.tolist() == [1, 2, 3, 4, 5]
-    assert trace.text[0] == ("␣b", "", "␣c", "", "") and trace.texttemplate == "%{text}"
-    assert trace.customdata[0] == ("␣b · committed", "", "␣c · committed", "", "")
+    assert list(trace.text[0]) == ["␣b", "", "␣c", "", ""] and trace.texttemplate == "%{text}"
+    assert list(trace.customdata[0]) == ["␣b · committed", "", "␣c · committed", "", ""]
 
 
 def test_order_marks_every_kind_by_its_shape_and_names_it_once():

@@ -156,6 +156,6 @@ def test_rows_that_are_too_much_work_are_refused_before_run():
     form["panels"] = [{"sampler": "margin", "preset": None, "params": {}}, None, None, None]
     one = forecast("sudoku9", "template", examples("sudoku9")[0], 0, 0, form, 64)["panels"][0]
     assert one["calls"] > 0 and not one["problem"]
-    inputs = RunInputs("stories", "Once", gen_length=1024, rows=64)
+    inputs = RunInputs("stories", "Once", gen_length=250, rows=64)
     _, last = press(inputs, [PanelSettings("first_hitting")])
     assert last.values[0]["kind"] == "error" and "too expensive" in last.values[0]["message"]
