@@ -31,6 +31,7 @@ from lab.ui.events import PRIVATE, QUICK
 from lab.ui.guard import visitor_of
 from lab.ui.input_events import run_fields, run_request
 from lab.ui.layout import Inputs, Outputs, sidebar, stage
+from lab.ui.lean_sessions import lean_sessions
 from lab.ui.page_runs import PageRuns
 from lab.ui.replay import open_file
 from lab.ui.safe_text import visible
@@ -75,6 +76,7 @@ def build() -> gr.Blocks:
         for script in (("keys", "keys.js"), ("figures", "click.js")):
             demo.load(None, js=asset(*script).split("\n", 2)[2])
         demo.unload(_forget)
+    lean_sessions(demo)
     return demo.queue(**QUEUE)
 
 
