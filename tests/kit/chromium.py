@@ -64,7 +64,7 @@ class Visit:
         )
 
     def leave_for(self, url: str) -> None:
-        """Go to another address. What the page before was fetching is broken off: no fault of it."""
+        """Go to another address. That the page before cannot fetch any more is no fault of it."""
         self.page.goto(url)
         self.errors[:] = [error for error in self.errors if "Failed to fetch" not in error]
 
