@@ -248,24 +248,12 @@ def sampler(
             raise ValueError(f"a sampler named {name!r} is registered already")
         # no_grad as a decorator: a `with` around a yield would leave grad off in the caller.
         entry = Sampler(
-            name=name,
-            title=title,
-            paper=paper,
-            guarantee=guarantee,
-            needs=needs,
-            layout=layout,
-            params=signature_params(function),
-            presets=dict(presets or {}),
-            help=inspect.getdoc(function) or "",
-            function=torch.no_grad()(function),
-            check=check,
-            revises=revises,
-            budget=budget,
-            eos_rule=eos_rule,
-            slides=slides,
-            copies=copies,
+            name=name, title=title, paper=paper, guarantee=guarantee, needs=needs, layout=layout,
+            params=signature_params(function), presets=dict(presets or {}),
+            help=inspect.getdoc(function) or "", function=torch.no_grad()(function), check=check,
+            revises=revises, budget=budget, eos_rule=eos_rule, slides=slides, copies=copies,
             drafts=drafts,
-        )
+        )  # fmt: skip
         for values in entry.presets.values():
             entry.bind(values)
         SAMPLERS[name] = entry

@@ -84,8 +84,7 @@ def remdm(
     for window in canvas.blocks():
         free = canvas.writable[:, window]
         stale, logits = free.any(-1), torch.empty(0)
-        # Of a draft's tokens nothing is known: they count as the least confident.
-        recorded = torch.zeros(free.shape, dtype=torch.float64, device=x.device)
+        recorded = torch.zeros(free.shape, dtype=torch.float64, device=x.device)  # a draft's too
         for t, s in pairwise(times):
             masked = free & (x[:, window] == canvas.mask_id)
             alpha, stay, sigma = _rates(strategy, eta, t, s, published, t_on, t_off, alpha_on)

@@ -86,13 +86,13 @@ def beside(page: PageRuns | None, branched: PageRuns) -> PageRuns:
 
 
 def _parent(name: Any, page: PageRuns | None) -> tuple[Trajectory, int]:
-    found = page.find(name) if page and isinstance(name, str) else None
-    if found is None:
+    place = page.place_of(name) if page and isinstance(name, str) else None
+    if place is None:
         raise ValueError("this run is not kept any more: run it again")
-    run = found.row.trajectory
+    run = place.row.trajectory
     if run is None or not len(run.tokens):
         raise ValueError("a branch goes on from a run that is over: wait for its end")
-    return run, found.number
+    return run, place.number
 
 
 def _check_task(parent: Trajectory, task: str) -> None:

@@ -67,7 +67,7 @@ class PanelRecord:
         return self.pieces.get(token_id, str(token_id))
 
 
-class Found(NamedTuple):
+class Place(NamedTuple):
     """number: of the panel, from 0; row: the record of one of its rows."""
 
     number: int
@@ -95,12 +95,12 @@ class PageRuns:
         """The trajectories of all rows that there are."""
         return [run for panel in self.panels if panel for run in panel.runs]
 
-    def find(self, run: str) -> Found | None:
+    def place_of(self, run: str) -> Place | None:
         """Where the run of this name is; None where it is not shown."""
         for number, panel in enumerate(self.panels):
             for row in panel.rows if panel else ():
                 if row.name == run:
-                    return Found(number, row)
+                    return Place(number, row)
         return None
 
     @property
@@ -135,20 +135,20 @@ def of_session(session: str) -> PageRuns | None:
 def runs_beside(run: str) -> PageRuns | None:
     """The runs of the page that shows this one; None where it is not held."""
     pages = (page for _, page in _PAGES.items())
-    return next((page for page in pages if page.find(run)), None)
+    return next((page for page in pages if page.place_of(run)), None)
 
 
 def _row(run: str) -> PanelRecord | None:
     page = runs_beside(run)
-    found = page.find(run) if page else None
-    return found and found.row
+    place = page.place_of(run) if page else None
+    return place and place.row
 
 
 def panel_of(run: str) -> PanelRecord | None:
     """The record of the panel that a run, of any of its rows, is shown in; None where none is."""
     page = runs_beside(run)
-    found = page.find(run) if page else None
-    return page.panels[found.number] if page and found else None
+    place = page.place_of(run) if page else None
+    return page.panels[place.number] if page and place else None
 
 
 def film(run: str, start: int) -> FilmPart | None:

@@ -173,9 +173,9 @@ def test_nothing_to_show_is_empty_figure():
     assert order_info([make(["a__"], prompt=1)]).panels[0].kind == []
 
 
-def test_changes_of_best_guess_are_counted_where_calls_looked():
-    guesses = ["-bbbbb", "-bc-bb", "-bcdbb", "-bbdab", "----ab"]
-    run = make(["a_____", "ab____", "abc___", "abcd__", "abcda_", "abcdab"], guesses, prompt=1)
+def test_changes_of_likeliest_token_are_counted_where_calls_looked():
+    predictions = ["-bbbbb", "-bc-bb", "-bcdbb", "-bbdab", "----ab"]
+    run = make(["a_____", "ab____", "abc___", "abcd__", "abcda_", "abcdab"], predictions, prompt=1)
     info = uncertainty_info(run)
     assert info.changes.tolist() == [0, 2, 1, 1, 0]
     best = np.stack([run.predicted, *[np.full_like(run.predicted, 3)] * 4], -1)

@@ -81,7 +81,8 @@ def test_steps_are_most_that_make_no_more_calls():
 
 def test_equal_calls_set_steps_of_panels_that_have_some():
     start = form("sudoku4", "mdlm", "threshold")
-    settings, status = _equal_calls("sudoku4", "template", BOARD, 0, 0, start, Event({"calls": 8}))
+    event = Event({"calls": 8})
+    settings, status = _equal_calls("sudoku4", "template", BOARD, 0, 0, start, 1, "", event)
     assert settings["panels"][0]["params"] == {"steps": 8}
     assert settings["panels"][1] == start["panels"][1]
     assert status == (
@@ -93,7 +94,7 @@ def test_equal_calls_set_steps_of_panels_that_have_some():
 @pytest.mark.parametrize("calls", [0, -1, 10**9, None, "8", 2.5, True])
 def test_equal_calls_that_are_none_are_refused(calls):
     _, status = _equal_calls(
-        "sudoku4", "template", BOARD, 0, 0, form("sudoku4", "mdlm"), Event({"calls": calls})
+        "sudoku4", "template", BOARD, 0, 0, form("sudoku4", "mdlm"), 1, "", Event({"calls": calls})
     )
     assert status.startswith("✕ equal calls must be a whole number from 1 to 5000")
 

@@ -32,7 +32,7 @@ def pressed():
 
 
 @pytest.fixture
-def shown(pressed, monkeypatch):
+def on_page(pressed, monkeypatch):
     """A page that shows the run, among pages of its own."""
     shelf = Shelf(page_runs.CELLS, page_runs.SECONDS, lambda page: page.cells)
     monkeypatch.setattr(page_runs, "_PAGES", shelf)
@@ -87,8 +87,8 @@ def test_mean_of_values_has_its_interval():
     assert interval_text([1, 2, 6, 9, float("nan")]) == f"4.5 [{low:.3g}, {high:.3g}]"
 
 
-def test_each_row_can_be_looked_at(shown, plain):
-    _, values = shown
+def test_each_row_can_be_looked_at(on_page, plain):
+    _, values = on_page
     for number, one in enumerate(plain):
         part = row({"run": values[0]["run"], "row": number})
         assert part["row"] == number and part["text"] == one.text and part["start"] == 0
@@ -100,15 +100,15 @@ def test_each_row_can_be_looked_at(shown, plain):
 
 
 @pytest.mark.parametrize("query", [{"row": 5}, {"row": -1}, {"row": "0"}, {"row": True}, {}, None])
-def test_row_that_is_none_has_no_answer(shown, query):
-    _, values = shown
+def test_row_that_is_none_has_no_answer(on_page, query):
+    _, values = on_page
     query = query and {"run": values[0]["run"], **query}
     assert row(query) == {"missing": True}
     assert row({"run": "a" * 32, "row": 0}) == {"missing": True}
 
 
-def test_branch_goes_on_from_row_that_is_looked_at(shown):
-    page, values = shown
+def test_branch_goes_on_from_row_that_is_looked_at(on_page):
+    page, values = on_page
     name = row({"run": values[0]["run"], "row": 3})["run"]
     question = {"run": name, "step": 1, "changes": [], "panel": 4}
     planned = branch(question, page, "sudoku4", 0, start_value("sudoku4", misfits("sudoku4")))
@@ -120,8 +120,8 @@ def test_branch_goes_on_from_row_that_is_looked_at(shown):
     assert planned.origin == "goes on from panel 1, step 1"
 
 
-def test_files_hold_all_rows(shown, tmp_path):
-    page, _ = shown
+def test_files_hold_all_rows(on_page, tmp_path):
+    page, _ = on_page
     for suffix in ("csv", "json"):
         back = lab.read(exports.write(page, suffix, tmp_path))
         assert [(one.sampler, one.row) for one in back] == [
@@ -129,8 +129,8 @@ def test_files_hold_all_rows(shown, tmp_path):
         ]
 
 
-def test_table_of_metrics_has_column_for_each_panel(shown):
-    page, _ = shown
+def test_table_of_metrics_has_column_for_each_panel(on_page):
+    page, _ = on_page
     rows = [panel.runs for panel in page.panels if panel and panel.runs]
     table = metrics_table(rows).set_index("Metric")
     assert list(table.columns) == ["1 · mdlm", "2 · margin"]
@@ -139,8 +139,8 @@ def test_table_of_metrics_has_column_for_each_panel(shown):
     assert table.loc["Mean confidence at commit", "1 · mdlm"].split()[0] == confidence.split()[0]
 
 
-def test_memory_of_all_rows_is_counted(shown):
-    page, _ = shown
+def test_memory_of_all_rows_is_counted(on_page):
+    page, _ = on_page
     assert page.cells == sum(one.tokens.size for one in page.runs)
     assert isinstance(page, PageRuns) and len(page.runs) == 10
 
