@@ -33,7 +33,7 @@ const drawHead = value => {
     const pair = node('div', ''), term = node('dt', '', name);
     term.title = help || '';
     const best = (value.best || []).includes(name);
-    const number = node('dd', best ? 'best' : '', best ? `${text} ★` : text);
+    const number = node('dd', best ? 'best' : '', text);
     if (best) number.title = 'the best of these panels';
     pair.append(term, number);
     return pair;

@@ -98,7 +98,7 @@ def progress_info(runs: Sequence[Trajectory]) -> list[ProgressLine]:
 
 
 def uncertainty_info(run: Trajectory) -> UncertaintyInfo:
-    """Entropy by step and generated position, and the changes of each position's likeliest token.
+    """Entropy by step and generated position, and the changes of each position's most likely token.
 
     Where a file left the most likely tokens out, the tokens that the sampler chose stand for them.
     """

@@ -127,7 +127,7 @@ def plot_progress(lines: Sequence[ProgressLine]) -> go.Figure:
 
 def plot_uncertainty(info: UncertaintyInfo) -> go.Figure:
     """One run's heatmap of entropy, steps running down; above it, as bars, how often the token
-    that was likeliest at each position changed."""
+    that was most likely at each position changed."""
     figure = _grid([info.title, ""], 1)
     known = info.entropy[~np.isnan(info.entropy)]
     figure.add_trace(
@@ -136,7 +136,7 @@ def plot_uncertainty(info: UncertaintyInfo) -> go.Figure:
             y=info.changes.astype(np.float32),
             marker={"color": GREY},
             showlegend=False,
-            hovertemplate="position %{x}: its likeliest token changed %{y} times<extra></extra>",
+            hovertemplate="position %{x}: its most likely token changed %{y} times<extra></extra>",
         ),
         row=1,
         col=1,

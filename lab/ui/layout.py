@@ -216,7 +216,7 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         with gr.Tab(UNCERTAINTY) as uncertainty:
             gr.Markdown(
                 "How open each choice was, as entropy by step and position; above it, how often "
-                "the likeliest token of a position changed."
+                "the most likely token changed."
             )
             uncertainties = _plots("uncertainty")
         with gr.Tab(METRICS) as metrics:

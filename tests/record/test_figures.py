@@ -173,7 +173,7 @@ def test_nothing_to_show_is_empty_figure():
     assert order_info([make(["a__"], prompt=1)]).panels[0].kind == []
 
 
-def test_changes_of_likeliest_token_are_counted_where_calls_looked():
+def test_changes_of_most_likely_token_are_counted():
     predictions = ["-bbbbb", "-bc-bb", "-bcdbb", "-bbdab", "----ab"]
     run = make(["a_____", "ab____", "abc___", "abcd__", "abcda_", "abcdab"], predictions, prompt=1)
     info = uncertainty_info(run)
