@@ -70,7 +70,7 @@ def test_lesson_is_no_recent_run(visit):
 
 
 def test_only_as_many_as_fit_are_kept(ran):
-    site, menu = ran
+    site, _ = ran
     fill = """text => {
       const run = { title: 'old', names: 'x', panels: [text] };
       localStorage.setItem('sampler-lab-recent', JSON.stringify(Array(6).fill(run)));
