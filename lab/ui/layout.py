@@ -131,11 +131,11 @@ def sidebar() -> Inputs:
         1, ROWS, value=1, step=1, label="Rows", elem_id="rows",
         info="Texts that each panel writes: one is shown, all are counted.",
     )  # fmt: skip
-    settings = SettingsForm(first.form(), elem_id="settings")
     draft = RawTextbox(
         "", label="Draft", elem_id="draft", lines=1, max_lines=4, max_length=20_000,
         info="What stands there at first, for samplers that edit or remask; [MASK] is open.",
     )  # fmt: skip
+    settings = SettingsForm(first.form(), elem_id="settings")
     return Inputs(chooser, other, kind, text, board, dataset, length, rows, draft, settings)
 
 
