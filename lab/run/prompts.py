@@ -245,7 +245,9 @@ def _text_ids(model: Model, text: str) -> list[int]:
 def _render(model: Model, chat: Sequence[dict[str, str]], options: Options) -> str:
     for turn in chat:
         if set(turn) != {"role", "content"} or not all(isinstance(v, str) for v in turn.values()):
-            raise ValueError(f"a chat turn is {{role, content}}, both text, got {str(turn)[:60]}")
+            raise ValueError(
+                f"every turn of a prompt must be {{role, content}}, both text, got {brief(turn)}"
+            )
     if getattr(model.tokenizer, "chat_template", None) is None:
         raise ValueError(f"{model.card.name} has no chat template: give the prompt as plain text")
     settings = {"add_generation_prompt": True, **options, "tokenize": False}
