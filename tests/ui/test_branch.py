@@ -177,6 +177,8 @@ def test_finished_text_can_be_draft_but_not_pinned(parent):
     last = len(parent.tokens) - 1
     with pytest.raises(ValueError, match="nothing is left to fill in"):
         branch(request(last), page, "capitals", 0, form)
-    assert branch({**request(last), "stays": "draft"}, page, "capitals", 0, form).inputs.draft
+    draft = branch({**request(last), "stays": "draft"}, page, "capitals", 0, form).inputs.draft
+    assert draft and not set(parent.card["eos_ids"]) & set(draft), "the text would end at once"
+    assert set(parent.card["eos_ids"]) & set(parent.tokens[last].tolist())
     with pytest.raises(ValueError, match="stays must be pinned or draft"):
         branch({**request(), "stays": "x"}, page, "capitals", 0, form)

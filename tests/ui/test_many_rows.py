@@ -10,6 +10,7 @@ from lab.study.statistics import mean, wilson
 from lab.tasks import TASKS, examples
 from lab.ui import exports, page_runs
 from lab.ui.branch import branch
+from lab.ui.film import whole_film
 from lab.ui.forecast import forecast
 from lab.ui.many_rows import interval_text
 from lab.ui.page_runs import PageRuns, keep
@@ -88,11 +89,12 @@ def test_mean_of_values_has_its_interval():
 
 
 def test_each_row_can_be_looked_at(on_page, plain):
-    _, values = on_page
+    page, values = on_page
     for number, one in enumerate(plain):
         part = row({"run": values[0]["run"], "row": number})
         assert part["row"] == number and part["text"] == one.text and part["start"] == 0
         assert part["count"] == len(one.calls) == len(json.loads(part["steps"]))
+        assert part["steps"] == whole_film(page.panels[0].runs[number]).part(0)["steps"]
         back = row({"run": part["run"], "row": 0})
         assert back["run"] == values[0]["run"]
         assert film({"run": part["run"], "start": 1})["start"] == 1
