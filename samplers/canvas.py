@@ -161,6 +161,7 @@ class Denoiser(Protocol):
     iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
     `frequencies`, iff card.frequencies: how often each token occurs [V] float64, summing to 1.
     `each` asks about several canvases of every row at once, of models of full attention.
+    `with_quality`, iff card.quality_head, asks also how likely each written token is right.
     `reward`, for a name of card.rewards: what whole texts [C, B, T] are worth, [C, B] float64.
     """
 
@@ -180,6 +181,13 @@ class Denoiser(Protocol):
         leave_one_out: bool = False,
         previous: Tensor | None = None,
     ) -> Tensor: ...
+
+    def with_quality(
+        self, tokens: Tensor, *, window: slice, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits as of any call, and of the same call how likely the token at each column is right
+        given all others [B, W] float64; at masks it says nothing."""
+        ...
 
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor: ...
 

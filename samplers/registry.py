@@ -22,8 +22,8 @@ class Needs:
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
     time: it tells the model the time, without which no time-conditioned model can run; draft: it
     needs a draft model; leave_one_out: it asks for answers that leave a token out; frequencies: it
-    asks how often each token occurs; reward: it asks what whole texts are worth; batch: False where
-    rows run one by one.
+    asks how often each token occurs; reward: it asks what whole texts are worth; quality: it asks
+    how likely written tokens are right; batch: False where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -34,6 +34,7 @@ class Needs:
     leave_one_out: bool = False
     frequencies: bool = False
     reward: bool = False
+    quality: bool = False
     batch: bool = True
 
 
@@ -177,6 +178,12 @@ class Sampler:
             return (
                 f"{self.name} needs a reward, this model has none; choose another model: one of a "
                 "task that has a checker (a table, a chain, a board), or lab.wrap with a reward"
+            )
+        if needs.quality and not card.quality_head:
+            return (
+                f"{self.name} needs a quality head, this model has none; choose another model: a "
+                "table or chain, the folder of a head beside its model (`python -m lab train "
+                "--objective quality_head`), or lab.wrap with a quality"
             )
         return None
 

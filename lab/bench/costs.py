@@ -46,6 +46,11 @@ class Tape:
         self.calls.append(("each", canvases, how))
         return self.denoise.each(canvases, **how)
 
+    def with_quality(self, tokens: Tensor, **how: Any) -> tuple[Tensor, Tensor]:
+        """Record a call whose answer also says how likely written tokens are right."""
+        self.calls.append(("with_quality", tokens, how))
+        return self.denoise.with_quality(tokens, **how)
+
     def draft(self, tokens: Tensor, **how: Any) -> Tensor:
         """Record a call of the draft model."""
         self.calls.append(("draft", tokens, how))
@@ -114,7 +119,7 @@ def _canvases(kind: str, how: dict[str, Any]) -> int:
     """How many calls of the model one call of the denoiser is."""
     if kind == "each":
         return int(how["rows"].any(-1).sum())
-    return int(kind == "__call__")
+    return int(kind in ("__call__", "with_quality"))
 
 
 def _compared(cost: Cost, seconds: Any, peer: Peer, results: dict[str, Any]) -> Cost:

@@ -6,59 +6,18 @@ B rows, T columns, W = window width, V = `card.vocab_size`, mask and special tok
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lab.models.device import CPU
+from lab.models.model_card import ModelCard
 from lab.models.rewards import rewards
 from samplers.canvas import Canvas
 
 # transformers patches torch while it loads: two loads at once leave weights uninitialised.
 LOADING = threading.RLock()
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a model is, as data; samplers say what they need in the same words.
-
-    context: most columns it reads; length: its fixed length (tables, oracles) or None.
-    attention: full, block_causal, causal or any (an oracle fits every need). corruption:
-    absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
-    schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
-    draft_length: tokens of its draft model's block, its first, verified one counted; None: no
-    draft model. leave_one_out: whether one call can answer for each column as if its own token were
-    unknown. self_conditioning: whether it also sees the answer of the call before. frequencies:
-    whether it is known how often each token occurs. rewards: by which names texts have a worth.
-    revision: the commit of a hub's checkpoint.
-    """
-
-    name: str
-    vocab_size: int
-    task: str = ""
-    mask_id: int | None = None
-    pad_id: int | None = None
-    bos_id: int | None = None
-    eos_ids: tuple[int, ...] = ()
-    context: int = 2048
-    length: int | None = None
-    attention: str = "full"
-    corruption: str = "absorbing"
-    posterior: str = "full"
-    schedule: str = "loglinear"
-    p_uniform: float = 0.0
-    noise_ids: tuple[int, ...] | None = None
-    time_conditioned: bool = False
-    block_lengths: tuple[int, ...] | None = None
-    draft_length: int | None = None
-    # What an adapter can do decides no answer: it stays out of repr, so out of fingerprints.
-    leave_one_out: bool = field(default=False, repr=False)
-    self_conditioning: bool = field(default=False, repr=False)
-    frequencies: bool = field(default=False, repr=False)
-    rewards: tuple[str, ...] = field(default=(), repr=False)
-    revision: str | None = None
 
 
 class Model(ABC):
@@ -162,6 +121,13 @@ class Model(ABC):
         for a mask are `forward`'s; the arguments are too."""
         raise ValueError(f"{self.card.name} cannot leave a token out; choose a model that can")
 
+    def with_quality(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and how likely the token at each of the window's columns is right
+        given all others [B, W], from 0 to 1; the arguments are `forward`'s too."""
+        raise ValueError(f"{self.card.name} has no quality head; choose a model that has one")
+
     def self_conditioned(
         self, previous: Tensor, tokens: Tensor, visible: Tensor, window: slice,
         block_length: int | None, cache: Any, rows: Tensor,
@@ -228,6 +194,25 @@ class Opened:
             logits = free + (1 + guidance) * (logits - free)
         logits.index_fill_(-1, self._banned, -torch.inf)
         return self._spread(logits if self.model.skips_rows else self._of(logits, active), active)
+
+    @torch.no_grad()
+    def with_quality(
+        self, tokens: Tensor, *, window: slice, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The logits of a call, and how likely each token that stands in the window is right [B, W]
+        float64, zeros off `rows`: one call. ValueError: no quality head."""
+        active, width = self._active(rows), window.stop - window.start
+        if not len(active) or not width:
+            return (nothing := self._nothing(width)), nothing.new_zeros(nothing.shape[:2]).double()
+        fed = active if self.model.skips_rows else self._everyone
+        own, seen = self._of(tokens, fed), self._visible[fed]
+        logits, quality = self.model.with_quality(own, seen, window, self._cache, fed)
+        columns = self.model.columns_computed(seen, window, self.block_length, self._cache, fed)
+        self.columns_fed.index_add_(0, fed, columns)
+        answers = logits.float().index_fill_(-1, self._banned, -torch.inf), quality.double()
+        if not self.model.skips_rows:
+            answers = self._of(answers[0], active), self._of(answers[1], active)
+        return self._spread(answers[0], active), self._spread(answers[1], active)
 
     @torch.no_grad()
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
@@ -322,7 +307,7 @@ class Opened:
         return torch.zeros(rows, width, self.card.vocab_size, dtype=torch.float32, device=device)
 
     def _spread(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Logits [B, W, V] that are those given at `rows` [n], zeros elsewhere."""
+        """Logits [B, W, V], or qualities [B, W], that are those of `rows` [n], zeros elsewhere."""
         if len(rows) == len(self._everyone):
             return logits
         answer = logits.new_zeros(len(self._everyone), *logits.shape[1:])

@@ -103,6 +103,15 @@ class Probe:
         self._count(logits[0], window, rows[0], False, began, 1)
         return logits
 
+    def with_quality(
+        self, tokens: Tensor, *, window: slice, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A call whose answer also says how likely written tokens are right."""
+        began = self._clock.now()
+        logits, quality = self._denoise.with_quality(tokens, window=window, rows=rows)
+        self._count(logits, window, rows, bool(self._denoise.callers.all()), began, 1)
+        return logits, quality
+
     def _count(
         self, logits: Tensor, window: slice, rows: Tensor | None, everyone: bool, began: Any,
         passes: int,

@@ -167,6 +167,10 @@ class _Counted:
         self.calls += options["rows"].long().sum(0)
         return self.denoise.each(canvases, **options)
 
+    def with_quality(self, tokens: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+        self.calls += options["rows"].long()
+        return self.denoise.with_quality(tokens, **options)
+
     def reward(self, texts: Tensor, name: str) -> Tensor:
         return self.denoise.reward(texts, name)
 

@@ -47,6 +47,14 @@ class Meter:
         self.calls += self._denoise.callers
         return logits
 
+    def with_quality(self, tokens: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+        """A call whose answer also says how likely written tokens are right."""
+        began = perf_counter()
+        answers = self._denoise.with_quality(tokens, **options)
+        self._charge(perf_counter() - began)
+        self.calls += self._denoise.callers
+        return answers
+
     def draft(self, tokens: Tensor, **options: Any) -> Tensor:
         """Time the draft model; it is no call of the model."""
         began = perf_counter()

@@ -98,6 +98,17 @@ class Exact(Model):
         self._check(tokens, visible)
         return self._answer(tokens, visible, window, None, cache, rows, own=False)
 
+    def with_quality(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the probability [B, W] of each token given all others: what a
+        quality head learns at best (PRISM, arXiv:2510.01384)."""
+        if not self.card.quality_head:
+            return super().with_quality(tokens, visible, window, cache, rows)
+        others = self.leave_one_out(tokens, visible, window, cache, rows)
+        quality = others.gather(-1, tokens[:, window, None])[..., 0].exp()
+        return self.forward(tokens, visible, window, None, None, cache, rows), quality
+
     def frequencies(self) -> Tensor:
         """The mean over positions of what is expected where nothing is known."""
         blank = torch.full((1, self.length), self.size)
@@ -235,6 +246,7 @@ def describe(
         attention="any" if draft_length is None else "causal",
         draft_length=draft_length,
         leave_one_out=draft_length is None,
+        quality_head=draft_length is None,
         frequencies=True,
         corruption=corruption,
         posterior=posterior,
