@@ -23,7 +23,8 @@ KINDS = {
     "schedule": (*SCHEDULES, "hybrid"),
 }
 # What the files of a folder show and lab.json does not say.
-OWN = {"leave_one_out", "self_conditioning", "frequencies", "rewards"}
+OWN = {"leave_one_out", "self_conditioning", "frequencies", "rewards", "quality_head"}
+QUALITY_HEAD = "quality_head"  # the model_type of a head's config.json
 RANGES = {
     "vocab_size": "a whole number of at least 1",
     "context": "a whole number of at least 1 (max_position_embeddings)",
@@ -42,8 +43,8 @@ def read_card(folder: Path) -> ModelCard:
     """Put together what config.json, lab.json and the tokenizer's files say of a model.
 
     lab.json holds what config and tokenizer do not: attention, corruption, posterior and the rest
-    of a ModelCard; a draft model's says what differs from the card of its target. ModelError for a
-    folder that lacks it.
+    of a ModelCard; that of a draft model or a quality head says what differs from the card of its
+    target. ModelError for a folder that lacks it.
     """
     facts = read_facts(folder)
     known = {field.name for field in fields(ModelCard)} - OWN
@@ -55,6 +56,8 @@ def read_card(folder: Path) -> ModelCard:
     config = read_json(folder / "config.json")
     if target := target_folder(folder):
         own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
+        if config.get("model_type") == QUALITY_HEAD:  # it changes no answer, so nothing but the name
+            own, stated = {"quality_head": True}, {"name": stated.get("name", folder.name)}
         return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
     ids = special_ids(words := tokenizer_folder(folder))
     eos, pad = ids["eos_token"], ids["pad_token"]
@@ -160,8 +163,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def target_folder(folder: Path) -> Path | None:
-    """The folder beside a draft model's that holds the model it drafts for; None: it is no draft
-    model.
+    """The folder beside a draft model's or a quality head's that holds the model it goes with;
+    None: it is none of them.
 
     ModelError for a folder without lab.json, and where that names a target that is not there.
     """
@@ -175,14 +178,14 @@ def target_folder(folder: Path) -> Path | None:
     target = folder.parent / Path(name).name
     if not (target / "lab.json").exists():
         raise ModelError(
-            f"{folder.name} drafts for {target.name}, which is not beside it; put that model's "
+            f"{folder.name} goes with {target.name}, which is not beside it; put that model's "
             f"folder next to {folder.name}, or name another as target in its lab.json"
         )
     check_files(target)
     if read_facts(target).get("target") is not None:
         raise ModelError(
-            f"{folder.name} drafts for {target.name}, which is a draft model itself; name the "
-            "model that verifies as target in its lab.json"
+            f"{folder.name} goes with {target.name}, which goes with another itself; name the "
+            "model that answers as target in its lab.json"
         )
     return target
 

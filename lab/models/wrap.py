@@ -25,6 +25,7 @@ class Wrapped(Model):
 
     skips_rows = False
     own_reward: Callable[[Tensor], Tensor] | None = None
+    own_quality: "Wrapped | None" = None  # one number a column, in place of logits
 
     def __init__(
         self,
@@ -97,6 +98,14 @@ class Wrapped(Model):
             return super().leave_one_out(tokens, visible, window, cache, rows)
         return self.without_own.forward(tokens, visible, window, None, None, None, rows)
 
+    def with_quality(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if self.own_quality is None:
+            return super().with_quality(tokens, visible, window, cache, rows)
+        what = tokens, visible, window, None, None, None, rows
+        return self.forward(*what), self.own_quality.forward(*what)[..., 0]
+
     def reward(self, texts: Tensor, name: str) -> Tensor:
         if self.own_reward is None:
             return super().reward(texts, name)
@@ -138,6 +147,7 @@ def wrap(
     leave_one_out: Callable[..., Any] | None = None,
     frequencies: Sequence[float] | Tensor | None = None,
     reward: Callable[[Tensor], Tensor] | None = None,
+    quality: Callable[[Tensor], Tensor] | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
@@ -148,21 +158,14 @@ def wrap(
     leave_one_out: such a callable as well, whose answer at a column does not know the token there;
     the card then says so. frequencies: how often each token occurs [vocab_size], any scale. reward:
     what texts [N, L] of ids are worth [N], as "score"; None: what a task named by the card gives.
+    quality: of tokens [B, T], how likely each is right given all others [B, T], from 0 to 1.
     ValueError for what does not fit.
     """
-    for name, value in (
-        ("function", function), ("draft_model", draft_model), ("leave_one_out", leave_one_out),
-        ("reward", reward),
-    ):  # fmt: skip
-        if not callable(value) and (value is not None or name == "function"):
-            raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
-    if card is None:
-        raise ValueError(
-            "wrap needs a card, which says what the callable is: lab.wrap(f, lab.ModelCard(name, "
-            'vocab_size, mask_id=..., attention="full"))'
-        )
-    if not isinstance(card, ModelCard):
-        raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
+    _check_callables(
+        function=function, draft_model=draft_model, leave_one_out=leave_one_out, reward=reward,
+        quality=quality,
+    )  # fmt: skip
+    card = _checked(card)
     if (draft_model is None) != (card.draft_length is None):
         raise ValueError(
             f"a draft model and card.draft_length go together, got {draft_model!r} and "
@@ -171,14 +174,54 @@ def wrap(
     card = replace(
         card, leave_one_out=leave_one_out is not None, frequencies=frequencies is not None,
         rewards=rewards_of(card.task) if reward is None else ("score",),
+        quality_head=quality is not None,
     )  # fmt: skip
     place = None if device is None else known_device(device)
     model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
     model.own_reward = reward
+    if quality is not None:
+        model.own_quality = _judging(quality, card, place)
     if frequencies is not None:
         shares = _shares(frequencies, card.vocab_size)
         model.counted = lambda: shares
     return model
+
+
+def _check_callables(**values: Any) -> None:
+    """ValueError for a value that cannot be called; all but the function may be None."""
+    for name, value in values.items():
+        if not callable(value) and (value is not None or name == "function"):
+            raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
+
+
+def _checked(card: ModelCard | None) -> ModelCard:
+    """The card itself. ValueError where there is none."""
+    if card is None:
+        raise ValueError(
+            "wrap needs a card, which says what the callable is: lab.wrap(f, lab.ModelCard(name, "
+            'vocab_size, mask_id=..., attention="full"))'
+        )
+    if not isinstance(card, ModelCard):
+        raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
+    return card
+
+
+def _judging(
+    quality: Callable[[Tensor], Tensor], card: ModelCard, device: torch.device | None
+) -> Wrapped:
+    """A callable [B, T] -> [B, T] as one that gives each column one number."""
+
+    def answer(tokens: Tensor) -> Tensor:
+        values = quality(tokens)
+        if not isinstance(values, Tensor) or values.shape != tokens.shape:
+            shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(
+                f"the quality of {card.name} must be numbers of shape {list(tokens.shape)} (rows, "
+                f"columns), got {shape}"
+            )
+        return values[..., None]
+
+    return Wrapped(answer, replace(card, vocab_size=1), device=device)
 
 
 def _shares(values: Any, size: int) -> Tensor:

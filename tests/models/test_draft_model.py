@@ -272,7 +272,7 @@ def test_draft_model_without_its_own_target_is_refused(tmp_path):
         (other / file.name).write_bytes(file.read_bytes())
     (other / "lab.json").write_text(json.dumps({**facts, "target": "gone"}))
     with pytest.raises(
-        ValueError, match=r"drafts for gone, which is not beside it; put that model"
+        ValueError, match=r"goes with gone, which is not beside it; put that model"
     ):
         lab.load(str(other))
     config = json.loads((other / "config.json").read_text())

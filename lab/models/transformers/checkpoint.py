@@ -68,10 +68,7 @@ class Checkpoint(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
-        if self.start_id is not None:
-            tokens = torch.nn.functional.pad(tokens, (1, 0), value=self.start_id)
-            visible = torch.nn.functional.pad(visible, (1, 0), value=True)
-            window = slice(window.start + 1, window.stop + 1)
+        tokens, visible, window = self._behind_start(tokens, visible, window)
         call, columns = self._call(window, tokens.shape[1], block_length), tokens.shape[1]
         caches = cache is not None and call.caches
         cache = RunCache() if cache is None else cache
@@ -101,18 +98,36 @@ class Checkpoint(Model):
         cache.computed = visible.sum(-1) + masks.shape[1]
         return self._run(torch.cat([tokens, masks], -1), inputs, None)
 
+    def _behind_start(
+        self, tokens: Tensor, visible: Tensor, window: slice
+    ) -> tuple[Tensor, Tensor, slice]:
+        """The same with the start before them, where the canvas has none."""
+        if self.start_id is None:
+            return tokens, visible, window
+        tokens = torch.nn.functional.pad(tokens, (1, 0), value=self.start_id)
+        visible = torch.nn.functional.pad(visible, (1, 0), value=True)
+        return tokens, visible, slice(window.start + 1, window.stop + 1)
+
     def _run(self, ids: Tensor, inputs: dict[str, Any], used: Any) -> Tensor:
         """Logits of the outputs that `inputs` names, of columns `ids` behind the cache `used`."""
+        return self._logits(self._out(ids, inputs, used))
+
+    def _out(self, ids: Tensor, inputs: dict[str, Any], used: Any, **more: Any) -> Any:
+        """What the network says of them."""
         # A model without a mask token has no vector for its masked positions; being causal, it sees
         # none.
-        more = self.card.vocab_size - (known := self.network.config.vocab_size)
-        out = self.network(
-            input_ids=ids.clamp(max=known - 1) if more else ids,
+        known = self.network.config.vocab_size
+        return self.network(
+            input_ids=ids.clamp(max=known - 1) if self.card.vocab_size > known else ids,
             use_cache=used is not None,
             **inputs,
             **cache_argument(self.network, used),
+            **more,
         )
+
+    def _logits(self, out: Any) -> Tensor:
         logits = out.logits.to(self.device)
+        more = self.card.vocab_size - self.network.config.vocab_size
         return torch.nn.functional.pad(logits, (0, more)) if more else logits
 
     def columns_computed(
@@ -188,14 +203,18 @@ def load_checkpoint(folder: Path, device_map: str | None = None) -> Checkpoint:
 
     device_map: transformers' own; None: onto the CPU.
 
-    A draft model's folder gives its target with that draft model. ModelError for pickled weights,
-    weights that do not fit or a folder of another format.
+    A draft model's folder, or a quality head's, gives its target with that. ModelError for pickled
+    weights, weights that do not fit or a folder of another format.
     """
     from transformers import AutoModelForCausalLM
 
     check_weights(folder)
     card = read_card(folder)
     if target := target_folder(folder):
+        if card.quality_head:
+            from lab.models.transformers.quality_head import judged
+
+            return judged(load_checkpoint(target, device_map), folder, **vars(card))
         from lab.models.transformers.draft_model import paired
 
         return paired(load_checkpoint(target, device_map), folder, **vars(card))
