@@ -20,10 +20,17 @@ KINDS = {
     "blocks of {draft_length} tokens in one step for the model `{target}` beside it, from that "
     "model's hidden states; embedding and output head are that model's, and so is every text that "
     "the pair writes",
+    "quality_head": "a quality head (PRISM, arXiv 2510.01384) for the model `{target}` beside it: "
+    "from that model's hidden states it says of each token that stands there how likely it is "
+    "right given all others; every text is written by that model, which stays as it is",
     "hybrid": "a diffusion language model for hybrid noise (masks and random tokens, GIDD's curve "
     "with p_uniform {p_uniform}, full attention); it gives the full posterior at every position",
     "uniform": "a diffusion language model for uniform noise (random tokens and no masks, UDLM, "
     "arXiv 2412.10193; full attention); it gives the full posterior at every position",
+}
+
+PARTS = {  # what is trained beside a model, where the task's words would speak of the model
+    "quality_head": "two linear layers that read the states behind all of the model's layers",
 }
 
 
@@ -58,13 +65,14 @@ def _lines(
     kind = KINDS[stages[-1]["objective"]].format(**fields, blocks=_blocks(fields))
     words = TASKS.get(stages[-1]["data"], TASKS["stories"]).card
     assert words is not None
+    network = PARTS.get(stages[-1]["objective"], words.network)
     return [
         *("---", "license: apache-2.0", "language: en", "pipeline_tag: text-generation", "---"),
         "",
         f"# {fields['name']}",
         "",
         f"{kind[0].upper()}{kind[1:]}, trained from random weights on {words.seen}. "
-        f"{size / 1e6:.2f} M parameters, bf16; {words.network}. At most {fields['context']} "
+        f"{size / 1e6:.2f} M parameters, bf16; {network}. At most {fields['context']} "
         "columns. Not time-conditioned.",
         *("", "## Data", "", _data(stages[-1])),
         *("", "## Training", "", *_training(stages)),

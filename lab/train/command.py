@@ -14,18 +14,20 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from lab.train import corpus, draft_learner
+from lab.models.transformers.quality_head import QualityHead
+from lab.train import corpus, draft_learner, quality_learner
 from lab.train.card_file import read_stages, write_card
 from lab.train.exit_status import exit_status
 from lab.train.export import card_fields, export
 from lab.train.learner import Learner, banned_ids, is_masked, open_network
-from lab.train.objectives import OBJECTIVES
+from lab.train.objectives import HEADED, OBJECTIVES
 from lab.train.progress_log import ProgressLog
 from lab.train.progress_sample import sample
 from lab.train.settings import TrainSettings, blocks_of, command, parse
 from lab.train.trainer import TrainingRun, check_resume
 from lab.train.training_data import TrainingData, open_data
 
+AnyLearner = Learner | draft_learner.DraftLearner | quality_learner.QualityLearner
 LAUNCH = "accelerate launch --multi_gpu --num_processes"  # without a GPU they share the CPU
 
 
@@ -43,7 +45,7 @@ def train(settings: TrainSettings) -> None:
     with accelerator.main_process_first():
         data = open_data(settings)
     learner = open_learner(settings, data)
-    if is_masked(learner.network) and settings.objective != "mdlm":
+    if is_masked(answering(learner)) and settings.objective != "mdlm":
         raise ValueError(
             f"{settings.init_from} is a masked language model, which continues with --objective "
             f"mdlm, got {settings.objective}"
@@ -65,9 +67,10 @@ def train(settings: TrainSettings) -> None:
 
 
 def check_folders(settings: TrainSettings) -> None:
-    """ValueError where a model would be overwritten, or a draft model not find its target."""
-    if settings.objective == "dflash":
-        draft_learner.check_target(Path(settings.init_from or ""), settings.folder)
+    """ValueError where a model would be overwritten, or a part not find the model it is for."""
+    if settings.objective in HEADED:
+        part = draft_learner if settings.objective == "dflash" else quality_learner
+        part.check_target(Path(settings.init_from or ""), settings.folder)
     if not settings.resume and (settings.folder / "config.json").exists():
         raise ValueError(
             f"{settings.folder} already holds a model; choose another --out, or --resume its run"
@@ -101,20 +104,23 @@ def precision(setting: str) -> str:
     return "bf16" if not known or any(known.get(name) for name in names) else "no"
 
 
-def fields_of(
-    settings: TrainSettings, learner: Learner | draft_learner.DraftLearner, data: TrainingData
-) -> dict[str, Any]:
+def answering(learner: AnyLearner) -> PreTrainedModel:
+    """The model that answers: the one that trains, or the one whose part trains."""
+    return learner.network if isinstance(learner, Learner) else learner.target
+
+
+def fields_of(settings: TrainSettings, learner: AnyLearner, data: TrainingData) -> dict[str, Any]:
     """What lab.json says of the model."""
-    target = learner.target if isinstance(learner, draft_learner.DraftLearner) else learner.network
     fields = card_fields(
         settings.objective, settings.name or settings.folder.name, settings.task,
-        target.config.max_position_embeddings, settings.p_uniform,
+        answering(learner).config.max_position_embeddings, settings.p_uniform,
     )  # fmt: skip
     if block_length := blocks_of(settings):
         fields["block_lengths"] = [block_length]
+    if settings.objective in HEADED:
+        fields["target"] = Path(settings.init_from or "").name
     if settings.objective == "dflash":
-        name = Path(settings.init_from or "").name
-        fields |= {"target": name, "draft_length": settings.draft_length}
+        fields["draft_length"] = settings.draft_length
     if settings.objective == "hybrid" and settings.weighting != "posterior":
         fields["posterior"] = "loo"
     if data.canvas is not None:
@@ -145,14 +151,16 @@ def stage_of(
 
 def sampler_of(
     settings: TrainSettings,
-    learner: Learner | draft_learner.DraftLearner,
+    learner: AnyLearner,
     data: TrainingData,
     fields: dict[str, Any],
 ) -> Callable[[torch.Generator], str]:
     """What writes a text of the model while it trains."""
+    target = Path(settings.init_from or "")
     if isinstance(learner, draft_learner.DraftLearner):
-        target = Path(settings.init_from or "")
         return partial(draft_learner.sample, learner, data.tokenizer, target)
+    if isinstance(learner, quality_learner.QualityLearner):
+        return partial(quality_learner.sample, learner, data.tokenizer, target)
     return partial(
         sample, learner, data.tokenizer, attention=fields["attention"],
         corruption=fields["corruption"], canvas=data.canvas,
@@ -169,20 +177,21 @@ def objective_of(settings: TrainSettings, data: TrainingData) -> Callable[..., A
         "prefix": data.prefix,
         "block_length": settings.draft_length if drafts else settings.block_length,
     }
-    names = ("masking", "low", "noise_range", "p_uniform", "weighting")
+    names = ("masking", "low", "noise_range", "p_uniform", "weighting", "fills")
     values |= {name: getattr(settings, name) for name in names}
     parameters = inspect.signature(objective).parameters
     return partial(objective, **{name: values[name] for name in values.keys() & parameters.keys()})
 
 
-def open_learner(
-    settings: TrainSettings, data: TrainingData
-) -> Learner | draft_learner.DraftLearner:
+def open_learner(settings: TrainSettings, data: TrainingData) -> AnyLearner:
     """The model that trains, as it starts, and what it needs to compute its loss."""
     tokenizer, network = data.tokenizer, open_start(settings, data)
     banned = banned_ids(tokenizer)
-    if settings.objective != "dflash":
+    if settings.objective not in HEADED:
         return Learner(network, banned)
+    if settings.objective == "quality_head":
+        head = quality_learner.build_head(network, settings.hidden, settings.seed)
+        return quality_learner.QualityLearner(head, network, banned)
     draft_model = draft_learner.build_draft_model(
         network, tokenizer, layers=settings.layers, draft_length=settings.draft_length,
         seed=settings.seed,
@@ -233,7 +242,8 @@ def follow(
     def save() -> None:
         run.save()
         if log is not None:
-            size = export(settings.folder, cast(PreTrainedModel, run.average.module), fields)
+            network = cast(PreTrainedModel | QualityHead, run.average.module)
+            size = export(settings.folder, network, fields)
             stages[-1] |= {
                 "steps": progress.step,
                 "tokens": progress.tokens,

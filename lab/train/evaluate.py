@@ -1,6 +1,7 @@
 """`python -m lab evaluate`: bounds on the held-out NLL with error bars, accuracy by noise level.
 
 Of a draft model: how many tokens of a draft are kept, and its accuracy by place in the draft. Of a
+quality head: how well it tells right tokens from wrong ones (lab.train.quality_evaluation). Of a
 model whose task has a checker: how many instances it solves, by sampler
 (lab.train.solver_evaluation).
 """
@@ -18,7 +19,7 @@ import torch
 
 from lab.models.card import read_facts, target_folder
 from lab.tasks import TASKS
-from lab.train import acceptance, solver_evaluation
+from lab.train import acceptance, quality_evaluation, solver_evaluation
 from lab.train.bounds import (
     Accuracy,
     Estimate,
@@ -150,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
 def is_solver(argument: str) -> bool:
     """Whether this is the folder of a model that is measured by what it solves."""
     folder = Path(argument)
-    if not (folder / "lab.json").is_file():
+    if not (folder / "lab.json").is_file() or quality_evaluation.is_head(folder):
         return False
     task = TASKS.get(read_facts(folder).get("task", ""))
     return solver_evaluation.is_measured(task) and task is not None and task.log_prob is None
@@ -159,6 +160,8 @@ def is_solver(argument: str) -> bool:
 @exit_status
 def main(argv: list[str]) -> int:
     """Evaluate models on the same windows, a solver by what it solves; the exit status."""
+    if any(quality_evaluation.is_head(Path(argument)) for argument in argv):
+        return quality_evaluation.main(argv)
     if any(is_solver(argument) for argument in argv):
         return solver_evaluation.main(argv)
     options = parser().parse_args(argv)

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from lab.models.transformers.quality_head import QualityHead, save_head
 from lab.train.objectives import BLOCK_LENGTHS
 
 NOISE = {"hybrid": "hybrid", "edit": "hybrid", "uniform": "uniform"}  # else absorbing
@@ -38,12 +39,17 @@ def card_fields(
     }
 
 
-def export(folder: Path, network: PreTrainedModel, fields: dict[str, Any]) -> int:
+def export(
+    folder: Path, network: PreTrainedModel | QualityHead, fields: dict[str, Any]
+) -> int:
     """Write a model as bf16 in shards under 10 MB, and lab.json; return its parameters' number."""
     folder.mkdir(parents=True, exist_ok=True)
-    copied = copy.deepcopy(network).float().cpu()
-    logging.disable_progress_bar()
-    copied.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")
-    (folder / "generation_config.json").unlink(missing_ok=True)
+    if isinstance(network, QualityHead):
+        save_head(folder, network)
+    else:
+        copied = copy.deepcopy(network).float().cpu()
+        logging.disable_progress_bar()
+        copied.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")
+        (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "lab.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-    return sum(value.numel() for value in copied.parameters())
+    return sum(value.numel() for value in network.parameters())

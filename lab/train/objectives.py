@@ -8,6 +8,7 @@ import torch
 
 from lab.train.draft_learner import Blocks, dflash
 from lab.train.problem import T_LOW, Problem, everything, low_discrepancy
+from lab.train.quality_learner import Filling
 from lab.train.replacement_noise import hybrid, uniform
 
 BLOCK_LENGTHS = (4, 8, 16, 32)
@@ -217,7 +218,34 @@ def ar(
     )
 
 
-OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
+def quality_head(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    fills: int = 4,
+    masking: str = "exact",
+    low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
+    level: float | None = None,
+    prefix: int = 1,
+) -> Filling:
+    """Which masked positions of a noisy text the model fills, to learn which of its draws are right
+    (PRISM, arXiv:2510.01384): `fills` a row at random, all where fewer are masked."""
+    rows, length = tokens.shape
+    noisy, _ = absorb(
+        tokens, mask_id, random,
+        block_length=length, masking=masking, low=low, noise_range=noise_range, level=level,
+        prefix=prefix,
+    )  # fmt: skip
+    masked = noisy == mask_id
+    key = torch.rand(rows, length, generator=random).masked_fill(~masked, 2.0)
+    filled = masked & (key.argsort(1).argsort(1) < fills)
+    chance = torch.rand(rows, length, generator=random, dtype=torch.float64)
+    return Filling(tokens, noisy, filled, chance)
+
+
+OBJECTIVES: dict[str, Callable[..., Problem | Blocks | Filling]] = {
     "mdlm": mdlm,
     "bd3lm": bd3lm,
     "hybrid": hybrid,
@@ -225,5 +253,7 @@ OBJECTIVES: dict[str, Callable[..., Problem | Blocks]] = {
     "edit": edit,
     "ar": ar,
     "dflash": dflash,
+    "quality_head": quality_head,
 }
+HEADED = ("dflash", "quality_head")  # those that train a part beside a model that stays as it is
 BLOCKED = ("bd3lm", "edit")  # objectives of block-causal models

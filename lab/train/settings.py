@@ -11,7 +11,7 @@ from typing import Any
 from lab.tasks import TASKS
 from lab.tasks.task import Task
 from lab.train.corpus import TINY_STORIES
-from lab.train.objectives import BLOCKED, MASKINGS, OBJECTIVES
+from lab.train.objectives import BLOCKED, HEADED, MASKINGS, OBJECTIVES
 from lab.train.replacement_noise import WEIGHTINGS
 
 STORIES = "stories"
@@ -127,12 +127,13 @@ class TrainSettings:
         decides=False,
     )  # fmt: skip
     vocabulary: int = option(4096, "size of the tokenizer that is trained")
-    hidden: int = option(256, "width of the model that is built")
+    hidden: int = option(256, "width of the model, or the quality head, that is built")
     layers: int = option(4, "number of its layers")
     heads: int = option(4, "number of its attention heads")
     intermediate: int = option(768, "width of its feed-forward part")
     context: int = option(256, "largest number of columns that it reads")
     draft_length: int = option(8, "tokens of a block that a draft model fills, with its anchor")
+    fills: int = option(4, "tokens a row that the model draws for its quality head to judge")
     seed: int = option(0, "seed of weights, order of the data and noise")
     save_every: float = option(3.0, "minutes between saved states", decides=False)
 
@@ -142,6 +143,11 @@ class TrainSettings:
         _check_columns(self)
         if self.objective == "dflash":
             _check_draft(self)
+        if self.objective in HEADED and not self.init_from:
+            raise ValueError(
+                f"{self.objective} trains a part for a model that is trained already; name its "
+                "folder by --init-from"
+            )
         if self.drawn is None and self.data is None and self.task != STORIES:
             draws = ", ".join(name for name, task in TASKS.items() if task.draw)
             raise ValueError(
@@ -176,6 +182,10 @@ class TrainSettings:
         if self.data is not None:
             values["data"] = Path(self.data).name
         return {**values, "processes": processes, "data_tokens": data_tokens}
+
+
+# What a setting is where a run's settings.json does not name it.
+USUAL = {one.name: one.default for one in fields(TrainSettings) if one.metadata["decides"]}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -246,7 +256,7 @@ def _check_numbers(settings: TrainSettings) -> None:
     positive = (
         "vocabulary", "hidden", "layers", "heads", "intermediate", "context", "steps", "minutes",
         "tokens_per_batch", "accumulate", "learning_rate", "clip", "low", "threads",
-        "block_length", "draft_length",
+        "block_length", "draft_length", "fills",
     )  # fmt: skip
     for name in positive:
         value = getattr(settings, name)
@@ -285,11 +295,6 @@ def _check_draft(settings: TrainSettings) -> None:
         raise ValueError(
             f"--lengths must be above --draft-length, {settings.draft_length}, got "
             f"{min(settings.lengths)}; change one of them"
-        )
-    if not settings.init_from:
-        raise ValueError(
-            "dflash trains a draft model for a model that is trained already; name its folder by "
-            "--init-from"
         )
 
 

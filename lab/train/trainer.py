@@ -18,7 +18,8 @@ from lab.train.corpus import generator, window_length
 from lab.train.draft_learner import Blocks, DraftLearner
 from lab.train.learner import Learner
 from lab.train.problem import Problem
-from lab.train.settings import TrainSettings
+from lab.train.quality_learner import Filling, QualityLearner
+from lab.train.settings import USUAL, TrainSettings
 
 
 class Progress:
@@ -82,9 +83,9 @@ class TrainingRun:
     def __init__(
         self,
         settings: TrainSettings,
-        learner: Learner | DraftLearner,
+        learner: Learner | DraftLearner | QualityLearner,
         windows: Callable[[int, int, torch.Generator], torch.Tensor],
-        problem: Callable[..., Problem | Blocks],
+        problem: Callable[..., Problem | Blocks | Filling],
         accelerator: Accelerator,
     ) -> None:
         self.folder, self.settings, self.windows = settings.work, settings, windows
@@ -163,7 +164,8 @@ class TrainingRun:
 def check_resume(folder: Path, recorded: dict[str, Any], resume: bool) -> None:
     """Refuse to overwrite a run, or to resume it with other settings; write settings.json if new.
 
-    recorded: what decides the weights (TrainSettings.recorded).
+    recorded: what decides the weights (TrainSettings.recorded). A setting that a run was started
+    without has its default there.
     """
     path = folder / "settings.json"
     mine = json.loads(json.dumps(recorded))
@@ -176,6 +178,7 @@ def check_resume(folder: Path, recorded: dict[str, Any], resume: bool) -> None:
     if not path.exists():
         raise ValueError(f"nothing to resume in {folder}; leave --resume out")
     theirs = json.loads(path.read_text(encoding="utf-8"))
+    theirs = {**json.loads(json.dumps(USUAL)), **theirs}
     different = [key for key in mine if mine[key] != theirs.get(key)]
     if different:
         changes = ", ".join(f"{key} was {theirs.get(key)!r}, is {mine[key]!r}" for key in different)

@@ -21,7 +21,7 @@ from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
 
 # What a task's own data serves.
-DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "uniform", "ar")
+DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "uniform", "ar", "quality_head")
 
 
 class TrainingData(NamedTuple):
