@@ -80,6 +80,7 @@ def _needs(needs: Needs) -> str:
         "leave-one-out answers" if needs.leave_one_out else "",
         "token frequencies" if needs.frequencies else "",
         "a reward" if needs.reward else "",
+        "a quality head" if needs.quality else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -12,6 +12,7 @@ from lab.models.device import device_map, first_device
 from lab.models.model import ModelCard
 from lab.models.transformers.checkpoint import Checkpoint
 from lab.models.transformers.draft_model import Drafted, draft_model_config
+from lab.models.transformers.quality_head import Judged, QualityHead
 from lab.run import limits
 from samplers.registry import Needs
 
@@ -38,11 +39,13 @@ def decoder(needs: Needs, vocabulary: int, device: str | None = None) -> Checkpo
         eos_ids=(EOS,), context=CONTEXT, attention=attention, corruption=corruption,
         p_uniform=0.1 if corruption == "hybrid" else 0.0,
         draft_length=BLOCK if needs.draft else None, leave_one_out=attention == "full",
-        frequencies=True, rewards=("score",),
+        frequencies=True, rewards=("score",), quality_head=needs.quality,
     )  # fmt: skip
     if needs.draft:
         return Drafted(network, _draft_model(network).to(place), card, banned_ids=(EOS,))
     model = Checkpoint(network, card, banned_ids=(EOS,))
+    if needs.quality:
+        model = Judged(network, _head().to(place), card, banned_ids=(EOS,))
     model.counted = lambda: torch.full((size,), 1 / size, dtype=torch.float64)
     model.reward = _even  # type: ignore[method-assign]
     return model
@@ -63,6 +66,12 @@ def _network(size: int) -> Any:
     network = _random(Qwen3ForCausalLM, config)
     network.model.embed_tokens.weight.data.mul_(SCALE / SPREAD)
     return network
+
+
+def _head() -> QualityHead:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return QualityHead(LAYERS, HIDDEN, HIDDEN)
 
 
 def _draft_model(network: Any) -> Any:

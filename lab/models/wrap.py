@@ -180,7 +180,7 @@ def wrap(
     model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
     model.own_reward = reward
     if quality is not None:
-        model.own_quality = _judging(quality, card, place)
+        model.own_quality = judging(quality, card, place)
     if frequencies is not None:
         shares = _shares(frequencies, card.vocab_size)
         model.counted = lambda: shares
@@ -206,7 +206,7 @@ def _checked(card: ModelCard | None) -> ModelCard:
     return card
 
 
-def _judging(
+def judging(
     quality: Callable[[Tensor], Tensor], card: ModelCard, device: torch.device | None
 ) -> Wrapped:
     """A callable [B, T] -> [B, T] as one that gives each column one number."""

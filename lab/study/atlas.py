@@ -46,6 +46,10 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     ],
     "freedave": [{"drafts": [1, 2, 4, 8]}],
     "pc": [{"steps": [4, 8, 16, 32], "decay": [0.0, 0.25]}],
+    "prism": [
+        {"block_length": [128], "steps": [8, 16, 32, 64], "remask_count": [0, 16, 64]},
+        {"preset": ["sudoku"]},
+    ],
     "wino": [{"threshold": [0.3, 0.6, 0.8], "verify": [0.5, 0.9]}],
     "saber": [{"least": [1, 2, 4, 8]}, {"preset": ["official"]}],
     "klass": [

@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
 def is_solver(argument: str) -> bool:
     """Whether this is the folder of a model that is measured by what it solves."""
     folder = Path(argument)
-    if not (folder / "lab.json").is_file() or quality_evaluation.is_head(folder):
+    if not (folder / "lab.json").is_file():
         return False
     task = TASKS.get(read_facts(folder).get("task", ""))
     return solver_evaluation.is_measured(task) and task is not None and task.log_prob is None

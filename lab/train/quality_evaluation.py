@@ -13,22 +13,28 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch.nn import functional
 
-from lab.models.card import read_card, read_facts
+from lab.models.card import QUALITY_HEAD, read_facts
+from lab.models.checkpoint_files import read_json
 from lab.models.transformers.checkpoint import load_checkpoint
 from lab.models.transformers.quality_head import Judged
 from lab.tasks import TASKS
 from lab.tasks.task import Task
 from lab.train.bounds import chunks
-from lab.train.card_file import write_evaluation
+from lab.train.card_file import write_evaluation, write_section
 from lab.train.corpus import TINY_STORIES, generator
 from lab.train.exit_status import exit_status
 from lab.train.held_out import TEXTS, HeldOut, corpus_windows
 from lab.train.learner import banned_ids
 from lab.train.objectives import quality_head
 from lab.train.quality_learner import QualityLearner
+from lab.train.solver_evaluation import examples, is_measured
 from lab.train.training_data import with_start
 
 LEVELS = (0.15, 0.5, 0.85)
+# What the card's samples are written with: without and with what is masked again.
+EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = tuple(
+    ("prism", {"block_length": 128, "steps": 16, "remask_count": count}) for count in (0, 32)
+)
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
@@ -60,7 +66,8 @@ class Verdicts(NamedTuple):
 
 def is_head(folder: Path) -> bool:
     """Whether this is the folder of a quality head."""
-    return (folder / "lab.json").is_file() and read_card(folder).quality_head
+    config = folder / "config.json"
+    return config.is_file() and read_json(config).get("model_type") == QUALITY_HEAD
 
 
 def verdicts(
@@ -103,18 +110,22 @@ def report(learner: QualityLearner, rows: torch.Tensor, mask_id: int, prefix: in
     return "\n".join(lines)
 
 
-def held_out(task: Task | None, tokenizer: Any, options: argparse.Namespace) -> HeldOut:
-    """Held-out texts of a task that draws its own, else windows of the corpus."""
+def held_out(task: Task | None, tokenizer: Any, options: argparse.Namespace) -> tuple[HeldOut, int]:
+    """Held-out texts of a task that draws its own, else windows of the corpus; and how many leading
+    columns are known."""
+    start = read_facts(options.model).get("start_id")
     if task is None or task.draw is None or task.instances is None:
-        return corpus_windows(
+        windows = corpus_windows(
             tokenizer, options.data, options.held_out, options.field, options.length,
             options.windows,
         )  # fmt: skip
+        return windows, 1
     case = next(iter(task.cases))
     number = {word: i for i, word in enumerate(task.words or ())}
     texts = [one.solution or () for one in task.instances(case, options.windows or TEXTS, 0)]
     rows = torch.tensor([[number[word] for word in text] for text in texts])
-    return HeldOut(rows, f"{len(rows)} held-out texts of {task.name}.")
+    text = f"{len(rows)} held-out texts of {task.name}."
+    return HeldOut(with_start(rows, start), text), task.question if start is None else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -139,14 +150,15 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(options.threads)
     model = cast(Judged, load_checkpoint(options.model))
     task, tokenizer = TASKS.get(model.card.task), model.tokenizer
-    data = held_out(task, tokenizer, options)
+    data, prefix = held_out(task, tokenizer, options)
     learner = QualityLearner(model.head, model.network, banned_ids(tokenizer)).eval()
-    start = read_facts(options.model).get("start_id")
-    prefix = 1 if start is not None or task is None else task.question
-    text = report(learner, with_start(data.rows, start), tokenizer.mask_token_id, prefix)
+    text = report(learner, data.rows, tokenizer.mask_token_id, prefix)
     text = f"{data.text}\n\n{text}"
     sys.stdout.write(text + "\n")
     if options.card:
         flags = f"--windows {options.windows}" if options.windows else ""
         write_evaluation(options.model / "README.md", text, flags)
+        if task is not None and is_measured(task):
+            text = examples(options.model, task, list(task.cases)[-1], settings=EXAMPLES)
+            write_section(options.model / "README.md", "samples", text)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,18 @@ def _command(options: argparse.Namespace) -> str:
     return " ".join(parts)
 
 
-def examples(folder: Path, task: Task, case: str, count: int = 5) -> str:
+def examples(
+    folder: Path,
+    task: Task,
+    case: str,
+    count: int = 5,
+    settings: Sequence[tuple[str, dict[str, Any]]] = EXAMPLES,
+) -> str:
     """Instances as a few settings fill them, each with its verdict; masked positions are dots."""
     assert task.instances is not None
     model, instances = load(str(folder)), task.instances(case, count, 1)
     lines = [f"Held-out instances ({case}: {task.cases[case]}), each above its filling:", ""]
-    for name, values in EXAMPLES:
+    for name, values in settings:
         if samplers.get(name).misfit(model.card):
             continue
         runs = run(name, model, template=[each.text for each in instances], **values)

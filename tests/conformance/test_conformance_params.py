@@ -223,7 +223,7 @@ def test_unknown_sampler_lists_known_ones():
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
     model = tiny.networks()[kind]
-    answers = []
+    answers, qualities = [], []
     opened = None
 
     def denoise(tokens, **options):
@@ -239,13 +239,21 @@ def test_score_is_softmax_at_temperature_1_unfiltered(sampler, kind):
         answers.append(logits[0])
         return logits
 
+    def with_quality(tokens, **options):
+        logits, quality = opened.with_quality(tokens, **options)
+        answers.append(logits)
+        qualities.append(quality)
+        return logits, quality
+
     denoise.card, denoise.draft, denoise.frequencies = model.card, opened.draft, opened.frequencies
-    denoise.each, denoise.reward = each, opened.reward
+    denoise.each, denoise.reward, denoise.with_quality = each, opened.reward, with_quality
     for step in samplers.get(sampler)(denoise, run.plan.canvas, Noise(0, [0]), **filters):
         if step.score is not None:
             ranked = ~step.score.isnan()
             p = (answers[-1].double() / heat(sampler, len(answers))).softmax(-1)
             target = named_score(sampler, p, step.predicted, opened.frequencies)
+            if qualities:  # ranks what is written, where nothing was drawn
+                target = target.where(step.predicted >= 0, qualities[-1])
             assert torch.allclose(step.score[ranked].double(), target[ranked], atol=1e-6)
 
 
@@ -292,6 +300,10 @@ def test_block_length_is_one_value_for_all_parts(sampler, kind):
         def leave_one_out(self, *arguments):
             seen.append((arguments[2], length))
             return super().leave_one_out(*arguments)
+
+        def with_quality(self, *arguments):
+            seen.append((arguments[2], length))
+            return super().with_quality(*arguments)
 
     for length in (1, 3, 8):
         seen.clear()

@@ -180,6 +180,11 @@ def test_every_field_of_frame_is_what_model_answered(sampler, kind):
             answers.append((window, called, called, logits))
             return logits
 
+        def with_quality(self, tokens, *, window, rows):
+            logits, quality = super().with_quality(tokens, window=window, rows=rows)
+            answers.append((window, rows.numpy(), rows.numpy(), logits))
+            return logits, quality
+
         def each(self, canvases, *, window, rows, **more):
             logits = super().each(canvases, window=window, rows=rows, **more)
             answers.append((window, rows.any(0).numpy(), rows[0].numpy(), logits[0]))

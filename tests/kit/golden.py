@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lab.models import Model
-from lab.models.wrap import Wrapped
+from lab.models.wrap import Wrapped, judging
 from samplers import SAMPLERS
 from tests.kit import tiny
 from tests.kit.laws import only, record
@@ -83,6 +83,7 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("psi", {"hold": 0.4, "strategy": "constant", "eta": 0.3, "steps": 8}),
     ("psi", {"strategy": "share", "eta": 0.8}),
     ("klass", {"threshold": 0.2, "kl_bound": 10.0, "history": 1}),
+    ("prism", {"block_length": 8, "steps": 6, "remask_count": 5, "order": "random"}),
     ("p2", {"eta": 0.2, "steps": 6}),
     ("p2", {"score": "random"}),
     ("p2", {"scored": "drawn", "eta": 2.0}),
@@ -132,7 +133,8 @@ def network(sampler: str, device: torch.device | None = None, **more: Any) -> Mo
                     leave_one_out=without if needs.leave_one_out else None)  # fmt: skip
     model.counted = lambda: OCCURRENCES
     model.own_reward = worth
-    model.card = replace(model.card, rewards=("score", "right"))
+    model.own_quality = judging(tiny.judgement, card, device)
+    model.card = replace(model.card, rewards=("score", "right"), quality_head=needs.quality)
     return model
 
 

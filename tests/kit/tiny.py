@@ -32,6 +32,7 @@ import lab
 import samplers
 from lab.models import Model, ModelCard, token_counts
 from lab.models.transformers.draft_model import draft_model_config
+from lab.models.transformers.quality_head import QualityHead, save_head
 
 torch.set_num_threads(1)
 
@@ -55,6 +56,7 @@ KINDS = {
     "block-hybrid": ("block_causal", "hybrid", Qwen3ForCausalLM, Qwen3Config),
     DRAFTED: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
 }
+HEADED = "full-absorbing"  # has a quality head
 DRAFT_LENGTH = 4  # the block of its draft model
 REWARDS = ("score", "right")
 SEVERAL = 24  # how many ids of an `eos_rich` model end a text
@@ -121,11 +123,28 @@ def write_draft_model(folder: Path, target: Path, **facts: Any) -> Path:
     return folder
 
 
+def write_head(folder: Path, target: Path, **facts: Any) -> Path:
+    """Save a random quality head for the model in the folder beside it."""
+    config = AutoConfig.from_pretrained(target)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        head = QualityHead(config.num_hidden_layers, config.hidden_size, 8)
+        torch.nn.init.normal_(head.inner.weight)
+    folder.mkdir(parents=True)
+    save_head(folder, head)
+    known = {"name": target.name, "target": target.name}
+    (folder / "lab.json").write_text(json.dumps({**known, **facts}))
+    return folder
+
+
 @cache
 def networks() -> dict[str, Model]:
-    """The models by kind, each loaded from its folder by `lab.load`."""
-    with tempfile.TemporaryDirectory() as folder:
-        models = {kind: lab.load(str(write(Path(folder) / kind, kind))) for kind in KINDS}
+    """The models by kind, each loaded from its folder by `lab.load`; that of masks and full
+    attention has a quality head."""
+    with tempfile.TemporaryDirectory() as place:
+        folders = {kind: write(Path(place) / kind, kind) for kind in KINDS}
+        folders[HEADED] = write_head(Path(place) / "head", folders[HEADED])
+        models = {kind: lab.load(str(folder)) for kind, folder in folders.items()}
     for kind, model in models.items():
         models[kind] = changed(model, rewards=REWARDS)
         models[kind].reward = lambda texts, name: worth(texts)
@@ -135,6 +154,12 @@ def networks() -> dict[str, Model]:
 def worth(texts: Tensor) -> Tensor:
     """A reward of texts [N, L]: the share of even ids."""
     return (texts % 2 == 0).double().mean(-1)
+
+
+def judgement(tokens: Tensor) -> Tensor:
+    """A quality of tokens [B, T]: another number in every column, by all of them."""
+    column = torch.arange(tokens.shape[1], device=tokens.device)
+    return ((5 * column + tokens.sum(-1, keepdim=True)) % 17 + 1) / 19
 
 
 def changed(model: Model, **facts: Any) -> Model:
@@ -154,8 +179,9 @@ def pairs() -> list[tuple[str, str]]:
     drafts = {DRAFTED: DRAFT_LENGTH}
     cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
                              draft_length=drafts.get(kind),
-                             leave_one_out=KINDS[kind][0] == "full",
-                             frequencies=True, rewards=REWARDS) for kind in KINDS}  # fmt: skip
+                             leave_one_out=KINDS[kind][0] == "full", frequencies=True,
+                             quality_head=kind == HEADED,
+                             rewards=REWARDS) for kind in KINDS}  # fmt: skip
     return [(name, kind) for name, sampler in samplers.SAMPLERS.items()
             for kind, known in cards.items() if not sampler.misfit(known)]  # fmt: skip
 
@@ -185,6 +211,10 @@ class Counting(Model):
     def leave_one_out(self, *arguments: Any) -> Tensor:
         self.calls += 1
         return self.model.leave_one_out(*arguments)
+
+    def with_quality(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        return self.model.with_quality(*arguments)
 
 
 class Fake(torch.nn.Module):
@@ -238,6 +268,7 @@ def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **fact
         leave_one_out=alone(answer, vocabulary - 1) if needs.leave_one_out else None,
         frequencies=range(1, vocabulary + 1) if needs.frequencies else None,
         reward=worth if needs.reward else None,
+        quality=judgement if needs.quality else None,
     )
 
 

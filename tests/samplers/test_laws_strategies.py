@@ -77,6 +77,7 @@ COVERED = {
     ("fk_steering", "potential"): dict.fromkeys(("difference", "max", "sum"), FK),
     ("fk_steering", "reward"): dict.fromkeys(("score", "right"), FK),
     ("fk_steering", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{HERE}: the kernel of mdlm"),
+    ("prism", "order"): dict.fromkeys(("confidence", "random"), "tests/samplers/test_prism.py"),
     ("saber", "scored"): dict.fromkeys(("own", "published"), "tests/samplers/test_saber.py"),
     ("psi", "strategy"): dict.fromkeys(("cap", "rescale", "constant", "share"), PSI),
     ("psi", "schedule"): dict.fromkeys(schedules.SCHEDULES, f"{PSI}: the kernels of mdlm, uniform"),
