@@ -114,18 +114,23 @@ def held_out(task: Task | None, tokenizer: Any, options: argparse.Namespace) -> 
     """Held-out texts of a task that draws its own, else windows of the corpus; and how many leading
     columns are known."""
     start = read_facts(options.model).get("start_id")
-    if task is None or task.draw is None or task.instances is None:
+    if task is None or not _draws(task):
         windows = corpus_windows(
             tokenizer, options.data, options.held_out, options.field, options.length,
             options.windows,
         )  # fmt: skip
         return windows, 1
+    assert task.instances is not None
     case = next(iter(task.cases))
     number = {word: i for i, word in enumerate(task.words or ())}
     texts = [one.solution or () for one in task.instances(case, options.windows or TEXTS, 0)]
     rows = torch.tensor([[number[word] for word in text] for text in texts])
     text = f"{len(rows)} held-out texts of {task.name}."
     return HeldOut(with_start(rows, start), text), task.question if start is None else 1
+
+
+def _draws(task: Task | None) -> bool:
+    return task is not None and task.draw is not None and task.instances is not None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -156,8 +161,9 @@ def main(argv: list[str]) -> int:
     text = f"{data.text}\n\n{text}"
     sys.stdout.write(text + "\n")
     if options.card:
-        flags = f"--windows {options.windows}" if options.windows else ""
-        write_evaluation(options.model / "README.md", text, flags)
+        flags = "" if _draws(task) else f"--length {options.length} "
+        flags += f"--windows {options.windows}" if options.windows else ""
+        write_evaluation(options.model / "README.md", text, flags.strip())
         if task is not None and is_measured(task):
             text = examples(options.model, task, list(task.cases)[-1], settings=EXAMPLES)
             write_section(options.model / "README.md", "samples", text)

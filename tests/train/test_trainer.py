@@ -38,3 +38,6 @@ def test_resumed_run_has_settings_of_its_start(tmp_path):
         check_resume(tmp_path / "run", {"seed": 3, "lengths": (1, 2)}, resume=True)
     with pytest.raises(ValueError, match="already holds a run"):
         check_resume(tmp_path / "run", {"seed": 0}, resume=False)
+    check_resume(tmp_path / "run", {"seed": 0, "lengths": (1, 2), "fills": 4}, resume=True)
+    with pytest.raises(ValueError, match="fills was 4, is 5"):
+        check_resume(tmp_path / "run", {"seed": 0, "lengths": (1, 2), "fills": 5}, resume=True)
