@@ -56,7 +56,7 @@ KINDS = {
     "block-hybrid": ("block_causal", "hybrid", Qwen3ForCausalLM, Qwen3Config),
     DRAFTED: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
 }
-HEADED = "full-absorbing"  # has a quality head
+HEADED, HEAD = "full-absorbing", "quality-head"  # a kind that has one, and its folder alone
 DRAFT_LENGTH = 4  # the block of its draft model
 REWARDS = ("score", "right")
 SEVERAL = 24  # how many ids of an `eos_rich` model end a text
@@ -86,6 +86,8 @@ def write(folder: Path, kind: str, **facts: Any) -> Path:
     """Save one model as `save_pretrained` does, its lab.json and tokenizer beside it."""
     if kind == DRAFTED:
         return write_draft_model(folder, write(folder.parent / "target", "target"), **facts)
+    if kind == HEAD:
+        return write_head(folder, write(folder.parent / "target", HEADED), **facts)
     attention, corruption, network_class, config_class = KINDS.get(kind, KINDS[DRAFTED])
     words = tokenizer()
     config = config_class(

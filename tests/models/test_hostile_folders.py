@@ -27,8 +27,9 @@ from tests.kit import published, tiny
 
 SECONDS, BYTES = 1.0, 100e6  # of the processor: a shared machine's clock says little
 SLOWER = 2  # what neighbours on the same core may cost
-KINDS = ("full-absorbing", "causal-drafted", "bert", "modernbert", "qwen3", "qwen3-mdlm", "llada",
-         "dream", "mdlm", "LLaDA2.1-mini")  # fmt: skip
+KINDS = ("full-absorbing", "causal-drafted", "quality-head", "bert", "modernbert", "qwen3",
+         "qwen3-mdlm", "llada", "dream", "mdlm", "LLaDA2.1-mini")  # fmt: skip
+PARTS = ("causal-drafted", "quality-head")  # of a model beside them, whose tokenizer is read
 NAMES = ("config.json", "lab.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 
 
@@ -37,7 +38,8 @@ def originals(tmp_path_factory):
     """One folder of each kind, opened once: imports and caches are paid for."""
     place = tmp_path_factory.mktemp("originals")
     for kind in KINDS:
-        (tiny if kind in tiny.KINDS else published).write(place / kind / "network", kind)
+        ours = kind in (*tiny.KINDS, tiny.HEAD)
+        (tiny if ours else published).write(place / kind / "network", kind)
         lab.load(str(place / kind / "network"))
     return place
 
@@ -106,7 +108,7 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["full-absorbing", "bert", "mdlm", "causal-drafted"])
+@pytest.mark.parametrize("kind", ["full-absorbing", "bert", "mdlm", *PARTS])
 @pytest.mark.parametrize("damage", WEIGHTS)
 def test_damaged_weights_are_refused(kind, damage, folder_of):
     folder = folder_of(kind)
@@ -135,11 +137,11 @@ TEXTS = {
                                   "generation_config.json", "special_tokens_map.json"])  # fmt: skip
 @pytest.mark.parametrize("damage", TEXTS)
 def test_damaged_json_is_refused(name, damage, folder_of):
-    for kind in ("full-absorbing", "bert", "causal-drafted"):
+    for kind in ("full-absorbing", "bert", *PARTS):
         folder = folder_of(kind)
         (folder / name).write_bytes(TEXTS[damage])
         needed = name in ("config.json", "lab.json", "tokenizer.json") and damage != "empty object"
-        spare = kind == "causal-drafted" and name == "tokenizer.json"  # its target's is read
+        spare = kind in PARTS and name == "tokenizer.json"
         refusal(folder, must=needed and not spare)
 
 
@@ -228,7 +230,7 @@ FACTS = ("name", "task", "attention", "corruption", "posterior", "schedule", "p_
          "vocab_size", "mask_id", "pad_id", "bos_id", "eos_ids", "start_id", "target")  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["full-absorbing", "causal-drafted"])
+@pytest.mark.parametrize("kind", ["full-absorbing", *PARTS])
 def test_absurd_facts_in_lab_json_are_refused(kind, folder_of):
     folder = folder_of(kind)
     before = (folder / "lab.json").read_text()
