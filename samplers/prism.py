@@ -16,9 +16,7 @@ from .registry import Choice, Needs, Range, Values, sampler, steps_per_block
 RemaskCount = Annotated[
     int, Range(0, 5000, 1, "Written tokens of a block that are masked again, over all its steps.")
 ]
-Order = Annotated[
-    str, Choice(("confidence", "random"), "Which masked positions are filled first.")
-]
+Order = Annotated[str, Choice(("confidence", "random"), "Which masked positions are filled first.")]
 
 
 def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> int:

@@ -56,7 +56,7 @@ def read_card(folder: Path) -> ModelCard:
     config = read_json(folder / "config.json")
     if target := target_folder(folder):
         own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
-        if config.get("model_type") == QUALITY_HEAD:  # it changes no answer, so nothing but the name
+        if config.get("model_type") == QUALITY_HEAD:  # no answer changes, so only its name
             own, stated = {"quality_head": True}, {"name": stated.get("name", folder.name)}
         return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
     ids = special_ids(words := tokenizer_folder(folder))

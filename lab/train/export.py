@@ -39,9 +39,7 @@ def card_fields(
     }
 
 
-def export(
-    folder: Path, network: PreTrainedModel | QualityHead, fields: dict[str, Any]
-) -> int:
+def export(folder: Path, network: PreTrainedModel | QualityHead, fields: dict[str, Any]) -> int:
     """Write a model as bf16 in shards under 10 MB, and lab.json; return its parameters' number."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(network, QualityHead):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -94,19 +95,19 @@ def report(learner: QualityLearner, rows: torch.Tensor, mask_id: int, prefix: in
         "|---|---|---|---|---|",
     ]
     for level, one in levels.items():
-        right = float(one.right.double().mean())
-        lines.append(f"| {level} | {right:.1%} | {one.nats:.3f} | {one.blind:.3f} | {one.auc:.3f} |")
+        share = float(one.right.double().mean())
+        numbers = f"{one.nats:.3f} | {one.blind:.3f} | {one.auc:.3f}"
+        lines.append(f"| {level} | {share:.1%} | {numbers} |")
     odds, right = (torch.cat(each) for each in zip(*levels.values(), strict=True))
     lines += ["", "| quality | share of tokens | mean quality | right |", "|---|---|---|---|"]
     quality = odds.sigmoid()
     bins = torch.bucketize(quality, torch.tensor(EDGES[1:-1]))
-    for number, (low, high) in enumerate(zip(EDGES, EDGES[1:], strict=False)):
+    for number, (low, high) in enumerate(pairwise(EDGES)):
         inside = bins == number
         if inside.any():
-            lines.append(
-                f"| {low:g} to {high:g} | {float(inside.double().mean()):.1%} | "
-                f"{float(quality[inside].mean()):.1%} | {float(right[inside].double().mean()):.1%} |"
-            )
+            means = (inside, quality[inside], right[inside])
+            numbers = " | ".join(f"{float(each.double().mean()):.1%}" for each in means)
+            lines.append(f"| {low:g} to {high:g} | {numbers} |")
     return "\n".join(lines)
 
 

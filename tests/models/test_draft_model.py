@@ -271,9 +271,7 @@ def test_draft_model_without_its_own_target_is_refused(tmp_path):
     for file in folder.iterdir():
         (other / file.name).write_bytes(file.read_bytes())
     (other / "lab.json").write_text(json.dumps({**facts, "target": "gone"}))
-    with pytest.raises(
-        ValueError, match=r"goes with gone, which is not beside it; put that model"
-    ):
+    with pytest.raises(ValueError, match=r"goes with gone, which is not beside it; put that model"):
         lab.load(str(other))
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "target_layer_ids": [0, 7]}))

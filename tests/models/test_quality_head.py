@@ -78,10 +78,11 @@ def test_quality_is_what_head_makes_of_hidden_states():
 
 
 def test_call_with_quality_is_one_call_of_rows_that_want_it():
-    model, (tokens, visible) = tiny.networks()[KIND], two_rows()
-    for known in (model, lab.wrap(lambda ids: torch.zeros(*ids.shape, 9),
-                                  tiny.card(9, attention="full"), quality=tiny.judgement)):  # fmt: skip
-        run = opened(known, tokens % 9 if known is not model else tokens, visible)
+    tokens, visible = two_rows()
+    card = tiny.card(9, attention="full")
+    wrapped = lab.wrap(tiny.constant(1, 9), card, quality=tiny.judgement)
+    for model, ids in ((tiny.networks()[KIND], tokens), (wrapped, tokens % 9)):
+        run = opened(model, ids, visible)
         probe, rows = Probe(run, 2), torch.tensor([False, True])
         logits, quality = probe.with_quality(run.canvas.tokens, window=slice(6, 12), rows=rows)
         assert probe.calls.tolist() == [0, 1] and probe.answered.tolist() == [False, True]
@@ -96,7 +97,7 @@ def test_model_without_head_is_refused_before_work(tmp_path):
     model = lab.load(str(folder))
     assert not model.card.quality_head, "a folder cannot claim it"
     assert "prism needs a quality head" in samplers.get("prism").misfit(model.card)
-    with pytest.raises(ValueError, match=r"this model has none; choose .* --objective quality_head"):
+    with pytest.raises(ValueError, match=r"has none; choose .* --objective quality_head"):
         lab.run("prism", model, "Once", gen_length=4)
     tokens = torch.tensor(tiny.prompts([8]))
     with pytest.raises(ValueError, match="has no quality head; choose a model that has one"):
@@ -170,7 +171,7 @@ def test_weights_that_are_no_head_are_refused(head):
         {**weights, "outer.weight": torch.zeros(1, 9)},
     ):
         save_file(changed, head / "model.safetensors")
-        with pytest.raises(ModelError, match="the weights in head do not fit a quality head of lay"):
+        with pytest.raises(ModelError, match="weights in head do not fit a quality head of lay"):
             lab.load(str(head))
     (head / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n(S'false'\ntR.")
     with pytest.raises(ModelError, match=r"model\.safetensors .*fetch it again"):

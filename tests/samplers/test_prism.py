@@ -40,7 +40,8 @@ def law_of_prism(steps, remask_count, order):
             masked = [i for i in range(4) if canvas[i] == MASK]
             count, most = shares((4, remask_count), steps, step)
             weak = {i: round(support(canvas, i), 6) for i in range(4) if i not in masked}
-            back = sorted(weak, key=lambda i: (weak[i], i))[: max(0, min(most, len(masked) - count))]
+            most = max(0, min(most, len(masked) - count))
+            back = sorted(weak, key=lambda i: (weak[i], i))[:most]
             for places, share in choices(canvas, masked, count + len(back), order):
                 line = [places.get(i, MASK if i in back else canvas[i]) for i in range(4)]
                 after[tuple(line)] = after.get(tuple(line), 0.0) + chance * share

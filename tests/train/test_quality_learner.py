@@ -161,7 +161,8 @@ def test_board_trains_head_resumes_and_is_measured(target, tmp_path, capsys, mon
     assert {file.name for file in whole.iterdir()} == {
         "config.json", "model.safetensors", "lab.json", "training.json", "README.md"
     }  # fmt: skip
-    facts, stages = (json.loads((whole / f"{name}.json").read_text()) for name in ("lab", "training"))
+    facts, stages = (json.loads((whole / f"{name}.json").read_text())
+                     for name in ("lab", "training"))  # fmt: skip
     assert facts["target"] == "mdlm" and "--fills 2" in stages[-1]["command"]
     assert [stage["objective"] for stage in stages] == ["mdlm", "quality_head"]
     card = (whole / "README.md").read_text("utf-8")
@@ -239,4 +240,3 @@ def test_model_of_another_kind_or_place_is_refused(target, tmp_path, capsys):
     flags = heading(target, tmp_path / "w", "head")
     flags[flags.index("--out") + 1] = str(tmp_path / "elsewhere" / "head")
     assert main(flags) == 2 and "--out must lie beside its target" in capsys.readouterr().err
-

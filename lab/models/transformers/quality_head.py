@@ -144,8 +144,6 @@ def judged(target: Checkpoint, folder: Path, **facts: Any) -> Judged:
             f"{target.card.name}: it reads {head.layers} layers of width {head.hidden}, that has "
             f"{config.num_hidden_layers} of {config.hidden_size}"
         )
-    model = Judged(
-        target.network, head, card, target.tokenizer, target.banned_ids, target.start_id
-    )
+    model = Judged(target.network, head, card, target.tokenizer, target.banned_ids, target.start_id)
     model.counted = target.counted
     return model
