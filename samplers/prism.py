@@ -1,5 +1,4 @@
-"""PRISM: a learned quality of each written token decides what is masked again
-(arXiv:2510.01384)."""
+"""PRISM: mask again what a learned quality head doubts (Kim et al. 2025, arXiv:2510.01384)."""
 
 from collections.abc import Iterator
 from typing import Annotated

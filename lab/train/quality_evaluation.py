@@ -6,6 +6,7 @@ On held-out texts some masked positions are filled by the model's own draws, as 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -59,8 +60,11 @@ class Verdicts(NamedTuple):
 
     @property
     def auc(self) -> float:
-        """The chance that a right token gets more than a wrong one, a tie counted half."""
+        """The chance that a right token gets more than a wrong one, a tie counted half; NaN where
+        all are alike."""
         wrong, right = self.odds[~self.right].sort().values, self.odds[self.right]
+        if not len(wrong) or not len(right):
+            return math.nan
         below = torch.searchsorted(wrong, right) + torch.searchsorted(wrong, right, right=True)
         return float(below.double().mean() / (2 * len(wrong)))
 

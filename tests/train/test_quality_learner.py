@@ -126,6 +126,7 @@ def test_states_of_every_layer_count_alike():
 def test_auc_counts_pairs():
     odds, right = torch.tensor([3.0, 1.0, 1.0, -2.0]), torch.tensor([True, True, False, False])
     assert Verdicts(odds, right).auc == (2 + 1.5) / 4
+    assert math.isnan(Verdicts(odds, right | True).auc)
     assert Verdicts(odds, right).blind == pytest.approx(math.log(2))
     chances = [1 / (1 + math.exp(-each)) for each in odds.tolist()]
     nats = -sum(math.log(p if good else 1 - p) for p, good in zip(chances, right, strict=True)) / 4
