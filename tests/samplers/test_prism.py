@@ -140,8 +140,13 @@ def test_remasks_are_shared_out_with_remainder_in_middle():
 
 
 def test_prism_has_known_error():
-    """Two a call are the product of their marginals; what is masked again mends a part of it."""
-    plain, mended = (
-        distance(law_of("prism", steps=3, remask_count=count, temperature=1.0)) for count in (0, 3)
-    )
-    assert (plain, mended) == (close(0.0), close(0.0))
+    """One token a call: at random exact, until some are masked again by what others support."""
+    errors = {
+        (order, count): distance(
+            law_of("prism", steps=4, remask_count=count, order=order, temperature=1.0)
+        )
+        for order in ("confidence", "random")
+        for count in (0, 12)
+    }
+    assert errors["random", 0] == close(0) and errors["random", 12] == close(0.1201)
+    assert errors["confidence", 0] == close(0.5469) and errors["confidence", 12] == close(0.3709)
