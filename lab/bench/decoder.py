@@ -69,9 +69,12 @@ def _network(size: int) -> Any:
 
 
 def _head() -> QualityHead:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return QualityHead(LAYERS, HIDDEN, HIDDEN)
+    state, random = torch.get_rng_state(), torch.Generator().manual_seed(0)
+    head = QualityHead(LAYERS, HIDDEN, HIDDEN)
+    torch.set_rng_state(state)
+    for parameter in head.parameters():
+        parameter.data.normal_(std=SPREAD, generator=random)
+    return head
 
 
 def _draft_model(network: Any) -> Any:
