@@ -85,7 +85,8 @@ class QualityLearner(nn.Module):
 
     def judge(self, problem: Filling) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-odds [n] of the model's draws, and whether each is right [n]."""
-        self.target.to(next(self.network.parameters()).device)
+        target: Any = self.target
+        target.to(next(self.network.parameters()).device)
         text, place = self.text(problem), problem.filled
         return self.read(problem, text), text[place] == problem.tokens[place]
 
