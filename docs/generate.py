@@ -77,6 +77,7 @@ def _needs(needs: Needs) -> str:
         f"{' or '.join(sorted(needs.attention)).replace('_', '-')} attention",
         f"{needs.posterior} posterior" if needs.posterior else "",
         "a draft model" if needs.draft else "",
+        "a block mode" if needs.joint else "",
         "leave-one-out answers" if needs.leave_one_out else "",
         "token frequencies" if needs.frequencies else "",
         "a reward" if needs.reward else "",

@@ -1,6 +1,6 @@
 """APD: a diffusion model drafts, a mixture with the causal model decides (arXiv:2506.00413)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import GREEDY, most_likely, weighing
-from .noise import Noise, inverse_cdf
+from .draw import GREEDY, weighing
+from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, sampler
 
@@ -66,22 +66,17 @@ def adaptive_parallel(
         predicted, drafted = torch.full_like(masked, -1, dtype=torch.int64), x
         if masked.shape[1] > 1:
             guide = denoise.draft(x, window=ahead, rows=rows)
-            predicted[:, :-1] = _picked(guide, luck[:, ahead], weigh).where(masked[:, :-1], -1)
+            draft = kernels.pick(guide, luck[:, ahead], weigh)
+            predicted[:, :-1] = draft.where(masked[:, :-1], -1)
             drafted = write(x, ahead, masked[:, :-1], predicted[:, :-1])
         logits = denoise(drafted, window=window, rows=rows)
         if masked.shape[1] > 1:
             logits = torch.cat([_mixed(guide, logits[:, :-1], mixture), logits[:, -1:]], 1)
-        ids, here = _picked(logits, luck[:, window], weigh), masked.clone()
-        goes_on = (ids == predicted) & ~(canvas.is_eos(ids) & eos_early_stop)
-        here[:, 1:] &= (goes_on | ~masked).cumprod(-1)[:, :-1] > 0
+        ids = kernels.pick(logits, luck[:, window], weigh)
+        here = kernels.accepted(canvas, ids, predicted, masked, eos_early_stop)
         x, predicted = write(x, window, here, ids), ids.where(here, predicted)
         prompt_read = prompt_read | rows
         yield Step(x, window, predicted)
-
-
-def _picked(logits: Tensor, luck: Tensor, weigh: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Ids [B, W] by logits [B, W, V] and a random number each; without `weigh` the most likely."""
-    return most_likely(logits) if weigh is None else inverse_cdf(weigh(logits), luck)
 
 
 def _mixed(drafted: Tensor, causal: Tensor, mixture: float) -> Tensor:

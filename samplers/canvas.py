@@ -156,8 +156,10 @@ class Denoiser(Protocol):
     not charged. Tokens, times and logits are on the device of the run's canvas.
     -inf stands at mask, pad, unused and banned ids. `t` [B] is the time of `card.schedule`.
     `draft` is there iff card.draft_length: what its draft model expects at the window's columns, of
-    which it has at most draft_length - 1, from what stands left of them. `leave_one_out`, iff
-    card.leave_one_out: each column is answered for as if its own token were unknown. `previous`,
+    which it has at most draft_length - 1, from what stands left of them. `block_mode`, iff
+    card.joint_length: a causal model's window is a block, whose columns see one another and what
+    stands left of it. `leave_one_out`, iff card.leave_one_out: each column is answered for as if
+    its own token were unknown. `previous`,
     iff card.self_conditioning: logits [B, W, V] of the call before, which the model sees too.
     `frequencies`, iff card.frequencies: how often each token occurs [V] float64, summing to 1.
     `each` asks about several canvases of every row at once, of models of full attention.
@@ -179,6 +181,7 @@ class Denoiser(Protocol):
         rows: Tensor | None = None,
         guidance: float | None = None,
         leave_one_out: bool = False,
+        block_mode: bool = False,
         previous: Tensor | None = None,
     ) -> Tensor: ...
 

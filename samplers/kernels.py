@@ -12,8 +12,8 @@ from torch import Tensor
 
 from . import schedules
 from .canvas import Canvas, Denoiser, Step, any_of, write
-from .draw import ranking
-from .noise import Noise, choose
+from .draw import most_likely, ranking
+from .noise import Noise, choose, inverse_cdf
 
 
 def top_k(score: Tensor, k: Tensor | int) -> Tensor:
@@ -101,6 +101,25 @@ def nearest(
     spans = torch.stack([first, (first + widest).minimum(canvas.ends)], -1)
     nearest = spans.gather(0, first.argmin().expand(1, 2))
     return (spans == nearest).all(-1), slice(*nearest[0].tolist())
+
+
+def pick(logits: Tensor, luck: Tensor, weigh: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """Ids [B, W] by logits [B, W, V] and a random number each; without `weigh` the most likely.
+
+    Two answers about a position that get the same number agree the more often the nearer they are.
+    """
+    return most_likely(logits) if weigh is None else inverse_cdf(weigh(logits), luck)
+
+
+def accepted(
+    canvas: Canvas, ids: Tensor, draft: Tensor, masked: Tensor, eos_early_stop: bool
+) -> Tensor:
+    """Where ids [B, W] are to be written: left to right as far as the draft [B, W] is the same, and
+    one more; none behind an EOS that ends its row. Positions off `masked` [B, W] stop nothing."""
+    goes_on = (ids == draft) & ~(canvas.is_eos(ids) & eos_early_stop)
+    here = masked.clone()
+    here[:, 1:] &= (goes_on | ~masked).cumprod(-1)[:, :-1] > 0
+    return here
 
 
 def refresh(

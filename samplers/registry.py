@@ -21,9 +21,10 @@ class Needs:
 
     corruption and attention: any of these will do; posterior: None, or the one kind it can use;
     time: it tells the model the time, without which no time-conditioned model can run; draft: it
-    needs a draft model; leave_one_out: it asks for answers that leave a token out; frequencies: it
-    asks how often each token occurs; reward: it asks what whole texts are worth; quality: it asks
-    how likely written tokens are right; batch: False where rows run one by one.
+    needs a draft model; joint: it needs a causal model that also has a block mode; leave_one_out:
+    it asks for answers that leave a token out; frequencies: it asks how often each token occurs;
+    reward: it asks what whole texts are worth; quality: it asks how likely written tokens are
+    right; batch: False where rows run one by one.
     """
 
     corruption: frozenset[str]
@@ -31,6 +32,7 @@ class Needs:
     posterior: str | None = None
     time: bool = False
     draft: bool = False
+    joint: bool = False
     leave_one_out: bool = False
     frequencies: bool = False
     reward: bool = False
@@ -152,6 +154,12 @@ class Sampler:
                 f"{self.name} needs a draft model, this model has none; choose another model: a "
                 "causal table or chain, a draft model beside its target (docs/checkpoints.md), or "
                 "lab.wrap with a draft_model"
+            )
+        if needs.joint and not card.joint_length:
+            return (
+                f"{self.name} needs a causal model that also has a block mode, this one has none; "
+                "choose another model: capitals-causal, sudoku4-causal or chain-causal, a model "
+                "trained with --objective joint (docs/training.md), or lab.wrap with a block_mode"
             )
         if card.corruption not in needs.corruption:
             return _reason(self, "corruption", needs.corruption, card.corruption)

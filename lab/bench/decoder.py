@@ -39,6 +39,7 @@ def decoder(needs: Needs, vocabulary: int, device: str | None = None) -> Checkpo
         eos_ids=(EOS,), context=CONTEXT, attention=attention, corruption=corruption,
         p_uniform=0.1 if corruption == "hybrid" else 0.0,
         draft_length=BLOCK if needs.draft else None, leave_one_out=attention == "full",
+        joint_length=BLOCK if needs.joint else None,
         frequencies=True, rewards=("score",), quality_head=needs.quality,
     )  # fmt: skip
     if needs.draft:

@@ -46,6 +46,17 @@ def additive(
     return zeros.masked_fill(~allowed, lowest).to(device, dtype, non_blocking=True)
 
 
+def with_block(
+    allowed: Tensor, visible: Tensor, first: int, queries: Tensor, keys: Tensor
+) -> Tensor:
+    """The mask [B, 1, Q, K] in which the columns from `first` on also see one another.
+
+    queries [Q], keys [K]: canvas columns, as in `allowed`; visible [B, K]: which keys are no pads.
+    """
+    inside = (queries >= first)[:, None] & (keys >= first)
+    return allowed | (inside & visible[:, None])[:, None]
+
+
 def with_shadow(allowed: Tensor, window: slice) -> Tensor:
     """The mask [B, 1, T + W, T + W] with a copy of the window's columns behind the canvas.
 

@@ -31,6 +31,7 @@ RANGES = {
     "length": "a whole number of at least 1",
     "block_lengths": "whole numbers of at least 1",
     "draft_length": "a whole number of at least 2",
+    "joint_length": "a whole number of at least 2, of a causal model",
     "p_uniform": "a number from 0 to below 1",
     "name": "text",
     "task": "text",
@@ -55,7 +56,8 @@ def read_card(folder: Path) -> ModelCard:
     }
     config = read_json(folder / "config.json")
     if target := target_folder(folder):
-        own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size")}
+        own: dict[str, Any] = {"name": folder.name, "draft_length": config.get("block_size"),
+                               "joint_length": None}  # fmt: skip
         if config.get("model_type") == QUALITY_HEAD:  # no answer changes, so only its name
             own, stated = {"quality_head": True}, {"name": stated.get("name", folder.name)}
         return check_card(replace(read_card(target), **{**own, **stated}), folder.name)
@@ -130,6 +132,8 @@ def check_card(card: ModelCard, folder: str) -> ModelCard:
         "length": card.length is None or _whole(card.length, 1),
         "block_lengths": card.block_lengths is None or _all(card.block_lengths, 1, 1 << 20),
         "draft_length": card.draft_length is None or _whole(card.draft_length, 2, 1 << 20),
+        "joint_length": card.joint_length is None
+        or (_whole(card.joint_length, 2, 1 << 20) and card.attention == "causal"),
         "p_uniform": isinstance(card.p_uniform, (int, float)) and 0 <= card.p_uniform < 1,
         "name": isinstance(card.name, str),
         "task": isinstance(card.task, str),

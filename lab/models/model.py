@@ -50,8 +50,7 @@ class Model(ABC):
         tokens and t may be on any device; the answer is on the model's.
         """
         seen = torch.ones_like(tokens, dtype=torch.bool)
-        nothing = torch.zeros_like(seen)
-        canvas = Canvas(tokens, nothing, seen, self.card.mask_id, self.card.eos_ids)
+        canvas = Canvas(tokens, ~seen, seen, self.card.mask_id, self.card.eos_ids)
         lengths = self.card.block_lengths
         opened = Opened(self, canvas, lengths[-1] if lengths else None, caches=False)
         t = None if t is None else t.to(self.device)
@@ -95,30 +94,30 @@ class Model(ABC):
     def columns_computed(
         self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
     ) -> Tensor:
-        """How many columns [n] the latest `forward` computed for each of these rows, on the CPU.
-
-        Every visible column, unless a model says that it keeps some from call to call. The other
-        arguments are that call's, with the cache as it left it.
-        """
+        """Columns [n] that the latest `forward` computed for these rows, on the CPU: every visible
+        one, unless some are kept from call to call. The cache is as that call left it."""
         return visible.sum(-1)
 
     def draft(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
     ) -> Tensor:
-        """Raw logits [B, W, V] of the draft model, if there is one; the arguments are
-        `forward`'s."""
+        """Raw logits [B, W, V] of the draft model, if there is one, of `forward`'s arguments."""
         raise ValueError(f"{self.card.name} has no draft model; choose a model that has one")
 
     def columns_for_draft(self, cache: Any, rows: Tensor) -> Tensor:
-        """How many columns [n] the model itself, not its draft model, computed for the latest
-        `draft` of each of these rows, on the CPU."""
+        """Columns [n] that the model itself computed for these rows' latest `draft`, on the CPU."""
         return torch.zeros_like(rows)
+
+    def block_mode(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Raw logits [B, W, V] of a causal model whose window's columns also see one another."""
+        raise ValueError(f"{self.card.name} has no block mode; choose a model that has one")
 
     def leave_one_out(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
     ) -> Tensor:
-        """Raw logits [B, W, V] of each of the window's columns given all but its own token, which
-        for a mask are `forward`'s; the arguments are too."""
+        """Raw logits [B, W, V] of each of the window's columns given all but its own token."""
         raise ValueError(f"{self.card.name} cannot leave a token out; choose a model that can")
 
     def with_quality(
@@ -170,6 +169,7 @@ class Opened:
         rows: Tensor | None = None,
         guidance: float | None = None,
         leave_one_out: bool = False,
+        block_mode: bool = False,
         previous: Tensor | None = None,
     ) -> Tensor:
         if self.card.time_conditioned and t is None:
@@ -177,10 +177,11 @@ class Opened:
         active, width = self._active(rows), len(range(*window.indices(tokens.shape[1])))
         if not len(active) or not width:
             return self._nothing(width)
-        fed = active if self.model.skips_rows else self._everyone
+        model, fed = self.model, active if self.model.skips_rows else self._everyone
         own, t = self._of(tokens, fed), None if t is None else self._of(t, fed)
         before = None if previous is None else self._of(previous, fed)
-        logits = self._forward(own, window, t, fed, self._cache, before, leave_one_out)
+        ask = model.leave_one_out if leave_one_out else model.block_mode if block_mode else None
+        logits = self._forward(own, window, t, fed, self._cache, before, ask)
         if guidance:
             # Classifier-free guidance (LLaDA eq. 16): the second pass sees the prompt masked.
             prompt = self.canvas.visible & ~self.canvas.writable
@@ -268,11 +269,8 @@ class Opened:
         return torch.stack(worth, 1).to(texts.device, non_blocking=True)
 
     def _active(self, rows: Tensor | None) -> Tensor:
-        """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step.
-
-        A canvas of one row needs no look: a call is for that row. Nor does the tensor of the call
-        before (a draft, then its check).
-        """
+        """The numbers of `rows` [B], on the CPU: what a GPU is waited for once a step. A canvas of
+        one row needs no look; nor does the tensor of the call before (a draft, then its check)."""
         if rows is None or len(rows) == 1:
             active = self._everyone
         else:
@@ -288,12 +286,12 @@ class Opened:
 
     def _forward(
         self, tokens: Tensor, window: slice, t: Tensor | None, rows: Tensor, cache: Any,
-        previous: Tensor | None = None, leave_one_out: bool = False,
+        previous: Tensor | None = None, ask: Callable[..., Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
         # tokens [n, T], t [n] and previous [n, W, V] are of these rows [n], which may come twice.
         model, seen, length = self.model, self._visible[rows], self.block_length
-        if leave_one_out:
-            logits = model.leave_one_out(tokens, seen, window, cache, rows)
+        if ask is not None:
+            logits = ask(tokens, seen, window, cache, rows)
         elif previous is not None:
             logits = model.self_conditioned(previous, tokens, seen, window, length, cache, rows)
         else:

@@ -12,11 +12,11 @@ class ModelCard:
     absorbing, hybrid or uniform. posterior: full (conditions on a token's own value) or loo.
     schedule, p_uniform, noise_ids (None: every id but the mask): the process it was trained under.
     draft_length: tokens of its draft model's block, its first, verified one counted; None: no
-    draft model. leave_one_out: whether one call can answer for each column as if its own token were
-    unknown. self_conditioning: whether it also sees the answer of the call before. frequencies:
-    whether it is known how often each token occurs. rewards: by which names texts have a worth.
-    quality_head: whether a call can also say how likely each written token is right. revision: the
-    commit of a hub's checkpoint.
+    draft model. joint_length: the same of a causal model's own block mode. leave_one_out: whether
+    one call can answer for each column as if its own token were unknown. self_conditioning: whether
+    it also sees the answer of the call before. frequencies: whether it is known how often each
+    token occurs. rewards: by which names texts have a worth. quality_head: whether a call can also
+    say how likely each written token is right. revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ModelCard:
     block_lengths: tuple[int, ...] | None = None
     draft_length: int | None = None
     # What an adapter can do decides no answer: it stays out of repr, so out of fingerprints.
+    joint_length: int | None = field(default=None, repr=False)
     leave_one_out: bool = field(default=False, repr=False)
     self_conditioning: bool = field(default=False, repr=False)
     frequencies: bool = field(default=False, repr=False)

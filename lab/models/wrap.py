@@ -35,13 +35,14 @@ class Wrapped(Model):
         draft_model: Callable[..., Any] | None = None,
         device: torch.device | None = None,
         leave_one_out: Callable[..., Any] | None = None,
+        block_mode: Callable[..., Any] | None = None,
     ):
         self._device = device
         self.function, self.card, self.tokenizer = function, card, tokenizer
-        # A draft model looks both ways within its block, and at nothing right of the window.
-        self.draft_model = draft_model and Wrapped(
-            draft_model, replace(card, attention="full"), device=device
-        )
+        # What fills a block looks both ways within it, and at nothing right of the window.
+        both_ways = replace(card, attention="full")
+        self.draft_model = draft_model and Wrapped(draft_model, both_ways, device=device)
+        self.block = block_mode and Wrapped(block_mode, both_ways, device=device)
         self.without_own = leave_one_out and Wrapped(leave_one_out, card, device=device)
         call = function.forward if isinstance(function, torch.nn.Module) else function
         names = inspect.signature(call).parameters
@@ -90,6 +91,14 @@ class Wrapped(Model):
             return super().draft(tokens, visible, window, cache, rows)
         tokens, visible = tokens[:, : window.stop], visible[:, : window.stop]
         return self.draft_model.forward(tokens, visible, window, None, None, None, rows)
+
+    def block_mode(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if self.block is None:
+            return super().block_mode(tokens, visible, window, cache, rows)
+        tokens, visible = tokens[:, : window.stop], visible[:, : window.stop]
+        return self.block.forward(tokens, visible, window, None, None, None, rows)
 
     def leave_one_out(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
@@ -148,6 +157,7 @@ def wrap(
     frequencies: Sequence[float] | Tensor | None = None,
     reward: Callable[[Tensor], Tensor] | None = None,
     quality: Callable[[Tensor], Tensor] | None = None,
+    block_mode: Callable[..., Any] | None = None,
 ) -> Model:
     """Make a Model of a callable `f(tokens [B, T], t [B] | None)` or of a module with `.logits`.
 
@@ -159,25 +169,23 @@ def wrap(
     the card then says so. frequencies: how often each token occurs [vocab_size], any scale. reward:
     what texts [N, L] of ids are worth [N], as "score"; None: what a task named by the card gives.
     quality: of tokens [B, T], how likely each is right given all others [B, T], from 0 to 1.
-    ValueError for what does not fit.
+    block_mode: such a callable as well, for a causal card with a joint_length. It sees the text up
+    to the end of a window, masks among it, and its answer counts within. ValueError for what does
+    not fit.
     """
     _check_callables(
         function=function, draft_model=draft_model, leave_one_out=leave_one_out, reward=reward,
-        quality=quality,
+        quality=quality, block_mode=block_mode,
     )  # fmt: skip
-    card = _checked(card)
-    if (draft_model is None) != (card.draft_length is None):
-        raise ValueError(
-            f"a draft model and card.draft_length go together, got {draft_model!r} and "
-            f"{card.draft_length!r}; give both or neither"
-        )
+    card = _checked(card, draft_model, block_mode)
     card = replace(
         card, leave_one_out=leave_one_out is not None, frequencies=frequencies is not None,
         rewards=rewards_of(card.task) if reward is None else ("score",),
         quality_head=quality is not None,
+        joint_length=None if block_mode is None else card.joint_length,
     )  # fmt: skip
     place = None if device is None else known_device(device)
-    model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out)
+    model = Wrapped(function, card, tokenizer, draft_model, place, leave_one_out, block_mode)
     model.own_reward = reward
     if quality is not None:
         model.own_quality = judging(quality, card, place)
@@ -194,8 +202,8 @@ def _check_callables(**values: Any) -> None:
             raise ValueError(f"wrap needs a callable as {name}, got {type(value).__name__}")
 
 
-def _checked(card: ModelCard | None) -> ModelCard:
-    """The card itself. ValueError where there is none."""
+def _checked(card: Any, draft_model: Any, block_mode: Any) -> ModelCard:
+    """The card itself. ValueError where it is none, or not one of such a callable."""
     if card is None:
         raise ValueError(
             "wrap needs a card, which says what the callable is: lab.wrap(f, lab.ModelCard(name, "
@@ -203,6 +211,16 @@ def _checked(card: ModelCard | None) -> ModelCard:
         )
     if not isinstance(card, ModelCard):
         raise ValueError(f"wrap needs a lab.ModelCard, got {type(card).__name__}")
+    if (draft_model is None) != (card.draft_length is None):
+        raise ValueError(
+            f"a draft model and card.draft_length go together, got {draft_model!r} and "
+            f"{card.draft_length!r}; give both or neither"
+        )
+    if block_mode is not None and (card.joint_length is None or card.attention != "causal"):
+        raise ValueError(
+            "a block mode goes with a card of causal attention and a joint_length, the longest "
+            f"block, got {card.attention} and {card.joint_length!r}; correct the card"
+        )
     return card
 
 

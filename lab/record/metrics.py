@@ -1,7 +1,7 @@
 """The numbers of a trajectory: what it cost, what it changed, how its text looks."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -67,12 +67,17 @@ def metrics(run: Trajectory) -> Metrics:
     )
 
 
+def drafts(card: Mapping[str, Any]) -> bool:
+    """Whether a model with this card has a draft model, or drafts for itself in a block mode."""
+    return bool(card.get("draft_length") or card.get("joint_length"))
+
+
 def acceptance_length(run: Trajectory) -> float:
     """The mean number of tokens kept in the steps that checked a draft; NaN where none did.
 
-    A step checks one where the model has a draft model and the window is wider than one position.
+    A step checks one where the model drafts and the window is wider than one position.
     """
-    checked = (run.stop - run.start > 1) & bool(run.card.get("draft_length"))
+    checked = (run.stop - run.start > 1) & drafts(run.card)
     return _mean(run.commits.sum(-1)[checked].astype(float))
 
 

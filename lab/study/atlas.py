@@ -75,6 +75,7 @@ LADDERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "max_prob": [{"steps": [8, 16, 32, 1024], "temperature": [0.0, 1.0]}],
     "autoregressive": [{"temperature": [0.0, 0.7, 1.0]}],
     "dflash": [{"temperature": [0.0, 1.0]}],
+    "self_speculation": [{"temperature": [0.0, 1.0]}],
     "llada": [
         {"block_length": [64], "steps": [4, 8, 16, 32, 64]},
         {"block_length": [64], "steps": [8, 32], "remasking": ["random"], "temperature": [1.0]},

@@ -16,6 +16,9 @@ KINDS = {
     "of random tokens among the unmasked ones; block-causal attention; {blocks}); it gives the "
     "full posterior at every position of a block",
     "ar": "an autoregressive language model (causal attention; output j speaks of token j + 1)",
+    "joint": "a language model of two modes in one set of weights (arXiv 2607.05722): causal "
+    "(output j speaks of token j + 1), and a block mode, which fills up to {joint_length} tokens "
+    "at once, attending both ways among them and to the causal reading of what stands before",
     "dflash": "a draft model (DFlash, arXiv 2602.06036): a block diffusion model that fills "
     "blocks of {draft_length} tokens in one step for the model `{target}` beside it, from that "
     "model's hidden states; embedding and output head are that model's, and so is every text that "

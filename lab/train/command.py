@@ -119,6 +119,8 @@ def fields_of(settings: TrainSettings, learner: AnyLearner, data: TrainingData) 
         fields["block_lengths"] = [block_length]
     if settings.objective in HEADED:
         fields["target"] = Path(settings.init_from or "").name
+    if settings.objective == "joint" and settings.block_length:
+        fields["joint_length"] = settings.block_length
     if settings.objective == "dflash":
         fields["draft_length"] = settings.draft_length
     if settings.objective == "hybrid" and settings.weighting != "posterior":
@@ -177,7 +179,9 @@ def objective_of(settings: TrainSettings, data: TrainingData) -> Callable[..., A
         "prefix": data.prefix,
         "block_length": settings.draft_length if drafts else settings.block_length,
     }
-    names = ("masking", "low", "noise_range", "p_uniform", "weighting", "fills")
+    names = (
+        "masking", "low", "noise_range", "p_uniform", "weighting", "fills", "block_weight",
+    )  # fmt: skip
     values |= {name: getattr(settings, name) for name in names}
     parameters = inspect.signature(objective).parameters
     return partial(objective, **{name: values[name] for name in values.keys() & parameters.keys()})

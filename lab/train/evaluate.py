@@ -42,7 +42,7 @@ from lab.train.held_out import (
     truth_known,
 )
 from lab.train.learner import Learner, banned_ids, open_network
-from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, mdlm
+from lab.train.objectives import BLOCK_LENGTHS, ar, bd3lm, drafts, mdlm
 from lab.train.replacement_noise import hybrid, uniform
 
 LEVELS = (0.15, 0.5, 0.85)
@@ -61,6 +61,10 @@ def evaluate(
     if card["attention"] == "causal":
         problem, levels = partial(ar, **known), (None,)
         bounds = {"exact": bound(learner, rows, problem)}
+        if longest := card.get("joint_length"):
+            for width in (*(one for one in BLOCK_LENGTHS if one < longest), longest):
+                block = partial(drafts, block_length=width, **known)
+                bounds[f"block mode, length {width}"] = bound(learner, rows, block)
     elif card["attention"] == "block_causal":
         problem = partial(bd3lm, block_length=16, **known)
         bounds = {

@@ -22,7 +22,7 @@ def card_fields(
     objective: str, name: str, task: str, context: int, p_uniform: float
 ) -> dict[str, Any]:
     """The ModelCard fields that config and tokenizer do not hold; None where one does not apply."""
-    causal = objective in ("ar", "dflash")  # a draft model runs as its target with it
+    causal = objective in ("ar", "joint", "dflash")  # a draft model runs as its target with it
     block = objective in ("bd3lm", "edit")
     return {
         "name": name,
@@ -36,6 +36,7 @@ def card_fields(
         "block_lengths": list(BLOCK_LENGTHS) if block else None,
         "context": context,
         "draft_length": None,
+        "joint_length": BLOCK_LENGTHS[-1] if objective == "joint" else None,
     }
 
 

@@ -218,6 +218,61 @@ def ar(
     )
 
 
+def drafts(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    block_length: int | None = None,
+    masking: str = "exact",
+    low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
+    prefix: int = 1,
+) -> Problem:
+    """Block diffusion as the block mode of a causal model answers: as bd3lm, but what stands before
+    a block was read causally."""
+    problem = bd3lm(
+        tokens, mask_id, random,
+        block_length=block_length, masking=masking, low=low, noise_range=noise_range, prefix=prefix,
+    )  # fmt: skip
+    length = tokens.shape[1]
+    attention = problem.attention.clone()
+    attention[length:, length:] = causal(length)
+    return problem._replace(attention=attention)
+
+
+def joint(
+    tokens: torch.Tensor,
+    mask_id: int,
+    random: torch.Generator,
+    *,
+    block_weight: float = 0.3,
+    block_length: int | None = None,
+    masking: str = "exact",
+    low: float = T_LOW,
+    noise_range: tuple[float, float] = WHOLE,
+    prefix: int = 1,
+) -> Problem:
+    """One model that drafts and checks (arXiv:2607.05722): ar + block_weight * drafts in one pass.
+
+    The clean half, which is the causal context of every noisy block, is scored for its next tokens,
+    output j of column j + 1; the noisy half for its masked positions' own tokens.
+    """
+    blocks = drafts(
+        tokens, mask_id, random,
+        block_length=block_length, masking=masking, low=low, noise_range=noise_range, prefix=prefix,
+    )  # fmt: skip
+    following, length = ar(tokens, mask_id, random, prefix=prefix), tokens.shape[1]
+    halves = {
+        "loss_mask": (blocks.loss_mask, following.loss_mask),
+        "target": (blocks.target, following.target),
+        "weight": (block_weight * blocks.weight, following.weight),
+    }
+    return blocks._replace(
+        **{name: torch.cat([left[:, :length], right], 1) for name, (left, right) in halves.items()}
+    )
+
+
 def quality_head(
     tokens: torch.Tensor,
     mask_id: int,
@@ -252,6 +307,7 @@ OBJECTIVES: dict[str, Callable[..., Problem | Blocks | Filling]] = {
     "uniform": uniform,
     "edit": edit,
     "ar": ar,
+    "joint": joint,
     "dflash": dflash,
     "quality_head": quality_head,
 }

@@ -108,11 +108,12 @@ class TrainSettings:
     )  # fmt: skip
     low: float = option(0.02, "smallest noise level t")
     block_length: int | None = option(
-        None, "block length of bd3lm and edit; one of 4, 8, 16 and 32 for each batch if not given",
+        None, "block length (bd3lm, edit, joint); 4, 8, 16 or 32 in each batch if not given",
         kind=int,
     )  # fmt: skip
+    block_weight: float = option(0.3, "weight of the block loss beside the next token's (joint)")
     noise_range: tuple[float, float] = option(
-        (0.0, 1.0), "limits of t, for less variance (mdlm, bd3lm, edit)", parse=limits
+        (0.0, 1.0), "limits of t, for less variance (mdlm, bd3lm, edit, joint)", parse=limits
     )
     weighting: str = option(WEIGHTINGS[0], "weights of the hybrid loss", choices=WEIGHTINGS)
     p_uniform: float = option(
@@ -256,7 +257,7 @@ def _check_numbers(settings: TrainSettings) -> None:
     positive = (
         "vocabulary", "hidden", "layers", "heads", "intermediate", "context", "steps", "minutes",
         "tokens_per_batch", "accumulate", "learning_rate", "clip", "low", "threads",
-        "block_length", "draft_length", "fills",
+        "block_length", "block_weight", "draft_length", "fills",
     )  # fmt: skip
     for name in positive:
         value = getattr(settings, name)

@@ -21,7 +21,7 @@ from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
 
 # What a task's own data serves.
-DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "uniform", "ar", "quality_head")
+DRAWN_OBJECTIVES = ("mdlm", "bd3lm", "edit", "hybrid", "uniform", "ar", "joint", "quality_head")
 
 
 class TrainingData(NamedTuple):
@@ -73,7 +73,7 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
     draw, length = task.draw, task.length
     assert draw is not None and length is not None
     relative = is_text(task) and settings.objective not in BLOCKED
-    starts = task.question == 0 and (settings.objective == "ar" or relative)
+    starts = task.question == 0 and (settings.objective in ("ar", "joint") or relative)
     _check(settings, length, starts)
     tokenizer = _task_tokenizer(settings, task)
     start_id = _start_id(tokenizer) if starts else None

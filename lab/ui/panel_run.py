@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
+from lab.record.metrics import drafts
 from lab.run import limits
 from lab.run.recorder import Recorder
 from lab.run.request import RunRequest
@@ -68,7 +69,7 @@ class PanelRun:
         self._notes = notes(run.plan.canvas, card.attention)
         text = inputs.template or inputs.prompt
         self._point = atlas_point(run.plan, text) if isinstance(text, str) else None
-        self._metrics = PanelMetrics(bool(card.draft_length))
+        self._metrics = PanelMetrics(drafts(asdict(card)))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
         self._run, self.kind = run, "running"
         return budget

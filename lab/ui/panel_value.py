@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict, cast
 import numpy as np
 
 from lab.record.history import COMMITTED, EDITED
+from lab.record.metrics import drafts
 from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
 from lab.tasks import TASKS
@@ -106,7 +107,7 @@ class PanelMetrics:
 
 def metrics_of(trajectory: Trajectory) -> list[list[str]]:
     """The numbers of a run that is over."""
-    metrics = PanelMetrics(bool(trajectory.card.get("draft_length")))
+    metrics = PanelMetrics(drafts(trajectory.card))
     metrics.add(trajectory.steps_since(0))
     return metrics.lines()
 

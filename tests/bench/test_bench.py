@@ -29,7 +29,7 @@ def planned(sampler, kind, **more):
 @pytest.mark.parametrize(
     ("sampler", "kind"),
     [("llada2", BLOCK), ("mdlm", "full-absorbing"), ("dflash", tiny.DRAFTED),
-     ("freedave", "full-absorbing")],
+     ("self_speculation", tiny.JOINT), ("freedave", "full-absorbing")],
 )  # fmt: skip
 def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
     run_plan, heard = planned(sampler, kind, seed=4), []
@@ -42,7 +42,7 @@ def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
 
         monkeypatch.setattr(model, name, noted)
 
-    for name in ("forward", "draft"):
+    for name in ("forward", "draft", "block_mode"):
         listen(name, getattr(model, name))
     length = run_plan.values.get("block_length")
     tape = costs.Tape(run_plan.model.open(run_plan.canvas, length))
@@ -50,7 +50,8 @@ def test_calls_alone_are_sampler_own(sampler, kind, monkeypatch):
     first, heard[:] = list(heard), []
     costs.replay(run_plan.model.open(run_plan.canvas, length), tape)
     assert heard == first and len(first) == len(tape.calls) > 3
-    assert sampler != "dflash" or {name for name, *_ in first} == {"forward", "draft"}
+    drafts = {"dflash": {"draft"}, "self_speculation": {"block_mode"}}.get(sampler, set())
+    assert {name for name, *_ in first} == {"forward"} | drafts
     (run,) = lab.run(
         sampler, run_plan.model, "One day the", gen_length=12, seed=4, **run_plan.values
     )
@@ -175,7 +176,7 @@ def test_every_sampler_has_model_with_and_without_weights():
 
 
 def test_random_decoder_runs_under_its_sampler():
-    for name in ("llada2", "dflash", "hybrid", "uniform"):
+    for name in ("llada2", "dflash", "self_speculation", "hybrid", "uniform"):
         (model,) = pairs.pairs([name], vocabulary=32).values()
         (run,) = lab.run(name, model, [[5, 6, 7]], gen_length=4)
         assert run.calls[-1] > 0 and 1 not in run.output

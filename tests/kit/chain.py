@@ -29,6 +29,27 @@ def chain(length: int = 4, **noise: Any) -> Model:
     return oracle(PI, A, length=length, **noise)
 
 
+def following(tokens: torch.Tensor) -> torch.Tensor:
+    """Logits of the chain at each column, given the token left of it."""
+    chances = torch.tensor([*A, PI]).log()[tokens.roll(1, 1)]
+    chances[:, 0] = torch.tensor(PI).log()
+    return torch.nn.functional.pad(chances, (0, 1))
+
+
+def drafted(kind: str, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits of what drafts with confidence: `good` writes the greedy text, `bad` always the least
+    likely token after its own, `random` a hash of the text."""
+    x, answer = tokens.clone(), torch.zeros(*tokens.shape, MASK + 1)
+    for column in range(1, tokens.shape[1]):
+        own = following(x)[:, column, :MASK]
+        token = own.argmin(-1) if kind == "bad" else own.argmax(-1)
+        if kind == "random":
+            token = ((tokens + 1) * torch.arange(3, 3 + tokens.shape[1]) + column**2).sum(-1) % MASK
+        answer[torch.arange(len(x)), column, token] = 9.0
+        x[:, column] = torch.where(x[:, column] == MASK, token, x[:, column])
+    return answer
+
+
 def law_of(
     name: str,
     model: Model | None = None,

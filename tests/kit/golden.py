@@ -70,6 +70,8 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("entropy_bound", {"gamma": 1.5}),
     ("uniform", {"corrector": 1}),
     ("dflash", {"draft_length": 2}),
+    ("self_speculation", {"width": 3}),
+    ("self_speculation", {"first_width": 2}),
     ("renoise", {"block_length": 8, "stability": 0}),
     ("freedave", {"block_length": 8, "drafts": 3}),
     ("fk_steering", {"every": 1, "steps": 4, "particles": 3, "potential": "sum"}),
@@ -117,6 +119,15 @@ def following(ids: Tensor) -> Tensor:
     return answer(ids, ahead=True)
 
 
+def drafting(ids: Tensor) -> Tensor:
+    """The same of a block mode: what the causal one would write, but at every fifth column."""
+    x, column = ids.clone(), torch.arange(ids.shape[1], device=ids.device)
+    for place in range(ids.shape[1]):
+        token = following(x)[:, place, :MASK].argmax(-1)
+        x[:, place] = torch.where(x[:, place] == MASK, token, x[:, place])
+    return torch.where((column % 5 == 4)[:, None], answer(ids), following(x))
+
+
 def network(sampler: str, device: torch.device | None = None, **more: Any) -> Model:
     """The model that this sampler can run: the first corruption and attention that it names.
 
@@ -125,12 +136,14 @@ def network(sampler: str, device: torch.device | None = None, **more: Any) -> Mo
     needs = SAMPLERS[sampler].needs
     facts = {"corruption": min(needs.corruption), "attention": min(needs.attention)}
     facts |= {"draft_length": 4} if needs.draft else {}
+    facts |= {"joint_length": 4} if needs.joint else {}
     facts |= {"leave_one_out": needs.leave_one_out, "frequencies": needs.frequencies}
     card = tiny.card(V, **{**facts, "eos_ids": (EOS,), "p_uniform": 0.1, **more})
     function = following if card.attention == "causal" else answer
     without = tiny.alone(answer, MASK)
     model = Wrapped(function, card, draft_model=following if needs.draft else None, device=device,
-                    leave_one_out=without if needs.leave_one_out else None)  # fmt: skip
+                    leave_one_out=without if needs.leave_one_out else None,
+                    block_mode=drafting if needs.joint else None)  # fmt: skip
     model.counted = lambda: OCCURRENCES
     model.own_reward = worth
     model.own_quality = judging(tiny.judgement, card, device)

@@ -47,6 +47,7 @@ CHAT = (
     "{% if add_generation_prompt %}<|bos|>assistant\n{% endif %}"
 )
 DRAFTED = "causal-drafted"
+JOINT = "causal-joint"
 KINDS = {
     "causal-absorbing": ("causal", "absorbing", LlamaForCausalLM, LlamaConfig),
     "full-uniform": ("full", "uniform", Qwen3ForCausalLM, Qwen3Config),
@@ -55,9 +56,10 @@ KINDS = {
     "full-hybrid": ("full", "hybrid", LlamaForCausalLM, LlamaConfig),
     "block-hybrid": ("block_causal", "hybrid", Qwen3ForCausalLM, Qwen3Config),
     DRAFTED: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
+    JOINT: ("causal", "absorbing", Qwen3ForCausalLM, Qwen3Config),
 }
 HEADED, HEAD = "full-absorbing", "quality-head"  # a kind that has one, and its folder alone
-DRAFT_LENGTH = 4  # the block of its draft model
+DRAFT_LENGTH = 4  # the block of its draft model, and of a block mode
 REWARDS = ("score", "right")
 SEVERAL = 24  # how many ids of an `eos_rich` model end a text
 
@@ -101,7 +103,10 @@ def write(folder: Path, kind: str, **facts: Any) -> Path:
         network = network_class(config)
     network.save_pretrained(folder)
     words.save_pretrained(folder)
-    known = {"name": kind, "task": "tiny", "attention": attention, "corruption": corruption}
+    known: dict[str, Any] = {"name": kind, "task": "tiny", "attention": attention,
+                             "corruption": corruption}  # fmt: skip
+    if kind == JOINT:
+        known["joint_length"] = DRAFT_LENGTH
     if corruption == "hybrid":
         known["p_uniform"] = 0.1
         known["noise_ids"] = list(range(4, len(words)))
@@ -178,9 +183,9 @@ def eos_rich(model: Model) -> Model:
 
 def pairs() -> list[tuple[str, str]]:
     """Every sampler with every kind of model that it can run, read from its needs alone."""
-    drafts = {DRAFTED: DRAFT_LENGTH}
     cards = {kind: ModelCard(kind, 1, attention=KINDS[kind][0], corruption=KINDS[kind][1],
-                             draft_length=drafts.get(kind),
+                             draft_length=DRAFT_LENGTH if kind == DRAFTED else None,
+                             joint_length=DRAFT_LENGTH if kind == JOINT else None,
                              leave_one_out=KINDS[kind][0] == "full", frequencies=True,
                              quality_head=kind == HEADED,
                              rewards=REWARDS) for kind in KINDS}  # fmt: skip
@@ -217,6 +222,10 @@ class Counting(Model):
     def with_quality(self, *arguments: Any) -> tuple[Tensor, Tensor]:
         self.calls += 1
         return self.model.with_quality(*arguments)
+
+    def block_mode(self, *arguments: Any) -> Tensor:
+        self.calls += 1
+        return self.model.block_mode(*arguments)
 
 
 class Fake(torch.nn.Module):
@@ -262,15 +271,17 @@ def wrapped(sampler: str, answer: Callable[..., Tensor], vocabulary: int, **fact
     needs = samplers.get(sampler).needs
     facts.setdefault("attention", "full" if "full" in needs.attention else min(needs.attention))
     known = {"corruption": min(needs.corruption), **facts}
-    drafts = {"draft_length": DRAFT_LENGTH} if needs.draft else {}
+    blocks = {"draft_length": DRAFT_LENGTH} if needs.draft else {}
+    blocks |= {"joint_length": DRAFT_LENGTH} if needs.joint else {}
     return lab.wrap(
         answer,
-        card(vocabulary, **known, **drafts),
+        card(vocabulary, **known, **blocks),
         draft_model=answer if needs.draft else None,
         leave_one_out=alone(answer, vocabulary - 1) if needs.leave_one_out else None,
         frequencies=range(1, vocabulary + 1) if needs.frequencies else None,
         reward=worth if needs.reward else None,
         quality=judgement if needs.quality else None,
+        block_mode=answer if needs.joint else None,
     )
 
 

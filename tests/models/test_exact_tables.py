@@ -29,7 +29,7 @@ def test_cards(name):
     noise = "" if causal else kind
     assert (card.name, card.task) == (name, task)
     assert card.attention == ("causal" if causal else "any")
-    assert card.draft_length == (4 if causal else None)
+    assert card.draft_length == card.joint_length == (4 if causal else None)
     assert card.corruption == (noise or "absorbing")
     assert card.p_uniform == (0.1 if noise else 0.0)
     assert card.vocab_size == card.mask_id + 1 == len(model.tokenizer)

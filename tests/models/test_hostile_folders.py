@@ -226,8 +226,9 @@ def test_sizes_beyond_weights_are_named(kind, size, folder_of):
 
 
 FACTS = ("name", "task", "attention", "corruption", "posterior", "schedule", "p_uniform",
-         "noise_ids", "time_conditioned", "block_lengths", "draft_length", "context", "length",
-         "vocab_size", "mask_id", "pad_id", "bos_id", "eos_ids", "start_id", "target")  # fmt: skip
+         "noise_ids", "time_conditioned", "block_lengths", "draft_length", "joint_length",
+         "context", "length", "vocab_size", "mask_id", "pad_id", "bos_id", "eos_ids", "start_id",
+         "target")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["full-absorbing", *PARTS])

@@ -13,7 +13,7 @@ from lab.record.metrics import metrics, table
 from lab.study.enumeration import exact_law
 from lab.ui.panel_value import metrics_of
 from tests.kit import tiny
-from tests.kit.chain import BLANK, DATA, MASK, PI, SEQUENCES, A
+from tests.kit.chain import BLANK, DATA, MASK, PI, SEQUENCES, A, drafted, following
 from tests.kit.laws import check, record
 
 DFLASH, PLAIN = samplers.get("dflash"), samplers.get("autoregressive")
@@ -28,27 +28,6 @@ def chain(draft_model="own", length=4, **facts):
     if draft_model == "own":  # the marginals of each position
         return exact
     return lab.wrap(following, exact.card, draft_model=lambda tokens: drafted(draft_model, tokens))
-
-
-def following(tokens):
-    """Logits of the chain at each column, given the token left of it."""
-    chances = torch.tensor([*A, PI]).log()[tokens.roll(1, 1)]
-    chances[:, 0] = torch.tensor(PI).log()
-    return torch.nn.functional.pad(chances, (0, 1))
-
-
-def drafted(kind, tokens):
-    """Logits of a confident draft model: `good` writes the greedy text, `bad` always the least
-    likely token after its own, `random` a hash of the text."""
-    x, answer = tokens.clone(), torch.zeros(*tokens.shape, MASK + 1)
-    for column in range(1, tokens.shape[1]):
-        own = following(x)[:, column, :MASK]
-        token = own.argmin(-1) if kind == "bad" else own.argmax(-1)
-        if kind == "random":
-            token = ((tokens + 1) * torch.arange(3, 3 + tokens.shape[1]) + column**2).sum(-1) % MASK
-        answer[torch.arange(len(x)), column, token] = 9.0
-        x[:, column] = torch.where(x[:, column] == MASK, token, x[:, column])
-    return answer
 
 
 def same_law(model, row, **values):

@@ -1,11 +1,13 @@
 """Bounds: error bars, and the noise ranges of least variance."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from lab.train import bounds
+from lab.train import bounds, evaluate
 from lab.train.corpus import generator, pack, windows
-from lab.train.objectives import absorb
+from lab.train.objectives import absorb, ar, drafts
 from tests.kit.stories import STORIES
 
 
@@ -20,6 +22,20 @@ def test_noise_range_clips_share_of_masks(learner, tokenizer):
     assert [each[2] for each in ranges] == sorted(each[2] for each in ranges)
     assert len(ranges) == 11 + 9 + 7 + 5 + 3 + 1
     assert ranges[-1][0] == 0.0 and ranges[0][0] > 0.2, "few masks, weighted high, stray most"
+
+
+def test_joint_model_has_exact_value_and_bounds_of_blocks(learner, tokenizer):
+    rows, known = windows(pack(tokenizer, STORIES), 6, 24, generator(3)), tokenizer.mask_token_id
+    card = {"attention": "causal", "joint_length": 8}
+    values, _ = evaluate.evaluate(learner, card, known, rows)
+    each = {"exact": partial(ar, mask_id=known)} | {
+        f"block mode, length {width}": partial(drafts, mask_id=known, block_length=width)
+        for width in (4, 8)
+    }
+    expected = {name: bounds.bound(learner, rows, problem) for name, problem in each.items()}
+    assert values == expected and len(set(expected.values())) == 3
+    alone, _ = evaluate.evaluate(learner, {"attention": "causal"}, known, rows)
+    assert list(alone) == ["exact"]
 
 
 def test_error_bar_is_spread_of_independent_chunks():

@@ -120,6 +120,29 @@ def test_files_and_evaluation(data, tmp_path, capsys):
     assert len(nats) == 2 and nats == sorted(nats)
 
 
+def test_joint_model_has_two_modes_and_two_kinds_of_bound(data, tmp_path, capsys):
+    out = stories.folder(tmp_path / "w")
+    assert main(command(data, tmp_path / "w", "--steps", "2", "--objective", "joint")) == 0
+    facts = json.loads((out / "lab.json").read_text())
+    assert (facts["attention"], facts["joint_length"]) == ("causal", 32)
+    assert facts["block_lengths"] is None
+    assert "fills up to 32 tokens at once" in (out / "README.md").read_text()
+    model = lab.load(str(out))
+    fast, plain = (lab.run(name, model, "Tom", gen_length=12)[0]
+                   for name in ("self_speculation", "autoregressive"))  # fmt: skip
+    assert fast.text == plain.text
+    shared = ("--objective", "joint", "--block-length", "8", "--tokenizer",
+              str(out.parent / "tokenizer"))  # fmt: skip
+    assert main(command(data, tmp_path / "v", "--steps", "1", *shared)) == 0
+    short = stories.folder(tmp_path / "v")
+    assert json.loads((short / "lab.json").read_text())["joint_length"] == 8
+    assert evaluate.main([str(short), "--data", str(data), "--length", "16", *shared[-2:]]) == 0
+    printed = capsys.readouterr().out
+    for name in ("exact", "block mode, length 4", "block mode, length 8"):
+        assert f"| {name} | " in printed
+    assert "mode, length 16" not in printed and "| next token | " in printed
+
+
 def test_card_names_start_that_was_read(data, tmp_path, monkeypatch):
     source, work = stories.folder(tmp_path / "w"), tmp_path / "v"
     assert main(command(data, tmp_path / "w", "--steps", "1")) == 0

@@ -5,7 +5,7 @@ import torch
 
 from lab.train.corpus import generator, pack, windows
 from lab.train.learner import Learner
-from lab.train.objectives import absorb, ar, bd3lm, block_causal, edit, mdlm
+from lab.train.objectives import absorb, ar, bd3lm, block_causal, drafts, edit, joint, mdlm
 from lab.train.problem import Problem
 from lab.train.replacement_noise import hybrid, hybrid_noise, uniform, uniform_noise
 from samplers.schedules import Hybrid
@@ -88,6 +88,24 @@ def test_ar_is_stock_loss(learner, tokenizer):
         torch.testing.assert_close(plain(half), learner.network(input_ids=rows, labels=labels).loss)
 
 
+def test_joint_loss_is_next_token_and_weighted_blocks(learner, tokenizer):
+    """In one pass: what stands before a block is the very text that is read causally."""
+    rows, mask = windows(pack(tokenizer, STORIES), 4, 24, generator(8)), tokenizer.mask_token_id
+    for prefix in (1, 6):
+        known = {"mask_id": mask, "prefix": prefix}
+        both = joint(rows, random=generator(9), block_length=4, block_weight=0.7, **known)
+        with torch.no_grad():
+            following = learner(ar(rows, random=generator(9), **known))
+            blocks = learner(drafts(rows, random=generator(9), block_length=4, **known))
+            torch.testing.assert_close(learner(both), following + 0.7 * blocks)
+            assert following > 0 and blocks > 0
+    plain, own = (each(rows, mask, generator(9), block_length=4) for each in (bd3lm, drafts))
+    assert torch.equal(plain.inputs, own.inputs) and torch.equal(plain.weight, own.weight)
+    columns = torch.arange(24)
+    assert torch.equal(own.attention[24:, 24:], columns[:, None] >= columns)
+    assert torch.equal(own.attention[:24], plain.attention[:24])
+
+
 def test_edit_corrupts_what_is_shown_and_asks_for_all(tokenizer):
     tokens = torch.full((400, 32), 7)
     size = len(tokenizer)
@@ -160,12 +178,12 @@ def test_loss_is_weighted_mean_without_banned_tokens(learner, tokenizer):
     torch.testing.assert_close(loss, (nats * problem.weight[problem.loss_mask]).sum() / (2 * 15))
 
 
-@pytest.mark.parametrize("objective", [mdlm, bd3lm, edit, hybrid, uniform])
+@pytest.mark.parametrize("objective", [mdlm, bd3lm, drafts, joint, edit, hybrid, uniform])
 @pytest.mark.parametrize("prefix", [0, 1, 3])
 def test_prefix_stays_clean_and_unscored(objective, prefix):
     tokens = torch.randint(5, (400, 8), generator=generator(2))
-    sizes = {} if objective in (mdlm, bd3lm) else {"vocab_size": 6}
-    blocks = {"block_length": 4} if objective in (bd3lm, edit) else {}
+    sizes = {"vocab_size": 6} if objective in (edit, hybrid, uniform) else {}
+    blocks = {"block_length": 4} if objective in (bd3lm, drafts, joint, edit) else {}
     problem = objective(tokens, 5, generator(3), prefix=prefix, **sizes, **blocks)
     noisy, scored = problem.inputs[:, :8], problem.loss_mask[:, :8]
     assert (noisy[:, :prefix] == tokens[:, :prefix]).all()

@@ -37,6 +37,7 @@ def test_flags_become_values_of_their_type():
     [
         ("--minutes 3", "--steps or as --minutes"),
         ("--hidden 0", "--hidden must be greater than 0, got 0"),
+        ("--block-weight 0", "--block-weight must be greater than 0, got 0"),
         ("--ema 1", "--ema must be from 0 to 1, got 1.0"),
         ("--lengths 16,x", "--lengths must be whole numbers separated by commas, got '16,x'"),
         ("--lengths 16,999", "--lengths must be from 2 to the context of 256, got 16, 999"),

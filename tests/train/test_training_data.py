@@ -38,6 +38,7 @@ SHAPE = {"hidden": 96, "layers": 1, "heads": 3, "intermediate": 16, "context": 1
         ("tales", "mdlm", END, Qwen3ForCausalLM),
         ("tales", "uniform", END, Qwen3ForCausalLM),
         ("tales", "ar", END, Qwen3ForCausalLM),
+        ("tales", "joint", END, Qwen3ForCausalLM),
         ("tales", "bd3lm", None, GPT2LMHeadModel),
         ("sudoku9", "mdlm", None, GPT2LMHeadModel),
         ("addition", "mdlm", None, GPT2LMHeadModel),

@@ -89,6 +89,15 @@ class Exact(Model):
             return super().draft(tokens, visible, window, cache, rows)
         return self._answer(self._up_to(window.start, tokens), visible, window, None, cache, rows)
 
+    def block_mode(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        """Log posterior [B, W, V+1] given what stands in the window and left of it."""
+        if self.card.joint_length is None:
+            return super().block_mode(tokens, visible, window, cache, rows)
+        self._check(tokens, visible)
+        return self._answer(self._up_to(window.stop, tokens), visible, window, None, cache, rows)
+
     def leave_one_out(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
     ) -> Tensor:
@@ -245,6 +254,7 @@ def describe(
         length=length,
         attention="any" if draft_length is None else "causal",
         draft_length=draft_length,
+        joint_length=draft_length,
         leave_one_out=draft_length is None,
         quality_head=draft_length is None,
         frequencies=True,

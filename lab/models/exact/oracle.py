@@ -34,7 +34,8 @@ def oracle(
     GIDD at `t`; without `t` a standing token is noise with chance p_uniform) or uniform
     (alpha = 1 - t). posterior: full (knows the token's own value) or loo (leaves it out).
     vocabulary: V names give it a tokenizer. draft_length: it reads from left to right only, as a
-    causal model does, and drafts blocks of that length by their exact marginals (dflash).
+    causal model does, and fills blocks of that length by their exact marginals: as a draft model
+    would (dflash), and in a block mode of its own (self_speculation).
     ValueError: rule, value, way out.
     """
     if not isinstance(length, int) or isinstance(length, bool) or length < 1:

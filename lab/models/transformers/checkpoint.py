@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.models import token_counts
-from lab.models.attention import additive, allowed, positions, with_shadow
+from lab.models.attention import additive, allowed, positions, with_block, with_shadow
 from lab.models.card import read_card, read_facts, target_folder, tokenizer_folder
 from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
@@ -19,19 +19,24 @@ from samplers.signature import brief
 
 class Call(NamedTuple):
     """The columns first:stop that a call reads, of which those left of `final` change no more, and
-    whether their keys and values can be kept."""
+    whether their keys and values can be kept. Output j - shift speaks of column j; `block`: the
+    window's columns also see one another."""
 
     first: int
     stop: int
     final: int
     caches: bool
+    shift: int = 0
+    block: bool = False
 
 
 class Checkpoint(Model):
     """A causal-LM class (Qwen3, Llama, ...) used as a denoiser.
 
     Only the window's hidden states go through the output head. For block_causal and causal models
-    everything left of the window is computed once a block (equal to uncached to 1e-5). `shifted`:
+    everything left of the window is computed once a block (equal to uncached to 1e-5), in a block
+    mode too: a causal model with a joint_length answers there for the window's own columns, which
+    see one another, from the same keys and values of what stands left of them. `shifted`:
     a full-attention model that was made from a causal one and kept its habit (Dream): output j - 1
     speaks of column j, and a row's first output of its first column. `start_id`: what stands before
     the first column of a causal model whose canvas has no start token.
@@ -68,8 +73,22 @@ class Checkpoint(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
+        return self._answer(tokens, visible, window, block_length, cache, rows)
+
+    def block_mode(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor
+    ) -> Tensor:
+        if self.card.joint_length is None:
+            return super().block_mode(tokens, visible, window, cache, rows)
+        return self._answer(tokens, visible, window, None, cache, rows, block=True)
+
+    def _answer(
+        self, tokens: Tensor, visible: Tensor, window: slice, block_length: int | None, cache: Any,
+        rows: Tensor, block: bool = False,
+    ) -> Tensor:  # fmt: skip
         tokens, visible, window = self._behind_start(tokens, visible, window)
-        call, columns = self._call(window, tokens.shape[1], block_length), tokens.shape[1]
+        columns = tokens.shape[1]
+        call = self._call(window, columns, block_length, block)
         caches = cache is not None and call.caches
         cache = RunCache() if cache is None else cache
         used = cache.open(rows, call.final, columns) if caches else None
@@ -134,27 +153,31 @@ class Checkpoint(Model):
         self, visible: Tensor, window: slice, block_length: int | None, cache: Any, rows: Tensor
     ) -> Tensor:
         if cache is None:
-            call = self._call(window, visible.shape[1], block_length)
+            # Either mode reads the same columns; a block may begin at the first.
+            call = self._call(window, visible.shape[1], block_length, block=True)
             return visible[:, call.first : call.stop].sum(-1)
         return cache.computed
 
-    def _call(self, window: slice, columns: int, block_length: int | None) -> "Call":
+    def _call(
+        self, window: slice, columns: int, block_length: int | None, block: bool = False
+    ) -> "Call":
         """Which columns a call of this window reads, and up to where they are final."""
         if self.card.attention == "full":
             return Call(0, columns, 0, False)
+        shift = 0 if block else self._shift
         # The last whole block boundary at or left of the window: what is final.
         start = window.start - window.start % block_length if block_length else window.start
-        final = start - self._shift
+        final = start - shift
         if final < 0:
             raise ValueError(f"{self.card.name} is causal: its canvas needs a first token")
         context = self.card.context + (self.start_id is not None)
         # Official presets slide past the context. Every column has a new place then: none is final.
         first = max(0, window.stop - context)
-        return Call(first, window.stop, final, not first)
+        return Call(first, window.stop, final, not first, shift, block)
 
     @property
     def _shift(self) -> int:
-        """1 where output j - 1 speaks of column j."""
+        """1 where output j - 1 speaks of column j, which a block mode's does not."""
         return int(self.card.attention == "causal")
 
     def _inputs(
@@ -164,8 +187,9 @@ class Checkpoint(Model):
         seen = visible[:, call.first : call.stop]
         columns, keys = torch.arange(past, call.stop), torch.arange(call.first, call.stop)
         mask = allowed(seen, self.card.attention, block_length, columns, keys)
+        mask = with_block(mask, seen, window.start, columns, keys) if call.block else mask
         place = positions(seen)[:, past - call.first :]
-        outputs = torch.arange(window.start, window.stop) - past - self._shift
+        outputs = torch.arange(window.start, window.stop) - past - call.shift
         if self.shifted:
             outputs = torch.arange(max(0, window.start - 1), window.stop)
         return self._there(mask, place, outputs)
