@@ -263,13 +263,14 @@ def joint(
         block_length=block_length, masking=masking, low=low, noise_range=noise_range, prefix=prefix,
     )  # fmt: skip
     following, length = ar(tokens, mask_id, random, prefix=prefix), tokens.shape[1]
-    halves = {
-        "loss_mask": (blocks.loss_mask, following.loss_mask),
-        "target": (blocks.target, following.target),
-        "weight": (block_weight * blocks.weight, following.weight),
-    }
+
+    def both(noisy: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        return torch.cat([noisy[:, :length], clean], 1)
+
     return blocks._replace(
-        **{name: torch.cat([left[:, :length], right], 1) for name, (left, right) in halves.items()}
+        loss_mask=both(blocks.loss_mask, following.loss_mask),
+        target=both(blocks.target, following.target),
+        weight=both(block_weight * blocks.weight, following.weight),
     )
 
 
