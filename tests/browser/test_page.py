@@ -41,9 +41,10 @@ def test_tokens_arrive_while_run_goes_on(capitals):
     for number in (1, 2, 3, 4):
         site.sampler(number, "hybrid" if number == 1 else "")
     site.open_settings(1)
-    site.page.get_by_label("steps of panel 1", exact=True).fill("1000")
+    site.page.get_by_label("steps of panel 1", exact=True).fill("5000")
     site.page.get_by_role("button", name="Run", exact=True).click()
-    expect(site.panel(1)).to_have_attribute("data-kind", "running")
+    # Run waits where models are still being read.
+    expect(site.panel(1)).to_have_attribute("data-kind", "running", timeout=30_000)
     scrub = site.panel(1).locator(".scrub")
     site.page.wait_for_function("scrub => +scrub.value > 5", arg=scrub.element_handle())
     expect(site.panel(1)).to_have_attribute("data-kind", "running")
@@ -59,7 +60,7 @@ def test_stop_ends_all_panels_and_keeps_their_files(capitals):
     site.page.get_by_label("steps", exact=True).fill("4000")
     site.page.get_by_role("button", name="Run", exact=True).click()
     for number in (1, 2, 3, 4):
-        expect(site.panel(number)).to_have_attribute("data-kind", "running")
+        expect(site.panel(number)).to_have_attribute("data-kind", "running", timeout=30_000)
     site.page.get_by_role("button", name="Stop", exact=True).click()
     for number in (1, 2, 3, 4):
         expect(site.panel(number)).to_have_attribute("data-kind", "stopped", timeout=20_000)
