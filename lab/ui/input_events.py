@@ -64,7 +64,7 @@ def _change_task(task: Any, settings: Any) -> list[Any]:
     texts = examples(_checked_task(task))
     dataset = gr.Dataset(samples=[[text] for text in texts])
     if form["task"] == task:  # whoever chose it has set the rest already
-        return [gr.skip(), gr.skip(), dataset, form]
+        return [gr.skip(), gr.skip(), dataset, gr.skip()]
     return [kind_of(texts[0]), texts[0], dataset, settings_for(task, form)]
 
 

@@ -42,6 +42,7 @@ def test_tokens_arrive_while_run_goes_on(capitals):
         site.sampler(number, "hybrid" if number == 1 else "")
     site.open_settings(1)
     site.page.get_by_label("steps of panel 1", exact=True).fill("5000")
+    expect(site.panel(1).locator(".forecast")).to_contain_text("5000 calls", timeout=30_000)
     site.page.get_by_role("button", name="Run", exact=True).click()
     # Run waits where models are still being read.
     expect(site.panel(1)).to_have_attribute("data-kind", "running", timeout=30_000)
@@ -58,6 +59,7 @@ def test_stop_ends_all_panels_and_keeps_their_files(capitals):
         site.sampler(number, "hybrid")
     site.page.get_by_label("one steps for all panels").check()
     site.page.get_by_label("steps", exact=True).fill("4000")
+    expect(site.panel(4).locator(".forecast")).to_contain_text("4000 calls", timeout=30_000)
     site.page.get_by_role("button", name="Run", exact=True).click()
     for number in (1, 2, 3, 4):
         expect(site.panel(number)).to_have_attribute("data-kind", "running", timeout=30_000)
