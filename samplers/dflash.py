@@ -64,42 +64,27 @@ def dflash(
         logits = denoise(drafted, window=window, rows=rows)
         sample = partial(draw_tokens, noise=noise, temperature=temperature, top_k=top_k,
                          top_p=top_p, nucleus_rule=nucleus_rule)  # fmt: skip
-        goes_on = _goes_on(canvas, predicted, masked, eos_early_stop)
         if temperature < GREEDY:
-            ids, here = sample(logits, masked), masked & rows[:, None]
-            here[:, 1:] &= goes_on(ids).cumprod(-1)[:, :-1] > 0
+            ids = sample(logits, masked)
+            here = kernels.accepted(canvas, ids, predicted, masked, eos_early_stop)
         else:
-            ids, here = _one_by_one(logits, masked, rows, sample, goes_on)
+            agrees = partial(kernels.agrees, canvas, eos_early_stop=eos_early_stop)
+            ids, here = _one_by_one(logits, predicted, masked, rows, sample, agrees)
         x, predicted = write(x, window, here, ids), ids.where(here, predicted)
         prompt_read = prompt_read | rows
         yield Step(x, window, predicted)
 
 
-def _goes_on(
-    canvas: Canvas, predicted: Tensor, masked: Tensor, eos_early_stop: bool
-) -> Callable[..., Tensor]:
-    """Whether after these ids [B, w] of the window, from column j on, more of it is kept: they are
-    the draft's, and none ends the text."""
-
-    def agree(ids: Tensor, j: int = 0) -> Tensor:
-        columns = slice(j, j + ids.shape[1])
-        same = ids == predicted[:, columns]
-        if eos_early_stop and canvas.eos_ids:
-            same = same & ~canvas.is_eos(ids)
-        return same | ~masked[:, columns]
-
-    return agree
-
-
 def _one_by_one(
-    logits: Tensor, masked: Tensor, rows: Tensor, sample: Callable[[Tensor, Tensor], Tensor],
-    goes_on: Callable[..., Tensor],
+    logits: Tensor, predicted: Tensor, masked: Tensor, rows: Tensor,
+    sample: Callable[[Tensor, Tensor], Tensor], agrees: Callable[..., Tensor],
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Ids [B, W], and where they stand: no draw is wasted, for a position's noise is its own."""
     tokens, places, accepted = list[Tensor](), list[Tensor](), rows[:, None]
     for j in range(masked.shape[1]):
-        here = masked[:, j : j + 1] & accepted
-        tokens.append(sample(logits[:, j : j + 1], here))
+        one = slice(j, j + 1)
+        here = masked[:, one] & accepted
+        tokens.append(sample(logits[:, one], here))
         places.append(here)
-        accepted = accepted & goes_on(tokens[-1], j)
+        accepted = accepted & agrees(tokens[-1], predicted[:, one], masked[:, one])
     return torch.cat(tokens, 1), torch.cat(places, 1)

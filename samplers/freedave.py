@@ -8,8 +8,8 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import GREEDY, log_top, most_likely, ranking, weighing
-from .noise import Noise, inverse_cdf
+from .draw import GREEDY, log_top, ranking, weighing
+from .noise import Noise
 from .params import BlockLength, EosEarlyStop, NucleusRule, Temperature, TopK, TopP
 from .registry import Needs, Range, Values, sampler
 
@@ -52,7 +52,8 @@ def freedave(
     the text is that of one token a call, in an order that never looks at the draw, whatever is
     drafted. A step is a round, which is what a parallel machine waits for.
     """
-    x, weigh = canvas.tokens, weighing(temperature, top_k, top_p, nucleus_rule)
+    x = canvas.tokens
+    weigh = weighing(temperature, top_k, top_p, nucleus_rule) if temperature >= GREEDY else None
     luck = noise.uniform(canvas.writable)  # a number for each position, for every draft the same
     for block in canvas.blocks():
         ids, rank, several = x[:, block], torch.empty(0), 1
@@ -64,10 +65,7 @@ def freedave(
             drafted = _drafts(x, block, masked, ids, rank, min(several, most))
             rows = torch.arange(len(drafted), device=x.device)[:, None] < left
             logits = denoise.each(drafted, window=block, rows=rows).flatten(0, 1)
-            if temperature < GREEDY:
-                ids = most_likely(logits)
-            else:
-                ids = inverse_cdf(weigh(logits), luck[:, block].repeat(len(drafted), 1))
+            ids = kernels.pick(logits, luck[:, block].repeat(len(drafted), 1), weigh)
             rank, likely = ranking(confidence := log_top(logits)), confidence[: len(x)].exp()
             after = _steps(drafted, block, masked, ids, rank, canvas.mask)
             predicted, x, last = ids[: len(x)], after[0], torch.zeros_like(left)

@@ -61,11 +61,15 @@ def far_apart(like: Tensor) -> Tensor:
     The van der Corput sequence: the places' numbers with their bits reversed. It is the same for
     every row, whatever its tokens.
     """
-    width = like.shape[1]
+    return _far_apart(like.shape[1]).to(like.device, non_blocking=True).expand(like.shape)
+
+
+@lru_cache(64)
+def _far_apart(width: int) -> Tensor:
+    """The score [W] of `far_apart`, the same in every step."""
     bits = max(1, (width - 1).bit_length())
     reversed_bits = [int(f"{place:0{bits}b}"[::-1], 2) for place in range(width)]
-    score = 1 - torch.tensor(reversed_bits, dtype=torch.float64) / 2**bits
-    return score.to(like.device, non_blocking=True).expand(like.shape)
+    return 1 - torch.tensor(reversed_bits, dtype=torch.float64) / 2**bits
 
 
 @lru_cache(8192)
@@ -116,10 +120,18 @@ def accepted(
 ) -> Tensor:
     """Where ids [B, W] are to be written: left to right as far as the draft [B, W] is the same, and
     one more; none behind an EOS that ends its row. Positions off `masked` [B, W] stop nothing."""
-    goes_on = (ids == draft) & ~(canvas.is_eos(ids) & eos_early_stop)
     here = masked.clone()
-    here[:, 1:] &= (goes_on | ~masked).cumprod(-1)[:, :-1] > 0
+    stands = agrees(canvas, ids, draft, masked, eos_early_stop)
+    here[:, 1:] &= stands.cumprod(-1)[:, :-1] > 0
     return here
+
+
+def agrees(
+    canvas: Canvas, ids: Tensor, draft: Tensor, masked: Tensor, eos_early_stop: bool
+) -> Tensor:
+    """Where what follows ids [B, W] may be written too: they are the draft's and end no row, or
+    nothing is to be written there."""
+    return ((ids == draft) & ~(canvas.is_eos(ids) & eos_early_stop)) | ~masked
 
 
 def refresh(

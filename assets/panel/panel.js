@@ -223,14 +223,7 @@ element.addEventListener('keydown', event => {
   if (event.target.matches?.('.row')) moveToRow($('.rows'), event);
 });
 
-// The playback bar speaks to all panels at once; a panel that left the page stops listening.
-const listen = (name, act) => {
-  const heard = event => {
-    if (!element.isConnected) window.removeEventListener(name, heard);
-    else act(event.detail);
-  };
-  window.addEventListener(name, heard);
-};
+// The playback bar speaks to all panels at once.
 listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
 listen('lab:recent', panels => {

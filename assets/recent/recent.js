@@ -44,13 +44,6 @@ const keep = () => {
   store([{ title, names, panels: whole }, ...runs]);
   show();
 };
-const listen = (name, act) => {
-  const heard = event => {
-    if (!element.isConnected) window.removeEventListener(name, heard);
-    else act(event.detail);
-  };
-  window.addEventListener(name, heard);
-};
 listen('lab:value', ({ number, value, film }) => {
   panels[number - 1] = { value, film };
   if (value.play || !ENDED.includes(value.kind)) return;

@@ -193,8 +193,7 @@ class Opened:
             blind = self._of(tokens.masked_fill(prompt, self.card.mask_id), fed)
             free = self._forward(blind, window, t, fed, self._unconditional)
             logits = free + (1 + guidance) * (logits - free)
-        logits.index_fill_(-1, self._banned, -torch.inf)
-        return self._spread(logits if self.model.skips_rows else self._of(logits, active), active)
+        return self._answer(logits.index_fill_(-1, self._banned, -torch.inf), active)
 
     @torch.no_grad()
     def with_quality(
@@ -208,12 +207,9 @@ class Opened:
         fed = active if self.model.skips_rows else self._everyone
         own, seen = self._of(tokens, fed), self._visible[fed]
         logits, quality = self.model.with_quality(own, seen, window, self._cache, fed)
-        columns = self.model.columns_computed(seen, window, self.block_length, self._cache, fed)
-        self.columns_fed.index_add_(0, fed, columns)
-        answers = logits.float().index_fill_(-1, self._banned, -torch.inf), quality.double()
-        if not self.model.skips_rows:
-            answers = self._of(answers[0], active), self._of(answers[1], active)
-        return self._spread(answers[0], active), self._spread(answers[1], active)
+        self._count_columns(seen, window, self._cache, fed)
+        logits = logits.float().index_fill_(-1, self._banned, -torch.inf)
+        return self._answer(logits, active), self._answer(quality.double(), active)
 
     @torch.no_grad()
     def draft(self, tokens: Tensor, *, window: slice, rows: Tensor | None = None) -> Tensor:
@@ -296,9 +292,17 @@ class Opened:
             logits = model.self_conditioned(previous, tokens, seen, window, length, cache, rows)
         else:
             logits = model.forward(tokens, seen, window, t, length, cache, rows)
-        columns = model.columns_computed(seen, window, length, cache, rows)
-        self.columns_fed.index_add_(0, rows, columns)
+        self._count_columns(seen, window, cache, rows)
         return logits.float()
+
+    def _count_columns(self, seen: Tensor, window: slice, cache: Any, rows: Tensor) -> None:
+        """What the call just made computed for these rows [n], of which `seen` [n, T] is no pad."""
+        columns = self.model.columns_computed(seen, window, self.block_length, cache, rows)
+        self.columns_fed.index_add_(0, rows, columns)
+
+    def _answer(self, answer: Tensor, active: Tensor) -> Tensor:
+        """The model's answer to the rows that it was fed, as one for all, zeros off the active."""
+        return self._spread(answer if self.model.skips_rows else self._of(answer, active), active)
 
     def _nothing(self, width: int) -> Tensor:
         rows, device = len(self._everyone), self.model.device

@@ -50,7 +50,8 @@ def plan(request: RunRequest) -> Plan:
     if request.draft is not None:
         _check_draft(request.draft, sampler, model.card, values)
         limits.prompts("draft", [request.draft])
-        rows = [prompts.with_draft(model, row, request.draft) for row in rows]
+        ids = prompts.draft_ids(model, request.draft)
+        rows = [prompts.with_draft(row, ids) for row in rows]
     canvas, calls, work = _lay_out(sampler, model.card, values, rows, gen_length, copies)
     settings: dict[str, Any] = {"params": values, "gen_length": gen_length, "schema": SCHEMA,
                 "versions": versions()}  # fmt: skip

@@ -123,20 +123,22 @@ def template_row(model: Model, template: Any, options: Options | None = None) ->
     return _with_start(model, [*ids, *text], [*masked, *[False] * len(text)])
 
 
-def with_draft(model: Model, row: Row, draft: Any) -> Row:
-    """The row with a draft in its first masked positions: text, with [MASK] for what is open, or
-    ids. ValueError for one that is longer than they are, or that ends the text."""
+def draft_ids(model: Model, draft: Any) -> list[int]:
+    """Ids of a draft: text, with [MASK] for what is open, or ids. ValueError for one that ends."""
     card = model.card
-    if isinstance(draft, str) and MASKED.search(draft):
-        ids = list(template_row(model, draft).ids)
-    else:
-        ids = encode(model, draft)
+    template = isinstance(draft, str) and MASKED.search(draft)
+    ids = list(template_row(model, draft).ids) if template else encode(model, draft)
+    if ends := [token for token in ids if token in card.eos_ids or token == card.pad_id]:
+        raise ValueError(f"a draft must not end the text, got id {ends[0]}; leave out what follows")
+    return ids
+
+
+def with_draft(row: Row, ids: Sequence[int]) -> Row:
+    """The row with a draft in its first masked positions; ValueError where they are too few."""
     places = [place for place, masked in enumerate(row.masked) if masked]
     if not 1 <= len(ids) <= len(places):
         raise ValueError(f"a draft must have 1 to {len(places)} tokens, for so many positions "
                          f"are masked, got {len(ids)}; shorten it or raise gen_length")  # fmt: skip
-    if ends := [token for token in ids if token in card.eos_ids or token == card.pad_id]:
-        raise ValueError(f"a draft must not end the text, got id {ends[0]}; leave out what follows")
     tokens = list(row.ids)
     for place, token in zip(places, ids, strict=False):
         tokens[place] = token

@@ -189,7 +189,8 @@ def _buttons() -> dict[str, Any]:
             elem_id="export", elem_classes="lab-export-menu", padding=False, min_width=80,
         )  # fmt: skip
         gr.HTML(
-            html_template=asset("recent", "recent.html"), js_on_load=asset("recent", "recent.js"),
+            html_template=asset("recent", "recent.html"),
+            js_on_load=asset("panel", "listen.js") + asset("recent", "recent.js"),
             elem_id="recent", elem_classes="lab-export-menu", padding=False, min_width=80,
         )  # fmt: skip
         open_file = gr.UploadButton(

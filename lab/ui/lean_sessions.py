@@ -10,8 +10,8 @@ class _LeanConfig(BlocksConfig):
     """What the page is made of; to a session it says nothing.
 
     For links that hold a session's state (its "deep links", which this page does not have) Gradio
-    keeps what every component looks like, made anew on the loop for each session: some 40 ms and
-    0.4 MB here. Fifty visitors at once had everybody wait for two seconds.
+    keeps what every component looks like, worked out on the loop for each session as it begins:
+    time and memory that grow with the page, and many visitors at once had everybody wait.
     """
 
     @staticmethod

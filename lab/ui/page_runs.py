@@ -134,30 +134,31 @@ def of_session(session: str) -> PageRuns | None:
 
 def runs_beside(run: str) -> PageRuns | None:
     """The runs of the page that shows this one; None where it is not held."""
-    pages = (page for _, page in _PAGES.items())
-    return next((page for page in pages if page.place_of(run)), None)
+    page, _ = _search(run)
+    return page
 
 
-def _row(run: str) -> PanelRecord | None:
-    page = runs_beside(run)
-    place = page.place_of(run) if page else None
-    return place and place.row
+def _search(run: str) -> tuple[PageRuns, Place] | tuple[None, None]:
+    """The page that shows a run, and where on it."""
+    for _, page in _PAGES.items():
+        if place := page.place_of(run):
+            return page, place
+    return None, None
 
 
 def panel_of(run: str) -> PanelRecord | None:
     """The record of the panel that a run, of any of its rows, is shown in; None where none is."""
-    page = runs_beside(run)
-    place = page.place_of(run) if page else None
+    page, place = _search(run)
     return page.panels[place.number] if page and place else None
 
 
 def film(run: str, start: int) -> FilmPart | None:
     """The steps of a run from `start` on; None where the run is not kept."""
-    row = _row(run)
-    return None if row is None else row.film.part(start)
+    _, place = _search(run)
+    return place and place.row.film.part(start)
 
 
 def alternatives_of(run: str, step: int, position: int) -> Alternatives | None:
     """What the model thought of a position; None where the run is not kept, or has none."""
-    row = _row(run)
-    return None if row is None else row.alternatives(step, position)
+    _, place = _search(run)
+    return place and place.row.alternatives(step, position)

@@ -9,8 +9,8 @@ from lab.ui.assets import asset
 from lab.ui.many_rows import row_part
 from lab.ui.panel_value import PanelValue
 
-PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "difference.js", "inspect.js", "rows.js",
-                 "panel.js")  # fmt: skip
+PANEL_SCRIPTS = ("listen.js", "film.js", "grid.js", "branch.js", "difference.js", "inspect.js",
+                 "rows.js", "panel.js")  # fmt: skip
 
 
 class TokenPanel(gr.HTML):
