@@ -50,7 +50,8 @@ def test_point_runs_in_panel_as_it_was_measured(atlas, shared):
     line = atlas[atlas["setting"] == "threshold=0.5"].iloc[0]
     assert canonical(bound) == line["settings"]
     change = _change_task("sudoku4", form)
-    assert change[-1] == form and "__type__" in change[1]  # the text that was put there stays
+    unchanged = {"__type__": "update"}
+    assert change[0] == change[1] == change[3] == unchanged  # what was put there stays
 
 
 @pytest.mark.parametrize(
