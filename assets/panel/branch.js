@@ -33,12 +33,11 @@ const drawTargets = (select, number) => {
 
 const drawBranch = (box, value, film, k, number, changes) => {
   const count = Object.keys(changes).length;
-  box.hidden = !mayBranch(value, film) || (k === film.last() && !count);
+  hide(box, !mayBranch(value, film) || (k === film.last() && !count));
   if (box.hidden) return;
   const said = `Step ${k}${count ? `, ${count} changed` : ''}`;
-  const what = box.querySelector('.what');
-  if (what.textContent !== said) what.textContent = said;
-  box.querySelector('.forget').hidden = !count;
+  writeText(box.querySelector('.what'), said);
+  hide(box.querySelector('.forget'), !count);
   drawTargets(box.querySelector('.target'), number);
 };
 

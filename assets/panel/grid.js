@@ -1,5 +1,6 @@
 // The token grid: one focusable cell a position, always written with textContent.
 const GLYPH = { mask: '░', remasked: '↺' };
+const TINTED = new Set(['committed', 'edited']);
 
 const withSpaces = text => text.replace(/ /g, '␣').replace(/\n/g, '⏎').replace(/\t/g, '⇥');
 const pieceText = (film, id, options) => {
@@ -57,6 +58,16 @@ const describe = cell => {
   return `${cell.text}, ${state}${confidence}${wrong}${changed}${differs}`;
 };
 
+// A text node is kept: one put in its place makes the browser match rules about children anew.
+const writeText = (span, text) => {
+  if (!span.firstChild) span.textContent = text;
+  else if (span.firstChild.data !== text) span.firstChild.data = text;
+};
+
+const hide = (target, hidden) => {
+  if (target.hidden !== hidden) target.hidden = hidden;
+};
+
 // Attributes that are set again cost style and accessibility work each time.
 const setAttribute = (span, name, text) => {
   if (span.getAttribute(name) !== text) span.setAttribute(name, text);
@@ -93,9 +104,10 @@ const drawGrid = (grid, value, film, k, options, selected) => {
     if (before?.look === look && sameCell(before.frame, before.k, frame, k, position)) continue;
     const cell = cellOf(value, film, k, position, options);
     const classes = cell.classes.join(' ');
-    if (span.textContent !== cell.text) span.textContent = cell.text;
+    writeText(span, cell.text);
     if (span.className !== classes) span.className = classes;
-    const tint = Number.isNaN(cell.confidence) ? '0' : cell.confidence.toFixed(2);
+    // The tint is that of committed tokens; on others it would be restyled unseen at every step.
+    const tint = !TINTED.has(cell.name) || Number.isNaN(cell.confidence) ? '0' : cell.confidence.toFixed(2);
     if (span.dataset.tint !== tint) {
       span.dataset.tint = tint;
       span.style.setProperty('--confidence', tint);

@@ -78,6 +78,7 @@ const drawAlternatives = (box, answer, position, free) => {
 };
 
 const drawInspect = (box, value, film, k, position, options, alternatives) => {
+  if (position < 0 && box.querySelector('.hint')) return;  // nothing is looked at, as before
   box.replaceChildren();
   if (!film.frames.length) return;
   if (position < 0) {

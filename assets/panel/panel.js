@@ -11,7 +11,7 @@ let settings = '', fetching = false;
 
 const setText = (selector, text) => {
   const target = $(selector);
-  if (target.textContent !== (text || '')) target.textContent = text || '';
+  if (target.textContent !== (text || '')) writeText(target, text || '');
 };
 
 // The head chooses what the next run takes; the title is said where that is another sampler.
@@ -48,8 +48,7 @@ const draw = () => {
   const scrub = $('.scrub');
   scrub.max = film.last();
   scrub.value = cursor;
-  scrub.disabled = film.last() === 0;
-  $('.play').disabled = film.last() === 0;
+  scrub.disabled = $('.play').disabled = film.last() === 0;
   if (!frame) {
     $('.grid').replaceChildren();
     $('.inspect').replaceChildren();
@@ -63,7 +62,7 @@ const draw = () => {
   // A grid reads best as a grid.
   const text = cursor === film.last() && !film.canvas.board.length ? value.text : '';
   setText('.plain .text', text);
-  $('.plain').hidden = !text;
+  hide($('.plain'), !text);
   const steps = `step ${cursor}/${film.last()}`;
   setText('.where', `${cursor}/${film.last()} · ${frame.calls} calls`);
   scrub.setAttribute('aria-valuetext', `${steps}, ${frame.calls} calls`);
@@ -77,7 +76,9 @@ const draw = () => {
   drawInspect($('.inspect'), value, film, cursor, position, options, alternatives);
 };
 
+// A token arrives where a film plays; whoever scrubs sees what stands.
 const halt = () => {
+  $('.lab-panel').classList.add('still');
   clearInterval(timer);
   timer = null;
   playing = false;
@@ -90,6 +91,7 @@ const halt = () => {
 const chase = () => {
   if (calm()) { cursor = film.last(); draw(); return; }
   if (timer) return;
+  $('.lab-panel').classList.remove('still');
   timer = setInterval(() => {
     const behind = film.last() - cursor;
     if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
@@ -103,6 +105,7 @@ const play = () => {
   halt();
   chasing = false;
   if (cursor >= film.last()) cursor = 0;
+  $('.lab-panel').classList.remove('still');
   playing = true;
   $('.play').textContent = '❚❚';
   $('.play').setAttribute('aria-pressed', 'true');
