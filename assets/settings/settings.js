@@ -1,7 +1,7 @@
 // The sampler settings, one JSON value out: the controls of all panels in the strip above them, what
 // a panel runs in its head, and every panel's own settings here.
 // value = {shared: {name: x}, panels: [{sampler, preset, params: {name: x}} | null], fits, task}
-const catalog = props.catalog;
+const catalog = JSON.parse(props.catalog);
 const $ = name => element.querySelector(name);
 let rows = [];
 

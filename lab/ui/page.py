@@ -1,7 +1,6 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +80,38 @@ def build() -> gr.Blocks:
 
 
 def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
-    """A card brings a lesson's settings, then plays it."""
+    """A card brings a lesson's settings and plays it."""
     shared = [
         inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, outputs.seed,
         inputs.settings, inputs.rows, inputs.draft,
     ]  # fmt: skip
     stage = [outputs.status, *outputs.panels, outputs.exports, *outputs.results]
-    shows = [_showing(outputs, lesson) for lesson in lessons.lessons()]
-    for lesson, card, show in zip(lessons.lessons(), outputs.lessons, shows, strict=True):
-        filled = card.click(partial(_fill_in, lesson), None, shared, **QUICK)
-        filled.then(show, outputs.open_tab, stage, **QUICK)
+    for lesson, card in zip(lessons.lessons(), outputs.lessons, strict=True):
+        # The settings first: a panel notes under which of them it was shown.
+        show = _showing(inputs, outputs, lesson)
+        card.click(show, outputs.open_tab, [*shared, *stage], **QUICK)
 
 
-def _fill_in(lesson: lessons.Lesson) -> list[Any]:
-    samples = gr.Dataset(samples=[[text] for text in examples(lesson.task)])
-    return [lesson.task, lesson.kind, lesson.prompt, samples, 0, lesson.seed, lesson.form(), 1, ""]
+def _settings_of(inputs: Inputs, outputs: Outputs, lesson: lessons.Lesson) -> dict[Any, Any]:
+    return {
+        inputs.task: lesson.task,
+        inputs.kind: lesson.kind,
+        inputs.text: lesson.prompt,
+        inputs.examples: gr.Dataset(samples=[[text] for text in examples(lesson.task)]),
+        inputs.gen_length: 0,
+        outputs.seed: lesson.seed,
+        inputs.settings: lesson.form(),
+        inputs.rows: 1,
+        inputs.draft: "",
+    }
 
 
-def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Request], Any]:
-    """Puts a recorded lesson into the panels, in place of what stood there; a run is stopped."""
+def _showing(
+    inputs: Inputs, outputs: Outputs, lesson: lessons.Lesson
+) -> Callable[[str, gr.Request], Any]:
+    """Puts a recorded lesson into settings and panels, in place of what stood there; a run is
+    stopped.
+    """
 
     def show(tab: str, request: gr.Request) -> dict[Any, Any]:
         session = request.session_hash or ""
@@ -107,6 +119,7 @@ def _showing(outputs: Outputs, lesson: lessons.Lesson) -> Callable[[str, gr.Requ
         values, comparison = lessons.show(lesson)
         page_runs.keep(session, comparison, visitor_of(request))
         return {
+            **_settings_of(inputs, outputs, lesson),
             outputs.status: lesson.text,
             **dict(zip(outputs.panels, values, strict=True)),
             **_exportable(outputs, comparison),

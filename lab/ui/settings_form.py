@@ -1,5 +1,6 @@
 """The sampler settings: one form drawn from the registry, one JSON value, checked on its return."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict, cast
 
@@ -57,7 +58,8 @@ class SettingsForm(gr.HTML):
             value,
             html_template=asset("settings", "settings.html"),
             js_on_load="\n".join(asset("settings", f"{part}.js") for part in parts),
-            catalog=catalog(),
+            # as text: Gradio watches and copies each object of what is handed to it
+            catalog=json.dumps(catalog()),
             **layout,
         )
 
