@@ -19,14 +19,21 @@ TRAINED = tuple(name for name, task in TASKS.items() if task.exact is None)
 
 def tasks() -> dict[str, dict[str, str]]:
     """Every task with the model it gives each sampler: {task: {sampler: model name}}."""
+    return {task: served(task) for task in task_names()}
+
+
+def task_names() -> list[str]:
+    """The tasks that have a model here."""
+    return [task for task in MEMBERS if present(task)]
+
+
+def served(task: str) -> dict[str, str]:
+    """The model that a task gives each sampler it serves: {sampler: model name}."""
+    names = present(task)
     return {
-        task: {
-            sampler.name: fitting[0]
-            for sampler in SAMPLERS.values()
-            if (fitting := [name for name in names if sampler.misfit(card(name)) is None])
-        }
-        for task in MEMBERS
-        if (names := present(task))
+        sampler.name: fitting[0]
+        for sampler in SAMPLERS.values()
+        if (fitting := [name for name in names if sampler.misfit(card(name)) is None])
     }
 
 
@@ -71,13 +78,13 @@ def _trained(folder: Path, place: str | None) -> Model:
     return load_checkpoint(folder, place)
 
 
-def present(task: str) -> list[str]:
+def present(task: str) -> tuple[str, ...]:
     """Members whose weights are there; the tables always are."""
-    return [
+    return tuple(
         name
         for name in MEMBERS[task]
         if (folder := weights_folder(name)) is None or (folder / "config.json").exists()
-    ]
+    )
 
 
 def weights_folder(name: str) -> Path | None:

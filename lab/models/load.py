@@ -57,8 +57,8 @@ def load(
     if not download.is_id(name):
         raise ValueError(
             f"no model {brief(name)}; there are {', '.join(catalogue.models())}, the tasks "
-            f"{', '.join(catalogue.tasks())} for lab.run; or give a checkpoint's folder or its id "
-            "on the hub, owner/name"
+            f"{', '.join(catalogue.task_names())} for lab.run; or give a checkpoint's folder or "
+            "its id on the hub, owner/name"
         )
     download.allowed(name, revision, trust_remote_code, dtype, eight_bit)
     place = device_map(device, default="auto")
@@ -128,16 +128,16 @@ def resolve(model: Model | str, sampler: str, device: str | None = None) -> tupl
     """The task's name ("" for none) and the model that `sampler` runs on, opened on that device."""
     if isinstance(model, Model):
         return model.card.task, model
-    known = catalogue.tasks()
-    if isinstance(model, str) and model in known:
-        if sampler not in known[model]:
+    if isinstance(model, str) and model in catalogue.task_names():
+        known = catalogue.served(model)
+        if sampler not in known:
             first = catalogue.card(catalogue.present(model)[0])
             raise ValueError(
                 f"task {model} has no model for {sampler} ({samplers.get(sampler).misfit(first)}); "
-                f"it serves {', '.join(known[model])}"
+                f"it serves {', '.join(known)}"
             )
         # A table and its task share a name: as a task, it means the member that fits.
-        return model, load(known[model][sampler], device=device)
+        return model, load(known[sampler], device=device)
     loaded = load(model, device=device)
     return loaded.card.task, loaded
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -159,4 +160,9 @@ def _chat_options(options: Any, inputs: list[Any]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """The libraries that decide a run's numbers."""
-    return {name: version(name) for name in ("torch", "transformers", "numpy")}
+    return {name: _version(name) for name in ("torch", "transformers", "numpy")}
+
+
+@cache
+def _version(name: str) -> str:
+    return version(name)

@@ -67,8 +67,6 @@ class PanelRun:
         parts = (card.name, run.plan.sampler.guarantee, self.origin)
         self._subtitle = " · ".join(filter(None, parts))
         self._notes = notes(run.plan.canvas, card.attention)
-        text = inputs.template or inputs.prompt
-        self._point = atlas_point(run.plan, text) if isinstance(text, str) else None
         self._metrics = PanelMetrics(drafts(asdict(card)))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
         self._run, self.kind = run, "running"
@@ -103,6 +101,8 @@ class PanelRun:
             self.record.others = [PanelRecord(uuid4().hex, trajectory=run) for run in others]
             self.record.film.settle(self.record.trajectory.state[-1])
             self.record.recent.clear()
+            text = self.inputs.template or self.inputs.prompt
+            self._point = atlas_point(self._run.plan, text) if isinstance(text, str) else None
         self._run = self.job = None
 
     def value(self) -> PanelValue:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import lab
-from lab.models.catalogue import card
+from lab.models.catalogue import card, served, task_names
 from lab.ui import loaded_models
 from samplers import SAMPLERS, get
 from samplers.signature import brief
@@ -11,7 +10,7 @@ from samplers.signature import brief
 
 def check_task(name: Any) -> str:
     """A task by its name alone: lab.run would also take any folder, unseen."""
-    known = lab.tasks()
+    known = task_names()
     if not isinstance(name, str) or (name not in known and name not in loaded_models.known()):
         raise ValueError(
             f"task must be one of {', '.join(known)}, or a model that was loaded under this "
@@ -24,7 +23,7 @@ def misfits(task: str) -> dict[str, str | None]:
     """Why a sampler cannot run in this task, or None where it can: {sampler: reason}."""
     if entry := loaded_models.known().get(task):
         return entry.misfits
-    known = lab.tasks().get(task, {})
+    known = served(task) if task in task_names() else {}
     return {name: _misfit(name, known) for name in SAMPLERS}
 
 
