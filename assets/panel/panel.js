@@ -92,13 +92,15 @@ const chase = () => {
   if (calm()) { cursor = film.last(); draw(); return; }
   if (timer) return;
   $('.lab-panel').classList.remove('still');
-  timer = setInterval(() => {
+  const walk = () => {
     const behind = film.last() - cursor;
     if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
     if (behind <= 0) return;
     cursor += Math.ceil(behind / 20);
     draw();
-  }, 60);
+  };
+  timer = setInterval(walk, 60);
+  walk();
 };
 
 const play = () => {

@@ -151,7 +151,7 @@ async def _heard(listener: "_Listener") -> bool:
         while listener.takes(STALLED if len(_waiting) <= CROWD else HURRIED):
             if not listener.count:
                 return True
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         return False
     finally:
         _waiting.discard(mine)

@@ -104,8 +104,8 @@ class Run:
         self, frames: Iterator[PanelFrame], ticket: slot.Ticket, ready: Callable[[], bool]
     ) -> Generator[Update, None, str]:
         """Take the steps as they come, each in its panel; returns as _compute."""
-        pushed = began = monotonic()
-        cost = 0.0
+        began = monotonic()
+        pushed, cost = began - PAUSE, 0.0  # the first step is shown at once
         for step in frames:
             self.panels[step.panel].take(step)
             self._changed.add(step.panel)
@@ -117,7 +117,9 @@ class Run:
                 return "stopped"
             if self.seconds > slot.SECONDS:
                 return f"stopped after {slot.SECONDS:.0f} s, the longest that a run may compute"
-            if ready() and now - pushed >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE):
+            begun = step.frame is None or step.frame.step > 0  # Frame 0 is before any call
+            due = now - pushed >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE)
+            if begun and ready() and due:
                 yield self._update(self._changed)
                 pushed = monotonic()
                 cost = pushed - now

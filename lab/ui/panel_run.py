@@ -102,7 +102,8 @@ class PanelRun:
             self.record.film.settle(self.record.trajectory.state[-1])
             self.record.recent.clear()
             text = self.inputs.template or self.inputs.prompt
-            self._point = atlas_point(self._run.plan, text) if isinstance(text, str) else None
+            if self.kind == "done" and isinstance(text, str):
+                self._point = atlas_point(self._run.plan, text)
         self._run = self.job = None
 
     def value(self) -> PanelValue:

@@ -71,6 +71,13 @@ def test_pushed_bytes_grow_with_steps_alone(monkeypatch):
     assert late < 400
 
 
+def test_first_step_is_pushed_at_once():
+    updates = Run(CAPITALS, FOUR[:2]).updates()
+    assert [value["count"] for value in next(updates).values[:2]] == [0, 0]
+    assert [value["count"] for value in next(updates).values[:2]] == [1, 0]
+    updates.close()
+
+
 def test_updates_are_fewer_than_steps():
     run = Run(CAPITALS, FOUR[2:3])
     count = sum(1 for _ in run.updates())
