@@ -184,6 +184,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
             performance_page.other, "diffusers", "diffusers-long", "transformers", "draws"
         ),
         "call, page, start": partial(performance_page.other, "calls", "panels", "starts"),
+        "dual cache": partial(performance_page.other, "dual-cache"),
         "alternatives": performance_page.alternatives,
     },
     "docs/training.md": {

@@ -43,6 +43,7 @@ RUNS = {
     "draws": "--measure draws --vocabulary 157184 --repeats 9",
     "calls": "--measure calls --vocabulary 8192 --repeats 25",
     "starts": "--measure starts",
+    "dual-cache": "--measure dual-cache",
 }
 PANELS = ("llada2", "mdlm", "threshold", "remdm")
 

@@ -93,7 +93,7 @@ def _recorders(options: Options) -> "list[Recorder]":
     known = tasks()
     model: Any
     if options.model is not None:
-        model = load(options.model, device=options.device)
+        model = load(options.model, device=options.device, dual_cache=options.dual_cache)
         names = [s.name for s in samplers.SAMPLERS.values() if s.misfit(model.card) is None]
     else:
         task = _task(options, list(known))
@@ -131,11 +131,14 @@ def _compare(options: Options) -> None:
 
 def _generate(options: Options) -> None:
     from lab.models.catalogue import tasks
+    from lab.models.load import load
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 
     files = _check_files(options, "csv", "json")
-    model = options.model if options.model is not None else _task(options, list(tasks()))
+    model: Any = options.model if options.model is not None else _task(options, list(tasks()))
+    if options.dual_cache:
+        model = load(model, device=options.device, dual_cache=True)
     request = _request(options, options.sampler, model, params=sampler_params(options))
     _finish(files, [Recorder(plan(request))])
 
@@ -162,7 +165,8 @@ def _measure_runs(options: Options) -> "pd.DataFrame":
     from lab.run.plan import plan
 
     names = sampler_names(options) if options.samplers else None
-    both = pairs(names, options.task, options.model, options.vocabulary, options.device)
+    both = pairs(names, options.task, options.model, options.vocabulary, options.device,
+                 options.dual_cache)  # fmt: skip
     shared = _shared(options, list(both))
     plans = []
     for name, model in both.items():
@@ -197,11 +201,18 @@ def _measure_starts(options: Options) -> "pd.DataFrame":
     return starts(options.repeats)
 
 
+def _measure_dual_cache(options: Options) -> "pd.DataFrame":
+    from lab.bench.cache_error import MODEL, cache_error
+
+    return cache_error(options.model or MODEL, options.repeats, options.device)
+
+
 _MEASURES: "dict[str, Callable[[Options], pd.DataFrame]]" = {
     "runs": _measure_runs,
     "draws": _measure_draws,
     "calls": _measure_calls,
     "starts": _measure_starts,
+    "dual-cache": _measure_dual_cache,
 }
 
 

@@ -19,8 +19,14 @@ MEASURES = {
     "draws": "a step whose logits are ready, of --vocabulary tokens",
     "calls": "a model's call beside hand-written torch, of --vocabulary tokens",
     "starts": "imports, help, the first page",
+    "dual-cache": "how much faster it is and how far its answers are off, on --model",
 }
-LOOKED_AT = {"draws": ("vocabulary", "device"), "calls": ("vocabulary", "device"), "starts": ()}
+LOOKED_AT = {
+    "draws": ("vocabulary", "device"),
+    "calls": ("vocabulary", "device"),
+    "starts": (),
+    "dual-cache": ("model", "device"),
+}
 REFUSED = 2  # the exit code of what was not begun
 COMMANDS = {
     "compare": "several samplers on one prompt",
@@ -82,6 +88,8 @@ def parse(name: str, arguments: Sequence[str]) -> Options:
         options.params = typed
     if name == "bench" and options.measure != "runs":
         _refuse_unused(parser, options)
+    if name != "samplers" and options.dual_cache and options.model is None:
+        parser.error("--dual-cache goes with --model, which says whose")
     return options
 
 
@@ -115,6 +123,8 @@ def _parser(name: str) -> Parser:
     which.add_argument("--model", help="one model: its name, a checkpoint folder or owner/name")
     add("--device", help="cpu, cuda, cuda:1 or auto: where the model and the run are "
         "(default: cpu; of the hub's, auto)")  # fmt: skip
+    add("--dual-cache", action="store_true", help="approximate answers of --model, faster for "
+        "samplers that fill a block after the other")  # fmt: skip
     add("--prompt", help="text to continue")
     add("--template", help="text with [MASK] or [MASK]*8 as masked positions")
     add("--gen-length", type=_number, help="tokens to generate")

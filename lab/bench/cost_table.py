@@ -22,6 +22,9 @@ HEADINGS = {
     "peer": "That / sampling",
     "over_handwritten": "Over hand-written torch",
     "diffusers_over_ours": "diffusers / ours",
+    "without_over_with": "A call without it / with it",
+    "mean_difference": "Mean difference, nats",
+    "largest_difference": "Largest difference, nats",
 }
 
 

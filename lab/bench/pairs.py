@@ -19,16 +19,18 @@ def pairs(
     model: str | None = None,
     vocabulary: int | None = None,
     device: str | None = None,
+    dual_cache: bool = False,
 ) -> dict[str, Model]:
     """A model for each sampler: one for all, of a task, random weights, or one that ships.
 
-    names: None is all that fit. Without task, model and vocabulary every sampler is measured, on
-    the first task that serves it. ValueError as `lab.run` raises it.
+    names: None is all that fit. dual_cache: of `model`, as `lab.load` has it. Without task, model
+    and vocabulary every sampler is measured, on the first task that serves it. ValueError as
+    `lab.run` raises it.
     """
     if names is not None:
         names = [samplers.get(name).name for name in names]
     if model is not None:
-        opened = load(model, device=device)
+        opened = load(model, device=device, dual_cache=dual_cache)
         fitting = [s.name for s in samplers.SAMPLERS.values() if s.misfit(opened.card) is None]
         return dict.fromkeys(fitting if names is None else names, opened)
     if vocabulary is not None:

@@ -23,7 +23,9 @@ KINDS = {
     "schedule": (*SCHEDULES, "hybrid"),
 }
 # What the files of a folder show and lab.json does not say.
-OWN = {"leave_one_out", "self_conditioning", "frequencies", "rewards", "quality_head"}
+OWN = {
+    "leave_one_out", "self_conditioning", "frequencies", "rewards", "quality_head", "dual_cache"
+}  # fmt: skip
 QUALITY_HEAD = "quality_head"  # the model_type of a head's config.json
 RANGES = {
     "vocab_size": "a whole number of at least 1",

@@ -33,43 +33,65 @@ def load(
     eight_bit: bool = False,
     progress: Callable[[int, int], None] | None = None,
     device: str | None = None,
+    dual_cache: bool = False,
 ) -> Model:
     """A shipped model by name, a checkpoint by its folder, or one of the hub by its id owner/name.
 
     The rest is for the hub (lab.models.hub.download.fetch_offer): revision, the commit to pin;
     progress, called with the bytes done and the bytes in all. device: cpu, cuda, cuda:1, or auto,
     which shares a large model among the GPUs and main memory; the whole run is then where the model
-    is. None: the CPU, auto for the hub's. Tables and chains are always on the CPU. The last few
-    models stay open: the same call
-    again gives the same model, at the commit it was taken at, until others have taken its place,
-    memory is short, or its folder's files have changed. ValueError names the known ones.
+    is. None: the CPU, auto for the hub's. Tables and chains are always on the CPU. dual_cache: the
+    same weights with approximate, faster answers to samplers that fill a block after the other
+    (lab.models.transformers.dual_cache), under another name. The last few models stay open: the
+    same call again gives the same model, at the commit it was taken at, until others have taken its
+    place, memory is short, or its folder's files have changed. ValueError names the known ones.
     """
     if not isinstance(name, str):
         raise ValueError(f"a model is loaded by name or path, got {type(name).__name__}")
     refuse_code(trust_remote_code)
+    how: dict[str, Any] = {"trust_remote_code": trust_remote_code, "dtype": dtype}
     if name in catalogue.models():
-        return catalogue.shipped(name, device)
+        model = catalogue.shipped(name, device)
+    elif _is_folder(name):
+        model = _load_folder(Path(name), device, **how)
+    else:
+        how["eight_bit"] = eight_bit
+        model = _load_id(name, revision, progress, device, dual_cache, how)
+    if not dual_cache:
+        return model
+    from lab.models.transformers.dual_cache import with_dual_cache
+
+    return with_dual_cache(model)
+
+
+def _load_id(
+    name: str,
+    revision: str | None,
+    progress: Callable[[int, int], None] | None,
+    device: str | None,
+    dual_cache: bool,
+    how: dict[str, Any],
+) -> Model:
     from lab.models.hub import download
 
-    if _is_folder(name):
-        download.check_dtype(dtype)
-        return _load_folder(Path(name), trust_remote_code, dtype, device_map(device))
     if not download.is_id(name):
         raise ValueError(
             f"no model {brief(name)}; there are {', '.join(catalogue.models())}, the tasks "
             f"{', '.join(catalogue.task_names())} for lab.run; or give a checkpoint's folder or "
             "its id on the hub, owner/name"
         )
-    download.allowed(name, revision, trust_remote_code, dtype, eight_bit)
+    download.allowed(name, revision, **how)
     place = device_map(device, default="auto")
-    key = (name, revision, trust_remote_code, dtype, eight_bit, place)
+    key = (name, revision, *how.values(), place)
     with LOADING:
         if key in _OPEN:
             return _keep(key, _OPEN[key])
-    how: dict[str, Any] = {
-        "trust_remote_code": trust_remote_code, "dtype": dtype, "eight_bit": eight_bit,
-    }  # fmt: skip
-    offer = with_room(download.look_up(name, revision, **how))
+    offer = download.look_up(name, revision, **how)
+    if dual_cache and offer.family:
+        from lab.models.transformers.dual_cache import check_dual_cache
+
+        check_dual_cache(name, offer.family.attention, offer.family.adapter == "causal")
+    offer = with_room(offer)
     folder = download.fetch(offer, progress)
     with LOADING:
         model = _OPEN.get(key) or download.open_offer(offer, folder, device_map=place, **how)
@@ -150,9 +172,12 @@ def split_id(text: str) -> tuple[str, str | None]:
     return name, revision or None
 
 
-def _load_folder(folder: Path, trust_remote_code: bool, dtype: str, place: str | None) -> Model:
+def _load_folder(folder: Path, device: str | None, trust_remote_code: bool, dtype: str) -> Model:
+    from lab.models.hub import download
     from lab.models.transformers.build import load_folder
 
+    download.check_dtype(dtype)
+    place = device_map(device)
     with explain_errors(folder.name), LOADING:
         check_files(folder)
         key = (_stamp(folder), trust_remote_code, dtype, place)

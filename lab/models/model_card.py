@@ -16,7 +16,8 @@ class ModelCard:
     one call can answer for each column as if its own token were unknown. self_conditioning: whether
     it also sees the answer of the call before. frequencies: whether it is known how often each
     token occurs. rewards: by which names texts have a worth. quality_head: whether a call can also
-    say how likely each written token is right. revision: the commit of a hub's checkpoint.
+    say how likely each written token is right. dual_cache: whether its answers are approximate,
+    from keys and values of an earlier call. revision: the commit of a hub's checkpoint.
     """
 
     name: str
@@ -44,4 +45,5 @@ class ModelCard:
     frequencies: bool = field(default=False, repr=False)
     rewards: tuple[str, ...] = field(default=(), repr=False)
     quality_head: bool = field(default=False, repr=False)
+    dual_cache: bool = field(default=False, repr=False)  # it does, and stands in the name as well
     revision: str | None = None

@@ -12,7 +12,8 @@ from lab.models.card import read_card, read_facts, target_folder, tokenizer_fold
 from lab.models.checkpoint_files import check_weights
 from lab.models.errors import ModelError
 from lab.models.model import Model, ModelCard
-from lab.models.transformers.key_value_cache import RunCache, cache_argument
+from lab.models.transformers.dual_cache import DualCache
+from lab.models.transformers.key_value_cache import RunCache, buffered_cache, cache_argument
 from lab.models.transformers.pretrained import read_network, read_own_tokenizer
 from samplers.signature import brief
 
@@ -36,7 +37,8 @@ class Checkpoint(Model):
     Only the window's hidden states go through the output head. For block_causal and causal models
     everything left of the window is computed once a block (equal to uncached to 1e-5), in a block
     mode too: a causal model with a joint_length answers there for the window's own columns, which
-    see one another, from the same keys and values of what stands left of them. `shifted`:
+    see one another, from the same keys and values of what stands left of them. Full attention
+    reads every column at every call, unless its card says `dual_cache`. `shifted`:
     a full-attention model that was made from a causal one and kept its habit (Dream): output j - 1
     speaks of column j, and a row's first output of its first column. `start_id`: what stands before
     the first column of a causal model whose canvas has no start token.
@@ -61,7 +63,7 @@ class Checkpoint(Model):
         return self.network.device
 
     def new_cache(self) -> Any:
-        return RunCache()
+        return DualCache() if self.card.dual_cache else RunCache()
 
     def forward(
         self,
@@ -73,6 +75,9 @@ class Checkpoint(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
+        whole = window.stop - window.start == tokens.shape[1]
+        if isinstance(cache, DualCache) and not whole:
+            return self._approximate(tokens, visible, window, cache, rows)
         return self._answer(tokens, visible, window, block_length, cache, rows)
 
     def block_mode(
@@ -100,6 +105,51 @@ class Checkpoint(Model):
         if used is not None:
             cache.keep(rows, call.final, used)
         return unshifted(logits, visible, window) if self.shifted else logits
+
+    def _approximate(
+        self, tokens: Tensor, visible: Tensor, window: slice, cache: DualCache, rows: Tensor
+    ) -> Tensor:
+        """`forward` from a dual cache: a row is read whole at its first call about a window, and
+        whenever a token outside of it has changed; else the window's columns alone."""
+        tokens, visible, window = self._behind_start(tokens, visible, window)
+        columns = slice(max(0, window.start - self.shifted), window.stop)
+        held = cache.holds(rows, tokens, columns)
+        cache.computed = torch.where(held, visible[:, columns].sum(-1), visible.sum(-1))
+        # Those that hold go first: another canvas of the same row may take their place.
+        both = [held.nonzero().flatten(), (~held).nonzero().flatten()]
+        parts = [part for part in both if len(part)]
+        answers = []
+        for part in parts:
+            own = tokens if len(parts) == 1 else tokens[self._here(part)]
+            again = bool(held[part[0]])
+            logits = self._pass(own, visible[part], columns, cache, rows[part], again)
+            answers.append(unshifted(logits, visible[part], window) if self.shifted else logits)
+        if len(answers) == 1:
+            return answers[0]
+        return torch.cat(answers)[self._here(torch.cat(parts).argsort())]
+
+    def _pass(
+        self, tokens: Tensor, visible: Tensor, columns: slice, cache: DualCache, rows: Tensor,
+        again: bool,
+    ) -> Tensor:  # fmt: skip
+        """Logits of the outputs `columns` of rows that are read whole, or again at those alone."""
+        size = tokens.shape[1]
+        fed = columns if again else slice(0, size)
+        used = buffered_cache()(cache.pairs(rows) if again else [], fed.start, size, whole=True)
+
+        def build() -> dict[str, Any]:
+            there = torch.arange(size)
+            mask = allowed(visible, "full", None, there[fed], there)
+            return self._there(mask, positions(visible)[:, fed], there[columns] - fed.start)
+
+        key = ("dual cache", rows.tolist(), columns, again)
+        logits = self._run(tokens[:, fed], cache.inputs(key, build), used)
+        if not again:
+            cache.keep(rows, tokens, columns, used.pairs)
+        return logits
+
+    def _here(self, numbers: Tensor) -> Tensor:
+        return numbers.to(self.device, non_blocking=True)
 
     def leave_one_out(
         self, tokens: Tensor, visible: Tensor, window: slice, cache: Any, rows: Tensor

@@ -32,14 +32,15 @@ def buffered_cache() -> Any:
     """A class of transformers' caches whose layers are buffers, written in place.
 
     DynamicCache joins what it has with what is new, a copy of the whole prefix in every layer of
-    every call. This one writes the new behind the first `length` columns and hands out a view.
+    every call. This one writes the new behind the first `length` columns and hands out a view of
+    all up to there; whole: of all columns, those that were written behind it before as well.
     """
     from transformers import DynamicCache
 
     class BufferedCache(DynamicCache):
-        def __init__(self, pairs: list[Pair], length: int, room: int):
+        def __init__(self, pairs: list[Pair], length: int, room: int, whole: bool = False):
             super().__init__()
-            self.pairs, self.length, self.room = pairs, length, room
+            self.pairs, self.length, self.room, self.whole = pairs, length, room, whole
 
         def update(
             self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kw: Any
@@ -50,6 +51,7 @@ def buffered_cache() -> Any:
             stop = self.length + key_states.shape[2]
             keys[:, :, self.length : stop] = key_states
             values[:, :, self.length : stop] = value_states
+            stop = self.room if self.whole else stop
             return keys[:, :, :stop], values[:, :, :stop]
 
         def _buffer(self, states: Tensor) -> Tensor:
@@ -63,23 +65,36 @@ def buffered_cache() -> Any:
 
 
 @dataclass
-class RunCache:
+class LatestCall:
+    """What the latest call of a run leaves to the next.
+
+    The inputs that depend on its shape alone: masks are built on the CPU, and within a block every
+    call has the same. computed: the columns that it computed for each of its rows, on the CPU.
+    """
+
+    computed: Tensor | None = None
+    _inputs: tuple[Any, dict[str, Any]] = field(default_factory=lambda: (None, {}))
+
+    def inputs(self, key: Any, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `build` gives for a call of this shape, built anew only where the shape changes."""
+        if self._inputs[0] != key:
+            self._inputs = key, build()
+        return self._inputs[1]
+
+
+@dataclass
+class RunCache(LatestCall):
     """What a checkpoint keeps from call to call within a run.
 
     Keys and values of what is final, left of the window: exact, because attention there never
     looks right (block_causal, causal). `pairs` are buffers, of whose columns the first `length` are
-    final. And the inputs that depend on the shape of a call alone, those made last: masks are built
-    on the CPU, and within a block every call has the same.
-
-    computed: the columns that the latest call computed for each of its rows, on the CPU.
+    final.
     """
 
     length: int = 0
     rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     pairs: list[Pair] = field(default_factory=list)
-    computed: Tensor | None = None
     _some: tuple[list[int], list[Pair]] = field(default_factory=lambda: ([], []))
-    _inputs: tuple[Any, dict[str, Any]] = field(default_factory=lambda: (None, {}))
 
     def open(self, rows: Tensor, start: int, room: int) -> Any:
         """The cache that the network gets: the prefix of these rows, in room for all columns.
@@ -96,12 +111,6 @@ class RunCache:
         """After a call: what stands left of `start` is final and was computed by then."""
         if start > used.length:
             self.length, self.rows, self.pairs, self._some = start, rows, used.pairs, ([], [])
-
-    def inputs(self, key: Any, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `build` gives for a call of this shape, built anew only where the shape changes."""
-        if self._inputs[0] != key:
-            self._inputs = key, build()
-        return self._inputs[1]
 
     def _of(self, rows: Tensor) -> list[Pair]:
         """The buffers of these rows; of some of them, a copy that lasts until others are asked."""
