@@ -8,12 +8,17 @@ import torch
 
 import samplers
 from docs import alternatives, measure, performance_page
-from lab.bench import calls, cost_table, draws, starts
+from lab.bench import cache_error, calls, cost_table, draws, starts
+from lab.bench.costs import Tape, opened, sample
 from lab.bench.decoder import decoder
 from lab.bench.handwritten import Handwritten
 from lab.bench.timing import spread
 from lab.cli import main
+from lab.models.load import load
+from lab.run.plan import plan
+from lab.run.request import RunRequest
 from samplers.noise import inverse_cdf
+from tests.kit import tiny
 
 
 def test_draw_is_compared_with_diffusers_in_every_setting(capsys):
@@ -58,6 +63,39 @@ def test_call_is_compared_where_answers_agree():
     assert (lines["over_handwritten"] > 0).all()
 
 
+def test_dual_cache_is_judged_where_it_is_used(tmp_path, monkeypatch, capsys):
+    folder = str(tiny.write(tmp_path / "network", "full-absorbing"))
+    monkeypatch.setattr(cache_error, "PROMPTS", ["One day the dog"])
+    monkeypatch.setattr(cache_error, "GEN_LENGTH", 12)
+    monkeypatch.setattr(cache_error, "BLOCK_LENGTHS", (1, 4))
+    single, line = cache_error.cache_error(folder, 1).to_dict("records")
+    assert math.isnan(single["mean_difference"]), "a block of one token is never asked about twice"
+    params = {"block_length": 4, "steps": 4, "temperature": 0.0}
+    request = RunRequest("llada", load(folder, dual_cache=True), ["One day the dog"],
+                         gen_length=12, params=params)  # fmt: skip
+    tape = Tape(opened(run := plan(request)))
+    sample(run, tape)
+    with_cache, gaps, same = opened(run), [], []
+    for number, (_, tokens, how) in enumerate(tape.calls):
+        ours = with_cache(tokens, **how)[0]
+        theirs = load(folder).denoise(tokens, window=how["window"])[0]
+        for place, token in enumerate(tokens[0, how["window"]].tolist()):
+            if number % 4 and token == run.canvas.mask_id:
+                both = [each[place].softmax(-1) for each in (ours, theirs)]
+                possible = both[1] > 0
+                gaps.append((both[0].log() - both[1].log()).abs()[possible])
+                same.append(float(ours[place].argmax() == theirs[place].argmax()))
+    assert line["calls"] == len(tape.calls) > 4 and line["model"] == "full-absorbing"
+    assert line["columns_fed"] == int(tape.denoise.columns_fed.sum())
+    assert line["mean_difference"] == pytest.approx(float(torch.cat(gaps).mean()), rel=1e-3)
+    assert line["largest_difference"] == pytest.approx(float(torch.cat(gaps).max()), rel=1e-3)
+    assert line["same_prediction"] == pytest.approx(sum(same) / len(same), abs=1e-5)
+    assert line["mean_difference"] > 0.001 and line["without_over_with"] > 0
+    command = ["bench", "--measure", "dual-cache", "--model", folder, "--repeats", "1"]
+    assert main(command) == 0 and "nats" in capsys.readouterr().out
+    assert main([*command[:4], "capitals"]) == 2 and "capitals is none" in capsys.readouterr().err
+
+
 def test_start_is_timed_in_process_of_its_own(monkeypatch):
     monkeypatch.setattr(starts, "_page", lambda: 0.5)
     monkeypatch.setattr(starts, "_process", lambda *arguments: len(arguments) / 10)
@@ -67,7 +105,7 @@ def test_start_is_timed_in_process_of_its_own(monkeypatch):
 
 
 @pytest.mark.parametrize("repeats", [0, "x"])
-@pytest.mark.parametrize("what", ["draws", "calls", "starts"])
+@pytest.mark.parametrize("what", ["draws", "calls", "starts", "dual-cache"])
 def test_repeats_out_of_range_are_refused(what, repeats, capsys):
     assert main(["bench", "--measure", what, "--repeats", str(repeats)]) == 2
     assert "repeats must be a whole number from 1 to 1000" in capsys.readouterr().err
@@ -75,7 +113,12 @@ def test_repeats_out_of_range_are_refused(what, repeats, capsys):
 
 @pytest.mark.parametrize(
     ("what", "more"),
-    [("starts", "--vocabulary=64"), ("draws", "--rows=2"), ("calls", "--steps=4")],
+    [
+        ("starts", "--vocabulary=64"),
+        ("draws", "--rows=2"),
+        ("calls", "--steps=4"),
+        ("dual-cache", "--dual-cache"),
+    ],
 )
 def test_option_that_measure_ignores_is_refused(what, more, capsys):
     with pytest.raises(SystemExit) as end:

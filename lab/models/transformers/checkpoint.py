@@ -75,8 +75,7 @@ class Checkpoint(Model):
         cache: Any,
         rows: Tensor,
     ) -> Tensor:
-        whole = window.stop - window.start == tokens.shape[1]
-        if isinstance(cache, DualCache) and not whole:
+        if isinstance(cache, DualCache):
             return self._approximate(tokens, visible, window, cache, rows)
         return self._answer(tokens, visible, window, block_length, cache, rows)
 
