@@ -109,6 +109,7 @@ def _family(family: Family) -> tuple[str, ...]:
     status += "; opened with its target" if family.adapter == "draft_model" else ""
     status += "; needs its own code" if family.adapter == "remote" else ""
     attention = family.attention.replace("_", "-") + (", logits shifted" if family.shifted else "")
+    attention += ", with a block mode" if family.joint_length else ""
     return names, family.name, attention, sampler, status
 
 

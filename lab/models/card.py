@@ -96,6 +96,7 @@ def expected_card(family: "Family", name: str) -> ModelCard:
         time_conditioned=family.time_conditioned,
         block_lengths=None if drafts else lengths,
         draft_length=lengths[-1] if drafts and lengths else None,
+        joint_length=family.joint_length,
         leave_one_out=leaves_one_out(family),
         self_conditioning=family.adapter == "canvas",
     )

@@ -47,8 +47,12 @@ LIKE = {
     "llada": ("Llama", {}),
     "qwen3-mdlm": ("Qwen3", {"model_type": "a2d-qwen3", "architectures": ["A2DQwen3LMHeadModel"]}),
     "qwen2-bd3lm": ("Qwen2", {"model_type": "a2d-qwen2", "architectures": ["A2DQwen2LMHeadModel"]}),
+    "nemotron": ("Ministral3", {
+        "model_type": "nemotron_labs_diffusion", "architectures": ["NemotronLabsDiffusionModel"],
+        "auto_map": {"AutoModel": "modeling_nemotron_labs_diffusion.NemotronLabsDiffusionModel"},
+        "block_size": 6, "mask_token_id": 0, "dlm_paradigm": "bidirectional"}),
 }  # fmt: skip
-GEMMA = "diffusion-gemma"
+NEMOTRON, GEMMA = "nemotron", "diffusion-gemma"
 DITS = {
     "mdlm": {"model_type": "mdlm", "architectures": ["MDLM"], "model_length": 128,
              "time_conditioning": False},
@@ -68,11 +72,19 @@ LLADA = {
     ".post_attention_layernorm.": ".ff_norm.", "model.embed_tokens.": "model.transformer.wte.",
     "model.norm.": "model.transformer.ln_f.", "lm_head.": "model.transformer.ff_out.",
 }  # fmt: skip
+NEMOTRON_NAMES = {"model.": "encoder.", "lm_head.": "diffusion_head."}
+# As published, but for the length that it was trained on at first.
+NEMOTRON_ROPE = {
+    "rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 8,
+    "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+    "llama_4_scaling_beta": 0.1,
+}  # fmt: skip
 LLADA_CONFIG = {
     "architectures": ["LLaDAModelLM"], "model_type": "llada", "d_model": 32, "n_heads": 4,
     "mlp_hidden_size": 48, "n_layers": 3, "n_kv_heads": 2, "max_sequence_length": 128,
     "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "weight_tying": False, "include_bias": False,
 }  # fmt: skip
+RENAMED = {"llada": LLADA, NEMOTRON: NEMOTRON_NAMES}
 # LLaDA2 as its config.json and its tensors are published; one layer without experts, two with.
 LLADA2 = ("LLaDA2.0-mini", "LLaDA2.1-mini")
 LLADA2_CONFIG = {
@@ -121,6 +133,8 @@ def _network(folder: Path, kind: str, size: int) -> None:
     network_class = getattr(transformers, name + suffix)
     if kind in ("llada", "qwen2-bd3lm", "dream"):  # classes whose heads are hidden_size wide
         values = {key: value for key, value in values.items() if key != "head_dim"}
+    if kind == NEMOTRON:
+        values = {**values, "rope_parameters": NEMOTRON_ROPE}
     config = network_class.config_class(
         vocab_size=size, **{**values, "bos_token_id": None, "eos_token_id": None,
                             "pad_token_id": 1, "cls_token_id": None, "sep_token_id": None},
@@ -131,22 +145,23 @@ def _network(folder: Path, kind: str, size: int) -> None:
             torch.nn.init.normal_(parameter, std=0.3)
     network.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if kind in RENAMED:
+        _rename(folder, RENAMED[kind])
     if kind == "llada":
-        _as_llada(folder, size)
+        (folder / "config.json").write_text(json.dumps({**LLADA_CONFIG, "vocab_size": size}))
     else:
         change(folder, **LIKE.get(kind, ("", {}))[1])
 
 
-def _as_llada(folder: Path, size: int) -> None:
+def _rename(folder: Path, names: dict[str, str]) -> None:
     def theirs(name: str) -> str:
-        for ours, other in LLADA.items():
+        for ours, other in names.items():
             name = name.replace(ours, other)
         return name
 
     state = load_file(folder / "model.safetensors")
     save_file({theirs(name): tensor for name, tensor in state.items()},
               folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
-    (folder / "config.json").write_text(json.dumps({**LLADA_CONFIG, "vocab_size": size}))
 
 
 def llada2_shapes(size: int) -> dict[str, tuple[int, ...]]:

@@ -33,6 +33,7 @@ KINDS = {
     "bd3lm": "BD3LM",
     "gidd-p_unif-0.2": "GIDD",
     "duo": "Duo",
+    "nemotron": "Nemotron-Labs-Diffusion",
     "diffusion-gemma": "DiffusionGemma",
 }
 FAMILY = {family.name: family for family in families.FAMILIES}
@@ -232,10 +233,53 @@ def test_published_ids_hold_where_tokenizer_names_none():
         FAMILY["SDAR"], {"vocab_size": 151936}, words, "JetLM/SDAR-1.7B-Chat-b64"
     )
     assert sdar.mask_id == 151669 and sdar.block_lengths == (64,)
+    nemotron = FAMILY["Nemotron-Labs-Diffusion"]
+    card = family_card.card_of(nemotron, {"vocab_size": 131072}, words, "x")
+    assert (card.mask_id, card.joint_length) == (100, 32) and 11 in card.eos_ids
     gidd = family_card.card_of(
         FAMILY["GIDD"], {"vocab_size": 50259}, words, "gidd-small-p_unif-0.2"
     )
     assert (gidd.mask_id, gidd.p_uniform, gidd.posterior) == (50258, 0.2, "loo")
+
+
+def test_nemotron_drafts_in_blocks_and_reads_causally(tmp_path):
+    """Both as its card says: a block sees itself, and output i is of position i there."""
+    model, kind = published.load(published.NEMOTRON), published.NEMOTRON
+    assert type(model.network).__name__ == "Ministral3ForCausalLM"
+    assert (model.card.attention, model.card.joint_length, model.card.mask_id) == ("causal", 6, 0)
+    rope = model.network.config.rope_parameters
+    assert {key: rope[key] for key in published.NEMOTRON_ROPE} == published.NEMOTRON_ROPE
+    state = load_file(published.write(tmp_path / "network", kind) / "model.safetensors")
+    assert "encoder.layers.2.self_attn.o_proj.weight" in state
+    close(model.network.lm_head.weight.detach(), state["diffusion_head.weight"])
+    ids = tiny.prompts([20])[0]
+    ids[13:16] = [0] * 3
+    causal = banned(model, manual(model.network, ids, "causal"))
+    line = torch.tensor([ids])
+    close(model.denoise(line, window=slice(12, 18)), causal[:, 11:17])
+    seen = torch.ones_like(line, dtype=torch.bool)
+    block = canvas_logits(model, line, seen, slice(12, 16), block_mode=True)
+    columns = torch.arange(16)
+    mask = (columns <= columns[:, None]) | (columns[:, None] >= 12)
+    with torch.no_grad():
+        out = model.network(line[:, :16], attention_mask=additive(mask[None, None])).logits
+    close(block, banned(model, out[:, 12:]))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_nemotron_writes_what_its_causal_mode_writes(temperature):
+    model = published.load(published.NEMOTRON)
+    how = {"gen_length": 10, "seed": 2, "temperature": temperature}
+    runs = [lab.run(name, model, "One day", **how)[0]
+            for name in ("self_speculation", "autoregressive")]  # fmt: skip
+    assert runs[0].output == runs[1].output
+
+
+@pytest.mark.parametrize("size", [1, 0, "32", None, True])
+def test_block_size_that_is_none_is_refused(size):
+    config = {"vocab_size": 131072, "block_size": size}
+    with pytest.raises(ValueError, match=r"block_size in config.json of x must be .* at least 2"):
+        family_card.card_of(FAMILY["Nemotron-Labs-Diffusion"], config, tiny.tokenizer(), "x")
 
 
 @pytest.mark.parametrize("family", families.FAMILIES, ids=lambda family: family.name)
@@ -245,7 +289,8 @@ def test_what_family_says_fits_registry_and_itself(family):
     card = ModelCard(
         family.name, 9, attention=family.attention, corruption=family.corruption,
         posterior=family.posterior, time_conditioned=family.time_conditioned,
-        draft_length=16 if sampler.needs.draft else None, leave_one_out=leaves_one_out(family),
+        draft_length=16 if sampler.needs.draft else None, joint_length=family.joint_length,
+        leave_one_out=leaves_one_out(family),
     )  # fmt: skip
     for other in (sampler, *map(samplers.get, family.also)):
         assert other.misfit(card) is None

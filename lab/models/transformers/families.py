@@ -34,6 +34,8 @@ class Family:
     type: the transformers class that has its layers}, so that no code need come with the weights;
     rename turns its tensor names into that class's, fields its config's. shifted: output j - 1
     speaks of column j. framed: the model was trained between a first and a last special token.
+    joint_length: tokens of a block that a causal model also fills at once, its first, known one
+    counted, where config.json has no block_size.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Family:
     shifted: bool = False
     framed: bool = False
     block_lengths: tuple[int, ...] | None = None
+    joint_length: int | None = None
     context: int | None = None  # what it was trained on, where config promises more
     words: tuple[str, str] | None = None  # a tokenizer from elsewhere: id, commit
     words_class: str = "AutoTokenizer"
@@ -112,6 +115,16 @@ LLADA2_FIELDS = {
     "use_qkv_bias": "attention_bias",
     "num_experts": "n_routed_experts",
     "num_shared_experts": "n_shared_experts",
+}  # fmt: skip
+
+NEMOTRON_NAMES = {r"^encoder\.": "model.", r"^diffusion_head\.": "lm_head."}
+NEMOTRON_FIELDS = {
+    name: name for name in (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+        "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act",
+        "max_position_embeddings", "rms_norm_eps", "rope_parameters", "sliding_window",
+        "tie_word_embeddings", "block_size",
+    )
 }  # fmt: skip
 
 # The first that fits is taken, so the narrow ones stand before the wide ones.
@@ -221,6 +234,15 @@ FAMILIES: tuple[Family, ...] = (
         block_lengths=(16,), sampler="dflash", also=("adaptive_parallel",),
         targets={"z-lab/Qwen3-4B-DFlash-b16": "Qwen/Qwen3-4B",
                  "z-lab/Qwen3-8B-DFlash-b16": "Qwen/Qwen3-8B"},
+    ),
+    Family(
+        "Nemotron-Labs-Diffusion",
+        ("nvidia/Nemotron-Labs-Diffusion-3B", "nvidia/Nemotron-Labs-Diffusion-8B",
+         "nvidia/Nemotron-Labs-Diffusion-14B"),
+        "causal", STAND_IN, ("nemotron_labs_diffusion",),
+        stock={"nemotron_labs_diffusion": "Ministral3ForCausalLM"}, rename=NEMOTRON_NAMES,
+        fields=NEMOTRON_FIELDS, attention="causal", mask_id=100, eos_ids=(11,), joint_length=32,
+        sampler="self_speculation", preset="paper", also=("autoregressive",),
     ),
     Family(
         "DiffusionGemma",

@@ -8,6 +8,7 @@ from lab.models.card import leaves_one_out
 from lab.models.errors import ModelError
 from lab.models.model import ModelCard
 from lab.models.transformers.families import Family
+from samplers.signature import brief
 
 MASKS = ("<|mask|>", "<|MASK|>", "<|mdm_mask|>", "[MASK]", "<mask>")
 
@@ -58,6 +59,7 @@ def card_of(
         p_uniform=float(config.get("p_uniform") or (share and share[1]) or family.p_uniform),
         time_conditioned=bool(config.get("time_conditioning", family.time_conditioned)),
         block_lengths=blocks_of(family, config, name),
+        joint_length=joint_of(family, config, name),
         leave_one_out=leaves_one_out(family),
         self_conditioning=family.adapter == "canvas",
         revision=revision,
@@ -70,7 +72,7 @@ def mask_of(family: Family, config: Mapping[str, Any], tokenizer: Any, size: int
         return None
     known = tokenizer.get_vocab()
     named = next((known[token] for token in MASKS if token in known), None)
-    if family.attention == "causal":
+    if family.attention == "causal" and family.mask_id is None:
         return tokenizer.mask_token_id
     for mask in (config.get("mask_token_id"), tokenizer.mask_token_id, named, family.mask_id):
         if mask is not None and 0 <= mask < size:
@@ -105,6 +107,19 @@ def blocks_of(family: Family, config: Mapping[str, Any], name: str) -> tuple[int
     in_name = re.search(r"-b(\d+)$", name)
     size = int(in_name[1]) if in_name else config.get("block_size")
     return (int(size),) if size else family.block_lengths
+
+
+def joint_of(family: Family, config: Mapping[str, Any], name: str) -> int | None:
+    """The longest block of a causal model's block mode. ModelError where config.json names none."""
+    if family.joint_length is None:
+        return None
+    size = config.get("block_size", family.joint_length)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 2:
+        raise ModelError(
+            f"block_size in config.json of {name} must be a whole number of at least 2, got "
+            f"{brief(size)}; correct it"
+        )
+    return size
 
 
 def unused(tokenizer: Any, size: int) -> tuple[int, ...]:
