@@ -210,10 +210,9 @@ def test_guidance_freezes_keys_of_each_of_its_passes():
         one = model.open(canvas, 4)
         one(first, window=block)
         passes.append(one(then, window=block))
-    own, free = passes
-    close(
-        opened(y, window=block, guidance=1.5).nan_to_num(), (free + 2.5 * (own - free)).nan_to_num()
-    )
+    own, free = (each.nan_to_num(neginf=0) for each in passes)
+    guided = opened(y, window=block, guidance=1.5).nan_to_num(neginf=0)
+    close(guided, free + 2.5 * (own - free))
     assert opened.columns_fed.tolist() == [2 * (15 + 4), 2 * (21 + 4)]
 
 
