@@ -34,8 +34,7 @@ def card_of(
             "its tokenizer must name one (tokenizer.mask_token), or choose another checkpoint"
         )
     eos = eos_of(family, config, tokenizer, size, mask)
-    pad = tokenizer.pad_token_id
-    bos = tokenizer.bos_token_id
+    pad, bos = tokenizer.pad_token_id, tokenizer.bos_token_id
     if bos is None:
         bos = config.get("bos_token_id")
     if bos is None and family.attention == "causal":
