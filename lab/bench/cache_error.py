@@ -18,8 +18,8 @@ from lab.run.request import RunRequest
 
 MODEL = "stories-mdlm"
 PROMPTS = ["Once upon a time there was a little girl", "One day the dog saw a big red ball"]
-GEN_LENGTH = 128
-BLOCK_LENGTHS = (8, 16, 32, 64)
+GEN_LENGTH = 64
+BLOCK_LENGTHS = (8, 16, 32)
 
 
 def cache_error(name: str = MODEL, repeats: int = 5, device: str | None = None) -> pd.DataFrame:
