@@ -185,7 +185,7 @@ element.addEventListener('click', event => {
     else branch.put(+change.position, +change.id, change.put);
     $('.grid').children[+change.position]?.focus();
   }
-  const row = event.target.closest('.row');
+  const row = event.target.closest('.rows > .row');  // Gradio has rows, too
   if (row) showRow(+row.dataset.row);
   if (event.target.closest('.forget')) branch.clear();
   if (event.target.closest('.go')) {

@@ -93,6 +93,16 @@ def test_scrubbing_one_panel_and_all_of_them(capitals):
     expect(first.locator(".mask")).to_have_count(0, timeout=20_000)
 
 
+def test_click_on_token_asks_for_no_row(capitals):
+    site, asked = capitals(), []
+    site.run()
+    site.page.on("request", lambda request: asked.append(request.post_data or ""))
+    site.panel(1).locator("[role=option]").nth(3).click()
+    expect(site.panel(1).locator(".inspect .top li").first).to_be_visible()
+    assert any('"alternatives"' in data for data in asked)
+    assert not any('"row"' in data for data in asked)
+
+
 def test_downloaded_files_are_run(capitals, tmp_path: Path):
     site = capitals()
     site.text.fill("The capital of")
