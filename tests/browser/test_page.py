@@ -94,13 +94,13 @@ def test_scrubbing_one_panel_and_all_of_them(capitals):
 
 
 def test_click_on_token_asks_for_no_row(capitals):
-    site, asked = capitals(), []
+    site, requests = capitals(), []
     site.run()
-    site.page.on("request", lambda request: asked.append(request.post_data or ""))
+    site.page.on("request", lambda request: requests.append(request.post_data or ""))
     site.panel(1).locator("[role=option]").nth(3).click()
     expect(site.panel(1).locator(".inspect .top li").first).to_be_visible()
-    assert any('"alternatives"' in data for data in asked)
-    assert not any('"row"' in data for data in asked)
+    assert any('"alternatives"' in data for data in requests)
+    assert not any('"row"' in data for data in requests)
 
 
 def test_downloaded_files_are_run(capitals, tmp_path: Path):
