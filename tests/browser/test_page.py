@@ -291,12 +291,12 @@ def test_failed_run_leaves_nothing_of_run_before(capitals):
 def test_panel_says_that_its_settings_have_changed(capitals):
     site = capitals()
     site.run()
-    expect(site.panel(2)).not_to_have_class("lab-panel stale")
+    expect(site.panel(2)).not_to_contain_class("stale")
     site.sampler(2, "llada2")
-    expect(site.panel(2)).to_have_class("lab-panel stale")
-    expect(site.panel(1)).not_to_have_class("lab-panel stale")
+    expect(site.panel(2)).to_contain_class("stale")
+    expect(site.panel(1)).not_to_contain_class("stale")
     site.sampler(2, "mdlm")
-    expect(site.panel(2)).not_to_have_class("lab-panel stale")
+    expect(site.panel(2)).not_to_contain_class("stale")
 
 
 def test_tokens_are_read_as_text(visit):
