@@ -1,4 +1,4 @@
-// The token grid: one focusable cell a position, always written with textContent.
+// The token grid: one focusable cell a position, always written as text.
 const GLYPH = { mask: '░', remasked: '↺' };
 const TINTED = new Set(['committed', 'edited']);
 
@@ -58,7 +58,7 @@ const describe = cell => {
   return `${cell.text}, ${state}${confidence}${wrong}${changed}${differs}`;
 };
 
-// A text node is kept: one put in its place makes the browser match rules about children anew.
+// A text node is kept: another in its place makes the browser match rules about children again.
 const writeText = (span, text) => {
   if (!span.firstChild) span.textContent = text;
   else if (span.firstChild.data !== text) span.firstChild.data = text;

@@ -9,10 +9,7 @@ const branch = makeBranch(props.number, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
 let settings = '', fetching = false;
 
-const setText = (selector, text) => {
-  const target = $(selector);
-  if (target.textContent !== (text || '')) writeText(target, text || '');
-};
+const setText = (selector, text) => writeText($(selector), text || '');
 
 // The head chooses what the next run takes; the title is said where that is another sampler.
 const drawTitle = () => {
@@ -77,6 +74,10 @@ const draw = () => {
 };
 
 // A token arrives where a film plays; whoever scrubs sees what stands.
+const start = (step, pace) => {
+  $('.lab-panel').classList.remove('still');
+  timer = setInterval(step, pace);
+};
 const halt = () => {
   $('.lab-panel').classList.add('still');
   clearInterval(timer);
@@ -91,7 +92,6 @@ const halt = () => {
 const chase = () => {
   if (calm()) { cursor = film.last(); draw(); return; }
   if (timer) return;
-  $('.lab-panel').classList.remove('still');
   const walk = () => {
     const behind = film.last() - cursor;
     if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
@@ -99,7 +99,7 @@ const chase = () => {
     cursor += Math.ceil(behind / 20);
     draw();
   };
-  timer = setInterval(walk, 60);
+  start(walk, 60);
   walk();
 };
 
@@ -107,12 +107,11 @@ const play = () => {
   halt();
   chasing = false;
   if (cursor >= film.last()) cursor = 0;
-  $('.lab-panel').classList.remove('still');
   playing = true;
   $('.play').textContent = '❚❚';
   $('.play').setAttribute('aria-pressed', 'true');
   const pace = Math.min(400, Math.max(50, 5000 / Math.max(film.last(), 1)));
-  timer = setInterval(() => {
+  start(() => {
     if (!element.isConnected || cursor >= film.last()) { halt(); return; }
     cursor += 1;
     draw();

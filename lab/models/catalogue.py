@@ -78,13 +78,13 @@ def _trained(folder: Path, place: str | None) -> Model:
     return load_checkpoint(folder, place)
 
 
-def present(task: str) -> tuple[str, ...]:
+def present(task: str) -> list[str]:
     """Members whose weights are there; the tables always are."""
-    return tuple(
+    return [
         name
         for name in MEMBERS[task]
         if (folder := weights_folder(name)) is None or (folder / "config.json").exists()
-    )
+    ]
 
 
 def weights_folder(name: str) -> Path | None:

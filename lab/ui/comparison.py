@@ -117,9 +117,9 @@ class Run:
                 return "stopped"
             if self.seconds > slot.SECONDS:
                 return f"stopped after {slot.SECONDS:.0f} s, the longest that a run may compute"
-            begun = step.frame is None or step.frame.step > 0  # Frame 0 is before any call
+            before_calls = step.frame is not None and step.frame.step == 0
             due = now - pushed >= min(max(PAUSE, SHARE * cost), LONGEST_PAUSE)
-            if begun and ready() and due:
+            if not before_calls and ready() and due:
                 yield self._update(self._changed)
                 pushed = monotonic()
                 cost = pushed - now

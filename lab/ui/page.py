@@ -81,10 +81,7 @@ def build() -> gr.Blocks:
 
 def _wire_lessons(inputs: Inputs, outputs: Outputs) -> None:
     """A card brings a lesson's settings and plays it."""
-    shared = [
-        inputs.task, inputs.kind, inputs.text, inputs.examples, inputs.gen_length, outputs.seed,
-        inputs.settings, inputs.rows, inputs.draft,
-    ]  # fmt: skip
+    shared = [*run_fields(inputs, outputs), inputs.examples]
     stage = [outputs.status, *outputs.panels, outputs.exports, *outputs.results]
     for lesson, card in zip(lessons.lessons(), outputs.lessons, strict=True):
         # The settings first: a panel notes under which of them it was shown.

@@ -71,7 +71,7 @@ def refusal(folder, must=True):
     if words is None:
         assert not must, "it was opened"
         return None
-    assert "\n" not in words and len(words) < 500 and str(folder) not in words, words
+    assert "\n" not in words and len(words) < 420 and str(folder) not in words, words
     assert words[-1] not in ".,:; ", words
     return words
 

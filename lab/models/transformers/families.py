@@ -276,6 +276,6 @@ def recognise(config: Mapping[str, Any], name: str) -> Family:
     known = ", ".join(family.name for family in FAMILIES)
     raise ModelError(
         "the lab does not support the architecture "
-        f"{(architecture or kind or 'without a name')[:60]!r} ({name[:96]}); it supports {known}. "
-        "Any other model comes in by lab.wrap with a ModelCard"
+        f"{(architecture or kind or 'without a name')[:60]!r} ({name[:96]}); it supports {known}; "
+        "lab.wrap takes any other"
     )

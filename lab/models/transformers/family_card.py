@@ -109,7 +109,7 @@ def blocks_of(family: Family, config: Mapping[str, Any], name: str) -> tuple[int
 
 
 def joint_of(family: Family, config: Mapping[str, Any], name: str) -> int | None:
-    """The longest block of a causal model's block mode. ModelError where config.json names none."""
+    """The longest block of a causal model's block mode. ModelError for a bad block_size."""
     if family.joint_length is None:
         return None
     size = config.get("block_size", family.joint_length)
