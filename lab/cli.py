@@ -85,19 +85,18 @@ def _request(
 def _recorders(options: Options) -> "list[Recorder]":
     """A checked run for each sampler named, or for all that the task or the model serves."""
     import samplers
-    from lab.models.catalogue import tasks
+    from lab.models.catalogue import served, task_names
     from lab.models.load import load
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 
-    known = tasks()
     model: Any
     if options.model is not None:
         model = load(options.model, device=options.device, dual_cache=options.dual_cache)
         names = [s.name for s in samplers.SAMPLERS.values() if s.misfit(model.card) is None]
     else:
-        task = _task(options, list(known))
-        model, names = task, list(known[task])
+        task = _task(options, task_names())
+        model, names = task, list(served(task))
     if options.samplers:
         names = sampler_names(options)
     shared = _shared(options, names)
@@ -130,13 +129,13 @@ def _compare(options: Options) -> None:
 
 
 def _generate(options: Options) -> None:
-    from lab.models.catalogue import tasks
+    from lab.models.catalogue import task_names
     from lab.models.load import load
     from lab.run.plan import plan
     from lab.run.recorder import Recorder
 
     files = _check_files(options, "csv", "json")
-    model: Any = options.model if options.model is not None else _task(options, list(tasks()))
+    model: Any = options.model if options.model is not None else _task(options, task_names())
     if options.dual_cache:
         model = load(model, device=options.device, dual_cache=True)
     request = _request(options, options.sampler, model, params=sampler_params(options))

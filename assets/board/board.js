@@ -70,10 +70,6 @@ cells.addEventListener('keydown', event => {
   cells.children[here + step]?.focus();
   cells.children[here + step]?.select();
 });
-const redraw = () => {
-  if (!element.isConnected) window.removeEventListener('lab:settings', redraw);
-  else draw();
-};
-window.addEventListener('lab:settings', redraw);
+listen('lab:settings', () => draw());
 watch('value', draw);
 draw();

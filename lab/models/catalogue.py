@@ -79,10 +79,10 @@ def _trained(folder: Path, place: str | None) -> Model:
 
 
 def present(task: str) -> list[str]:
-    """Members whose weights are there; the tables always are."""
+    """Members whose weights are there, the tables always; none of a task that is not known."""
     return [
         name
-        for name in MEMBERS[task]
+        for name in MEMBERS.get(task, ())
         if (folder := weights_folder(name)) is None or (folder / "config.json").exists()
     ]
 

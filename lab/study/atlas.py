@@ -119,7 +119,7 @@ def atlas_specs(only: Sequence[str] | None = None) -> list[Spec]:
 
 
 def _spec(task: str, known: Mapping[str, Sequence[str]]) -> Spec:
-    fitting = catalogue.tasks()[task]
+    fitting = catalogue.served(task)
     content: dict[str, Any] = {
         "name": f"atlas-{task}",
         "task": task,

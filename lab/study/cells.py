@@ -94,7 +94,7 @@ class Cell:
 
 def known_cases() -> dict[str, tuple[str, ...]]:
     """The cases of every task whose models are there."""
-    return {name: tuple(TASKS[name].cases) or (PROMPTS,) for name in catalogue.tasks()}
+    return {name: tuple(TASKS[name].cases) or (PROMPTS,) for name in catalogue.task_names()}
 
 
 @cache
@@ -158,7 +158,7 @@ def cells_of(spec: Spec) -> list[Cell]:
 
 def _models(spec: Spec, task: str, sampler: str) -> list[str]:
     if not spec.models:
-        usual = catalogue.tasks()[task].get(sampler)
+        usual = catalogue.served(task).get(sampler)
         return [usual] if usual else []
     for name in spec.models:
         if not _ships(name) and not (Path(name) / "lab.json").is_file():

@@ -18,7 +18,7 @@ class BoardInput(gr.HTML):
         super().__init__(
             value,
             html_template=asset("board", "board.html"),
-            js_on_load=asset("board", "board.js"),
+            js_on_load=asset("listen.js") + asset("board", "board.js"),
             boards={name: list(task.board) for name, task in TASKS.items() if task.board},
             **layout,
         )

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-import lab
-from lab.models.catalogue import card
+from lab.models.catalogue import card, served
 from lab.models.model import ModelCard
 from lab.record.history import AFTER_EOS, MASK, NOISE, REMASKED
 from lab.record.trajectory import Trajectory
@@ -124,7 +123,7 @@ def _changes(request: Any, length: int, size: int) -> dict[int, int]:
 def _card(task: str, sampler: str) -> ModelCard:
     if entry := loaded_models.known().get(task):
         return entry.card
-    known = lab.tasks()[task]
+    known = served(task)
     if sampler not in known:
         raise ValueError(f"{sampler} has no model on {task}; choose another sampler there")
     return card(known[sampler])

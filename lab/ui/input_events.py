@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 import lab
+from lab.models.catalogue import served
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, kind_of
 from lab.ui import loaded_models, picture, result_tabs, slot
@@ -55,7 +56,7 @@ def _load_models(task: Any) -> None:
     picture.atlas()
     with suppress(slot.NoPlace), slot.LINE.ticket() as ticket:
         if ticket.wait(0) == 0:
-            for model in lab.tasks().get(_checked_task(task), {}).values():
+            for model in served(_checked_task(task)).values():
                 lab.load(model, device=loaded_models.device())
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-import lab
+from lab.models.catalogue import task_names
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, TEMPLATE
 from lab.ui.assets import asset
@@ -106,7 +106,7 @@ def sidebar() -> Inputs:
     first = lessons()[0]
     task, texts = first.task, examples(first.task)
     chooser = RawDropdown(
-        list(lab.tasks()), value=task, label="Task", elem_id="task",
+        task_names(), value=task, label="Task", elem_id="task",
         info="Models of one vocabulary and one corpus; each sampler runs on the one that fits it.",
     )  # fmt: skip
     other = model_picker()
@@ -190,7 +190,7 @@ def _buttons() -> dict[str, Any]:
         )  # fmt: skip
         gr.HTML(
             html_template=asset("recent", "recent.html"),
-            js_on_load=asset("panel", "listen.js") + asset("recent", "recent.js"),
+            js_on_load=asset("listen.js") + asset("recent", "recent.js"),
             elem_id="recent", elem_classes="lab-export-menu", padding=False, min_width=80,
         )  # fmt: skip
         open_file = gr.UploadButton(
@@ -275,6 +275,6 @@ def _plain_html(name: str, value: Any, **layout: Any) -> gr.HTML:
     return gr.HTML(
         value,
         html_template=asset(name, f"{name}.html"),
-        js_on_load=asset(name, f"{name}.js"),
+        js_on_load=asset("listen.js") + asset(name, f"{name}.js"),
         **layout,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-import lab
+from lab.models.catalogue import served
 from lab.run import limits
 from lab.study.cells import Cell
 from lab.study.measure import batches
@@ -73,7 +73,7 @@ class LiveStudy:
     def _cells(self) -> list[Cell]:
         """One cell a panel that can run; ValueError where none can, or they are too much work."""
         limits.whole("instances", self.count, LEAST, MOST)
-        models = lab.tasks().get(self.task, {})
+        models = served(self.task)
         known = of_case(picture.atlas(), self.task, self.case)["instances"]
         drawn = int(known.iloc[0]) if len(known) else DRAWN
         cells = []

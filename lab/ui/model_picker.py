@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-import lab
+from lab.models.catalogue import task_names
 from lab.models.hub.connection import on_space
 from lab.models.hub.download import gb
 from lab.ui import loaded_models, slot
@@ -106,7 +106,7 @@ def _load(
     except Exception as error:
         return [refusal(error), gr.skip(), gr.skip()]
     loaded = [name for name in loaded if name != entry.name] + [entry.name]
-    names = [*lab.tasks(), *loaded]
+    names = [*task_names(), *loaded]
     status = "loaded, and chosen as the task"
     return [summary(entry, status), gr.Dropdown(names, value=entry.name), loaded]
 

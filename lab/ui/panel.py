@@ -9,8 +9,13 @@ from lab.ui.assets import asset
 from lab.ui.many_rows import row_part
 from lab.ui.panel_value import PanelValue
 
-PANEL_SCRIPTS = ("listen.js", "film.js", "grid.js", "branch.js", "difference.js", "inspect.js",
-                 "rows.js", "panel.js")  # fmt: skip
+PANEL_SCRIPTS = ("film.js", "grid.js", "branch.js", "difference.js", "inspect.js", "rows.js",
+                 "panel.js")  # fmt: skip
+
+
+def panel_script() -> str:
+    """What runs in a panel, on the page and in a file that plays without it."""
+    return "\n".join([asset("listen.js"), *(asset("panel", name) for name in PANEL_SCRIPTS)])
 
 
 class TokenPanel(gr.HTML):
@@ -22,7 +27,7 @@ class TokenPanel(gr.HTML):
         super().__init__(
             value,
             html_template=asset("panel", "panel.html"),
-            js_on_load="\n".join(asset("panel", script) for script in PANEL_SCRIPTS),
+            js_on_load=panel_script(),
             server_functions=[film, alternatives, row],
             number=number,
             **layout,

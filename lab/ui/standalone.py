@@ -11,7 +11,7 @@ from lab.record.trajectory import Trajectory
 from lab.ui.assets import asset
 from lab.ui.film import call_details
 from lab.ui.page_runs import PageRuns, PanelRecord
-from lab.ui.panel import PANEL_SCRIPTS
+from lab.ui.panel import panel_script
 from lab.ui.safe_text import visible
 
 
@@ -39,7 +39,7 @@ def save(path: Path, comparison: PageRuns) -> None:
         runs=json.dumps(values, allow_nan=False).replace("<", "\\u003c"),
         script="\n".join([
             "const mountPanel = (element, props, watch, server) => {",
-            *(asset("panel", script) for script in PANEL_SCRIPTS), "};",
+            panel_script(), "};",
             "const mountPlayback = element => {", asset("playback", "playback.js"), "};",
             asset("standalone", "page.js"),
         ]),

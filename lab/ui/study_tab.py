@@ -85,7 +85,8 @@ def study_tab() -> StudyTab:
             "Load points", min_width=70, elem_id="load-points", file_types=[".csv", ".parquet"]
         )
     status = gr.HTML(
-        "", html_template=asset("status", "status.html"), js_on_load=asset("status", "status.js"),
+        "", html_template=asset("status", "status.html"),
+        js_on_load=asset("listen.js") + asset("status", "status.js"),
         elem_id="study-status", elem_classes="lab-status",
     )  # fmt: skip
     return StudyTab(picture_of_case, count, measure, stop, exports, load, status)

@@ -23,7 +23,7 @@ def misfits(task: str) -> dict[str, str | None]:
     """Why a sampler cannot run in this task, or None where it can: {sampler: reason}."""
     if entry := loaded_models.known().get(task):
         return entry.misfits
-    known = served(task) if task in task_names() else {}
+    known = served(task)
     return {name: _misfit(name, known) for name in SAMPLERS}
 
 
