@@ -315,7 +315,7 @@ def test_what_family_says_fits_registry_and_itself(family):
 
 @pytest.mark.parametrize("config", [{}, {"model_type": "t5"}, {"architectures": []}])
 def test_unknown_network_names_known_families(config):
-    with pytest.raises(ValueError, match=r"does not support .*SDAR.*lab\.wrap with a Model"):
+    with pytest.raises(ValueError, match=r"does not support .*SDAR.*lab\.wrap takes any other"):
         families.recognise(config, "some/model")
 
 
