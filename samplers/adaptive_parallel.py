@@ -11,7 +11,7 @@ from .canvas import Canvas, Denoiser, Step, write
 from .draw import GREEDY, weighing
 from .noise import Noise
 from .params import EosEarlyStop, NucleusRule, Temperature, TopK, TopP
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, filters_unless, sampler
 
 Lookahead = Annotated[
     int, Range(1, 128, 1, "Most tokens one call may write, within the draft model's own block.")
@@ -27,6 +27,7 @@ Mixture = Annotated[
     guarantee="biased",
     needs=Needs(frozenset({"absorbing"}), frozenset({"causal"}), draft=True, batch=False),
     layout="whole",
+    draws=filters_unless("mixture"),
     presets={
         "lossless": {"mixture": 0.0},
         "paper": {"temperature": 0.2, "top_p": 0.95},

@@ -23,6 +23,30 @@ DOUBT = 1e-9  # what float64 sums still know of 1 - p with all the digits of flo
 TIE = 1e-5  # log-odds nearer than this are tied: float32 logits carry no more digits
 
 
+class Filters(NamedTuple):
+    """What probabilities go through before a token is drawn by them: see `token_weights`."""
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    nucleus_rule: str = "keep_crossing"
+
+    @property
+    def greedy(self) -> bool:
+        """Whether nothing is drawn: the most likely token is taken."""
+        return self.temperature < GREEDY
+
+    @property
+    def plain(self) -> bool:
+        """Whether they leave the model's probabilities as they are."""
+        no_nucleus = self.top_p is None or self.top_p >= 1
+        return self.temperature == 1 and self.top_k is None and no_nucleus
+
+    def weights(self, logits: Tensor) -> Tensor:
+        """The probabilities [..., V] by logits [..., V] after them."""
+        return token_weights(logits, *self)
+
+
 def token_weights(
     logits: Tensor,
     temperature: float = 1.0,
@@ -108,8 +132,7 @@ def draw(
     if temperature < GREEDY:
         return _lead_at(logits, where)
     weigh = weighing(temperature, top_k, top_p, nucleus_rule)
-    plain = temperature == 1 and top_k is None and (top_p is None or top_p >= 1)
-    if not plain or not on_cpu(where):
+    if not Filters(temperature, top_k, top_p).plain or not on_cpu(where):
         predicted = noise.reveal(logits, where, weigh)
         return predicted, log_probability(logits, predicted, where)
     memory: list[Tensor] = []  # the weights drawn from are the probabilities to record, too

@@ -12,7 +12,7 @@ from .canvas import Canvas, Denoiser, Step, write
 from .draw import log_probability, ranking, token_weights
 from .noise import Noise
 from .params import NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
+from .registry import Choice, Flag, Needs, Range, Values, filters_unless, sampler, steps_per_block
 
 PUniform = Annotated[
     float, Range(0.0, 0.99, 0.01, "Uniform share of the noise at t = 1/2, as in training; 0: MDLM.")
@@ -76,6 +76,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     revises="edits",
     budget=_budget,
     check=check,
+    draws=filters_unless("min_p", "self_correction"),
     presets={
         "p_uniform_0.2": {"p_uniform": 0.2},
         "self_correction": {"self_correction": True},

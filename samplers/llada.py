@@ -12,7 +12,7 @@ from .canvas import Canvas, Denoiser, Step, any_of, write
 from .draw import LOWEST, TIE, draw, log_probability, ranking
 from .noise import Noise, coin
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Choice, Flag, Needs, Range, Values, sampler, steps_per_block
+from .registry import Choice, Flag, Needs, Range, Values, filters_unless, sampler, steps_per_block
 
 Remasking = Annotated[
     str,
@@ -44,6 +44,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="prompt",
     budget=_budget,
+    draws=filters_unless("forbid_eos"),
     presets={
         "random": {"remasking": "random", "temperature": 1.0},
         "certainty_prior": {"certainty_sigma": 10.0},

@@ -20,7 +20,7 @@ from .params import (
     TopK,
     TopP,
 )
-from .registry import Needs, Range, Revision, Values, sampler, steps_per_block
+from .registry import Needs, Range, Revision, Values, filters_unless, sampler, steps_per_block
 
 EditingThreshold = Annotated[
     float, Range(0.0, 1.0, 0.01, "Replace a token when another is likelier than this; 0: always.")
@@ -51,6 +51,7 @@ def _budget(values: Values, masked: list[int], cached: bool, columns: int) -> in
     revises=_revises,
     drafts=lambda values: values["editing_threshold"] is not None,
     budget=_budget,
+    draws=filters_unless("penalty_lambda"),
     presets={
         "llada2.1_quality": {"threshold": 0.7, "editing_threshold": 0.5},
         "llada2.1_speed": {"threshold": 0.5, "editing_threshold": 0.0},

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from .canvas import Canvas, Denoiser, Step
+from .draw import Filters
 from .noise import Noise
 from .signature import Choice, Flag, Param, Range, brief, signature_params
 
@@ -43,6 +44,17 @@ class Needs:
 Values = Mapping[str, Any]  # the bound parameters of a run
 Revision = Literal["edits", "remasks"]
 Budget = Callable[[Values, list[int], bool, int], int]
+Draws = Callable[[Values, int], Filters | None]
+
+
+def shared_filters(values: Values) -> Filters:
+    """The usual way to draw: the parameters that all samplers have by these names."""
+    return Filters(**{name: values[name] for name in Filters._fields if name in values})
+
+
+def filters_unless(*names: str) -> Draws:
+    """The usual way to draw where these parameters are off: with one of them more shapes a draw."""
+    return lambda values, call: None if any(map(values.get, names)) else shared_filters(values)
 
 
 def steps_per_block(values: Values, masked: list[int], cached: bool, columns: int = 0) -> int:
@@ -66,7 +78,8 @@ class Sampler:
     What only the sampler knows about its own parameters it declares, as a value or as a function of
     the bound values, so that no other code reads a parameter by its name: `revises` (see
     `revision`), `budget` (`most_calls`), `eos_rule` (`stops_at_eos`), `slides`
-    (`exceeds_context`), `copies` (`canvases_at_once`), `drafts` (`takes_draft`).
+    (`exceeds_context`), `copies` (`canvases_at_once`), `drafts` (`takes_draft`), `draws`
+    (`filters`).
     """
 
     name: str
@@ -86,6 +99,7 @@ class Sampler:
     slides: Callable[[Values], bool] | None = field(default=None, repr=False)
     copies: Callable[[Values], int] | None = field(default=None, repr=False)
     drafts: bool | Callable[[Values], bool] = field(default=False, repr=False)
+    draws: Draws | None = field(default=None, repr=False)
 
     def revision(self, values: Values) -> Revision | None:
         """What may happen to a written token: another replaces it (`edits`), it is masked again
@@ -130,6 +144,12 @@ class Sampler:
     def takes_draft(self, values: Values) -> bool:
         """Whether a run may begin with tokens at writable columns, to be looked at anew."""
         return self.drafts(values) if callable(self.drafts) else self.drafts
+
+    def filters(self, values: Values, call: int = 0) -> Filters | None:
+        """What the model's probabilities go through before a token is drawn by them, in call number
+        `call` of a block, from 0; None where more than temperature and filters shapes the draw.
+        """
+        return self.draws(values, call) if self.draws else shared_filters(values)
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults and check every value. ValueError: rule, value, way out."""
@@ -251,6 +271,7 @@ def sampler(
     slides: Callable[[Values], bool] | None = None,
     copies: Callable[[Values], int] | None = None,
     drafts: bool | Callable[[Values], bool] = False,
+    draws: Draws | None = None,
 ) -> Callable[[Callable[..., Iterator[Step]]], Sampler]:
     """Register a generator function under its own name; presets are checked on the spot.
 
@@ -267,7 +288,7 @@ def sampler(
             params=signature_params(function), presets=dict(presets or {}),
             help=inspect.getdoc(function) or "", function=torch.no_grad()(function), check=check,
             revises=revises, budget=budget, eos_rule=eos_rule, slides=slides, copies=copies,
-            drafts=drafts,
+            drafts=drafts, draws=draws,
         )  # fmt: skip
         for values in entry.presets.values():
             entry.bind(values)

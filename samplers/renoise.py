@@ -12,10 +12,10 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import GREEDY, entropy, most_likely, token_weights, weighing
+from .draw import GREEDY, Filters, entropy, most_likely, token_weights, weighing
 from .noise import Noise
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, Values, sampler, shared_filters
 
 Bound = Annotated[
     float, Range(0.0, 10.0, 0.05, "Nats that the tokens kept in one call may share; 0 keeps one.")
@@ -31,6 +31,16 @@ StopEntropy = Annotated[
 ]
 
 
+def _filters(values: Values, call: int) -> Filters:
+    cooled = _cooled(values["temperature"], values["cooling"], call, values["steps"])
+    return shared_filters(values)._replace(temperature=cooled)
+
+
+def _cooled(temperature: float, cooling: float, call: int, steps: int) -> float:
+    """The temperature of call number `call` of a block, from 0."""
+    return temperature * (cooling + (1 - cooling) * (steps - call) / steps)
+
+
 @sampler(
     title="Renoise (DiffusionGemma)",
     paper="arXiv:2505.24857",
@@ -38,6 +48,7 @@ StopEntropy = Annotated[
     needs=Needs(frozenset({"uniform"}), frozenset({"full"}), time=True),
     layout="prompt",
     revises="edits",
+    draws=_filters,
     presets={"diffusiongemma": {"steps": 48, "entropy_bound": 0.1, "temperature": 0.8}},
 )
 def renoise(
@@ -77,7 +88,7 @@ def renoise(
                 break
             t = kernels.model_time(denoise.card, clean.sum(-1) / canvas.writable.sum(-1), x)
             logits = denoise(x, window=block, rows=rows, t=t, previous=previous)
-            logits = _tempered(logits, temperature * (cooling + (1 - cooling) * left / steps))
+            logits = _tempered(logits, _cooled(temperature, cooling, steps - left, steps))
             best, doubt = most_likely(logits), entropy(logits).where(free, torch.inf)
             drawn = noise.reveal(logits, free, weighing(1.0, top_k, top_p, nucleus_rule))
             stop = rows if left == 1 else _settled(best, doubt, before, stability, stop_entropy)

@@ -12,7 +12,7 @@ from .canvas import Canvas, Denoiser, Step, write
 from .draw import draw, log_top, most_likely, rank_of, ranking
 from .noise import Noise
 from .params import BlockLength, EosEarlyStop, NucleusRule, Temperature, TopK, TopP
-from .registry import Needs, Range, sampler
+from .registry import Needs, Range, filters_unless, sampler
 
 AtLeast = Annotated[
     float, Range(0.0, 1.0, 0.01, "Commit every token whose confidence is at least this.")
@@ -41,6 +41,7 @@ DECAY, POWER = 0.8, 0.2  # of credit, as published
     guarantee="biased",
     needs=Needs(frozenset({"absorbing"}), frozenset({"full"})),
     layout="prompt",
+    draws=filters_unless("credit"),
     presets={
         "factor": {"threshold": None, "factor": 1.0},
         "hierarchy": {"run_threshold": 0.4},

@@ -61,20 +61,46 @@ const sparkline = (film, k, position) => {
   return svg;
 };
 
+// A probability, and for who hears it which of two it is.
+const share = (probability, which) => {
+  const text = node('span', probability === 0 ? 'p out' : 'p');
+  if (which) text.append(node('span', 'lab-unseen', `${which} filters `));
+  text.append(probability === 0 && which ? '–' : number(probability));
+  if (probability === 0 && which) text.title = 'filtered out';
+  return text;
+};
+
+// One column of probabilities, or where the token was drawn through filters two: before and after.
 const drawAlternatives = (box, answer, position, free) => {
-  const list = node('ol', 'top');
+  const list = node('ol', answer.after ? 'top two' : 'top');
   list.setAttribute('aria-label', 'Most likely tokens');
-  for (const [text, probability, id] of answer.tokens) {
-    const item = node('li', '');
-    const bar = node('i', '');
+  answer.tokens.forEach(([text, probability, id], k) => {
+    const item = node('li', ''), bar = node('i', ''), piece = withSpaces(text) || '∅';
     bar.style.setProperty('--p', probability);
-    const piece = withSpaces(text) || '∅';
     item.append(free ? changeButton(piece, `Put ${piece} here`, position, id, text.trim() || piece)
-      : node('span', 'piece', piece), bar, node('span', 'p', number(probability)));
+      : node('span', 'piece', piece), bar, share(probability, answer.after && 'before'));
+    if (answer.after) {
+      bar.style.setProperty('--after', answer.after[k]);
+      item.append(share(answer.after[k], 'after'));
+    }
     list.appendChild(item);
-  }
+  });
   const entropy = answer.entropy === null ? '' : ` · entropy ${number(answer.entropy)} nats`;
-  box.append(node('p', 'facts', `most likely at step ${answer.step}${entropy}`), list);
+  box.append(node('p', 'facts', `most likely at step ${answer.step}${entropy}`));
+  if (answer.filters) box.append(node('p', 'facts filters', answer.filters));
+  if (answer.after) {
+    const heads = node('p', 'columns');
+    heads.setAttribute('aria-hidden', 'true');
+    heads.append(node('span', '', 'before'), node('span', '', 'after'));
+    box.append(heads);
+  }
+  box.append(list);
+};
+
+// A token that stands is looked at in the call that wrote it, what is open in the latest one.
+const lookedAt = (film, k, position, cell) => {
+  const written = film.frames[k].written[position];
+  return written > 0 && !['mask', 'remasked', 'noise'].includes(cell.name) ? written : k;
 };
 
 const drawInspect = (box, value, film, k, position, options, alternatives) => {
@@ -102,7 +128,7 @@ const drawInspect = (box, value, film, k, position, options, alternatives) => {
     head.append(changeButton('Mask', 'Mask this token', position, -1));
   }
   box.append(head, node('p', 'facts', facts.join(' · ')));
-  const answer = alternatives.of(film.run, k, position);
+  const answer = alternatives.of(film.run, lookedAt(film, k, position, cell), position);
   if (answer) drawAlternatives(box, answer, position, free);
   const past = node('p', 'history');
   past.append(sparkline(film, k, position));

@@ -152,7 +152,8 @@ const update = () => {
   if (!value || !value.kind) return;
   drawHead(value);
   const fresh = film.begin(value.run);
-  films()[props.number - 1] = film;
+  const title = `${value.title} on ${(value.subtitle || '').split(' · ')[0]}`;
+  films()[props.number - 1] = Object.assign(film, { kind: value.kind, title });
   if (fresh) {
     halt();
     cursor = 0;

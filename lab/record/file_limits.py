@@ -18,8 +18,9 @@ LINE = 8 * 2**20  # bytes of one CSV line: the header of the largest run is shor
 _CHUNK = 2**18
 _LONG = 2**16  # a CSV line beyond this is looked at before it is parsed
 _LIST = re.compile(rb"\s{0,99}:\s{0,99}\[")  # what stands between a name and its list
-# The most that JSON holds, a cell, a step and a run: arrays, pieces, settings, card.
-_VALUES, _LISTS, _OBJECTS = (20, 20, 2000), (3, 8, 2000), (0, 0, 500)
+# The most that JSON holds, a cell, a step and a run: arrays, pieces, settings, card; of the draws
+# of a cell at most one.
+_VALUES, _LISTS, _OBJECTS = (24, 20, 2000), (4, 8, 2000), (0, 0, 500)
 
 
 class Total:

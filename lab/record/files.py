@@ -11,16 +11,17 @@ import numpy as np
 from numpy import ndarray
 
 from lab.record import csv_files, file_limits, validation
+from lab.record.draw_cells import DRAW_ARRAYS
 from lab.record.trajectory import ARRAYS, SCHEMA, Trajectory
 
 
 def save(trajectories: Iterable[Trajectory] | Trajectory, path: str | Path) -> None:
     """Write any number of runs to a .csv or .json file, replaced whole or not at all.
 
-    CSV holds one line a step and position and leaves out top_ids and top_probabilities. ValueError
-    for another suffix or a folder that is not there, where settings or card hold NaN or infinity,
-    and where the file would be larger than `read` takes (lab.record.file_limits): nothing is saved
-    that cannot be read again.
+    CSV holds one line a step and position and leaves out top_ids, top_probabilities and draws.
+    ValueError for another suffix or a folder that is not there, where settings or card hold NaN or
+    infinity, and where the file would be larger than `read` takes (lab.record.file_limits): nothing
+    is saved that cannot be read again.
     """
     path = Path(path)
     suffix = check_target(path)
@@ -114,7 +115,9 @@ def _record(run: Trajectory) -> dict[str, Any]:
     names = ("settings", "card", "pieces", "output", "filled")
     others = {name: getattr(run, name) for name in names}
     arrays = {name: _plain(getattr(run, name)) for name in ARRAYS}
-    return texts | others | arrays
+    # Left out where there are none, so that versions without them read the file.
+    draws = zip(DRAW_ARRAYS, map(_plain, run.draws), strict=True) if run.draws else ()
+    return texts | others | arrays | dict(draws)
 
 
 def _plain(values: ndarray | None) -> list | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from lab.record.draw_cells import Draws
 from lab.record.history import Follower
 
 TOP = 5  # alternatives recorded a position
@@ -53,6 +54,9 @@ class RecordedSteps(NamedTuple):
 
     state holds indices into history.STATES, read as if more steps may come; settled_state [L] is
     the latest line read as the last one (an EOS ends the row though noise stands before it).
+
+    draws: those of these steps, their steps counted from the run's beginning; None where filters
+    changed nothing, or a file left them out.
     """
 
     since: int
@@ -76,6 +80,7 @@ class RecordedSteps(NamedTuple):
     model_seconds: ndarray
     columns_fed: ndarray | None
     settled_state: ndarray
+    draws: Draws | None = None
 
     def ids(self) -> set[int]:
         """Every token id of these steps: written, predicted or among the alternatives."""
@@ -115,6 +120,10 @@ class GrowingArray:
         """The lines from `start` on."""
         return self._values[start : self.lines].copy()
 
+    def first_above(self, number: int) -> int:
+        """The first line whose first value is above a number, where those values ascend."""
+        return int(np.searchsorted(self._values[: self.lines, 0], number, "right"))
+
     def whole(self) -> ndarray:
         """Every line, without a copy: nothing may be added any more."""
         self._values.resize((self.lines, *self._values.shape[1:]), refcheck=False)
@@ -135,6 +144,9 @@ class RowRecord:
             for name, (dtype, _, more) in BY_POSITION.items()
         } | {name: GrowingArray((), dtype) for name, dtype in BY_STEP.items()}
         self._arrays["tokens"].add(tokens[None])
+        # Of all draws: step and position, and the alternatives' probabilities after filters.
+        self._drawn = GrowingArray((2,), np.int32), GrowingArray((TOP,), np.float32)
+        self._filtered = False
         self._follower = Follower(tokens.astype(np.int32), writable, card)
         self._history: dict[str, GrowingArray] | None = None
 
@@ -142,7 +154,7 @@ class RowRecord:
         self, window: slice, tokens: ndarray, confidence: ndarray, numbers: dict[str, Any]
     ) -> None:
         """Append a step: tokens, confidence [L]; the rest of BY_POSITION over the window, and
-        BY_STEP.
+        BY_STEP; after_filters over the window where a Frame has them.
         """
         self._arrays["tokens"].add(tokens[None])
         self._arrays["confidence"].add(confidence[None])
@@ -154,6 +166,24 @@ class RowRecord:
         self._arrays["start"].add(window.start)
         self._arrays["stop"].add(window.stop)
         self.steps += 1
+        if (after := numbers.get("after_filters")) is not None:
+            self._add_draws(window.start, after)
+
+    def _add_draws(self, start: int, after: ndarray) -> None:
+        here = np.flatnonzero(~np.isnan(after[:, 0]))
+        places, probabilities = self._drawn
+        places.add(np.stack([np.full_like(here, self.steps), start + here], -1))
+        probabilities.add(after[here])
+        self._filtered = True
+
+    def draws(self, since: int = 0) -> Draws | None:
+        """The draws of steps since + 1 and later; None where no step had any filtered."""
+        if not self._filtered:
+            return None
+        places, probabilities = self._drawn
+        first = places.first_above(since)
+        step, position = places.copy(first).T
+        return Draws(step, position, probabilities.copy(first))
 
     @property
     def tokens(self) -> ndarray:
@@ -172,8 +202,9 @@ class RowRecord:
             before = np.full((1, len(self.writable)), np.nan, np.float32)
             lines["confidence"] = np.concatenate([before, lines["confidence"]])
         return RecordedSteps(
-            since=since, settled_state=self._follower.settled_state().copy(), **lines
-        )
+            since=since, settled_state=self._follower.settled_state().copy(),
+            draws=self.draws(since), **lines,
+        )  # fmt: skip
 
     def arrays(self, ended: bool) -> dict[str, ndarray]:
         """The arrays of a Trajectory; copies until the run has ended, then the record's own."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
+from lab.record.draw_cells import Draws
 from lab.record.history import STATES, History, follow
 from lab.record.row_record import BY_POSITION, BY_STEP, RecordedSteps
 
@@ -24,6 +25,8 @@ class Frame:
     tokens [B, T]; window (a slice of columns, W wide); block, finished, active [B]; over the
     window predicted (-1 none), score, confidence, entropy [B, W], top_ids and top_probabilities
     [B, W, 5] (None in frame 0); calls, seconds, model_seconds and columns_fed [B], cumulative.
+    after_filters [B, W, 5]: the probabilities of top_ids after temperature and filters, where the
+    step wrote a token, NaN elsewhere; None where they change nothing, or nothing is drawn.
     """
 
     step: int
@@ -42,6 +45,7 @@ class Frame:
     seconds: ndarray
     model_seconds: ndarray
     columns_fed: ndarray
+    after_filters: ndarray | None = None
 
 
 def run_id(
@@ -70,7 +74,7 @@ ARRAYS: dict[str, Any] = {
     "writable": np.bool_,
 }
 _CLOCKS = {"seconds", "model_seconds"}
-_EXTRAS = {"run_id", "top_ids", "top_probabilities", "columns_fed"}
+_EXTRAS = {"run_id", "top_ids", "top_probabilities", "columns_fed", "draws"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,8 @@ class Trajectory:
 
     pieces: the text of each id; card: the model's. top_ids and top_probabilities [S, L, 5] are an
     extra that CSV does not keep; nor does it columns_fed [S], the columns that the model computed
-    so far, of which a cached call takes fewer.
+    so far, of which a cached call takes fewer, and draws, what written tokens were drawn from where
+    temperature or filters changed it.
     """
 
     tokens: ndarray
@@ -118,6 +123,7 @@ class Trajectory:
     top_ids: ndarray | None = None
     top_probabilities: ndarray | None = None
     columns_fed: ndarray | None = None
+    draws: Draws | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in ARRAYS.items():
@@ -175,6 +181,7 @@ class Trajectory:
             **later,
             **{name: values[since:] for name, values in history._asdict().items()},
             settled_state=history.state[-1],
+            draws=self.draws and self.draws.since(since),
         )
 
     def piece(self, token_id: int) -> str:

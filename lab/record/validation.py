@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from lab.record.draw_cells import DRAW_ARRAYS, Draws
 from lab.record.trajectory import ARRAYS, SCHEMA, Trajectory
 
 TEXTS = ("run_id", "task", "model", "sampler", "text")
 WHOLES = ("seed", "row")
-EXTRAS = ("top_ids", "top_probabilities", "columns_fed")
+EXTRAS = ("top_ids", "top_probabilities", "columns_fed", *DRAW_ARRAYS)
 _SHAPES = {
     "tokens": "+L",
     **dict.fromkeys(("predicted", "confidence", "entropy", "score"), "SL"),
@@ -18,7 +19,8 @@ _SHAPES = {
     "columns_fed": "S",
     **dict.fromkeys(("top_ids", "top_probabilities"), "SL5"),
 }
-_NAMES = {*ARRAYS, *TEXTS, *WHOLES, "output", "filled", "pieces", "settings", "card"}
+_DTYPES = ARRAYS | DRAW_ARRAYS
+_NAMES = {*_DTYPES, *TEXTS, *WHOLES, "output", "filled", "pieces", "settings", "card"}
 _ROUNDING = 1e-4  # a float32 softmax may pass 1 by its last digits
 
 
@@ -48,6 +50,7 @@ def trajectory(record: Any) -> Trajectory:
             values[name] = array(name, record[name], shape)
         elif name not in EXTRAS:
             raise ValueError(f"{name} must be a list of numbers, got null")
+    values["draws"] = _draws(record, sizes["S"], sizes["L"])
     run = Trajectory(**values)
     _check_values(run)
     return run
@@ -83,7 +86,7 @@ def excerpt(value: Any) -> str:
 
 def array(name: str, value: Any, shape: tuple[int, ...]) -> ndarray:
     """An array of the name's dtype and this shape; ValueError for anything that does not fit."""
-    dtype = np.dtype(ARRAYS[name])
+    dtype = np.dtype(_DTYPES[name])
     word = {"i": "whole numbers", "f": "numbers", "b": "true or false"}[dtype.kind]
     try:
         values = np.asarray(value, np.float64 if dtype.kind == "f" else None)
@@ -99,6 +102,25 @@ def array(name: str, value: Any, shape: tuple[int, ...]) -> ndarray:
         raise ValueError(f"{name} must fit in 32 bits, got {values[np.abs(values) >= 2**31][0]}")
     with np.errstate(over="ignore"):
         return values.astype(dtype)
+
+
+def _draws(record: dict[str, Any], steps: int, length: int) -> Draws | None:
+    lists = {name: record.get(name) for name in DRAW_ARRAYS}
+    if all(values is None for values in lists.values()):
+        return None
+    if any(values is None for values in lists.values()):
+        raise ValueError(f"{', '.join(DRAW_ARRAYS)} go together, and one is missing")
+    count = len(kind("draw_step", lists["draw_step"], list | ndarray))
+    shapes = ((count,), (count,), (count, 5))
+    arrays = zip(lists.items(), shapes, strict=True)
+    draws = Draws(*(array(name, values, shape) for (name, values), shape in arrays))
+    _between("draw_step", draws.step, 1, steps)
+    _between("draw_position", draws.position, 0, length - 1)
+    _between("draw_probabilities", draws.probabilities, -_ROUNDING, 1 + _ROUNDING, "0 to 1")
+    cell = draws.step.astype(np.int64) * length + draws.position
+    if (np.diff(cell) <= 0).any():
+        raise ValueError("draws must ascend by step and position, and they do not")
+    return draws
 
 
 def _pieces(value: Any) -> dict[int, str]:

@@ -12,6 +12,7 @@ from lab.record.trajectory import Frame
 from lab.run.plan import Plan
 from lab.run.probe import Probe
 from samplers.canvas import Canvas, Step
+from samplers.draw import Filters
 from samplers.noise import IMPOSSIBLE, Noise
 
 
@@ -62,6 +63,9 @@ class FrameBuilder:
         self._ends_at_eos = revision is None and plan.sampler.stops_at_eos(plan.values)
         self._blocks = canvas.blocks()
         self._numbers: dict[int, np.ndarray] = {}  # of the window that begins at a column
+        self._window, self._calls_before = slice(0, 0), self._calls
+        # Tokens of a noise process, which no model chose.
+        self._unchosen = canvas.writable & (canvas.tokens != canvas.mask_id)
 
     def first(self) -> Frame:
         """Frame 0: the canvas before any call."""
@@ -101,6 +105,7 @@ class FrameBuilder:
             self._confidence = self._confidence.copy()
             np.copyto(self._confidence[:, window], values["fresh"], where=values["judged"])
         top_ids, top_probabilities = _alternatives(values, shape)
+        after = values.get("after")
         blank = np.full(shape, np.nan, np.float32)
         return Frame(
             step=self._step,
@@ -119,6 +124,7 @@ class FrameBuilder:
             seconds=self._seconds,
             model_seconds=probe.seconds,
             columns_fed=probe.columns_fed.copy(),
+            after_filters=None if after is None else _padded(after, 0),
         )
 
     def _values(self, step: Step) -> dict[str, Tensor]:
@@ -133,6 +139,8 @@ class FrameBuilder:
         own = {"finished": step.finished, "predicted": step.predicted, "scores": step.score,
                "impossible": self._noise.impossible}  # fmt: skip
         values |= {name: value for name, value in own.items() if value is not None}
+        filters = self._filters(window)
+        written = self._written(step, changed[:, window]) if filters else None
         if probe.answer is not None and probe.window == window:  # a Step may come without a call
             answer, now = probe.answer, step.tokens[:, window]
             writable = self._canvas.writable[:, window]
@@ -147,7 +155,34 @@ class FrameBuilder:
                 "top_ids": answer.top_ids,
                 "top": answer.top,
             }
+            if filters and written is not None:
+                values["after"] = answer.after(filters, written)
         return values
+
+    def _filters(self, window: slice) -> Filters | None:
+        """What this step's tokens were drawn through; None where that changed nothing."""
+        if window != self._window:
+            self._window, self._calls_before = window, self._calls
+        call = int((self._probe.calls - self._calls_before).max()) - 1
+        filters = self._plan.sampler.filters(self._plan.values, max(0, call))
+        return None if filters is None or filters.greedy or filters.plain else filters
+
+    def _written(self, step: Step, changed: Tensor) -> Tensor:
+        """Where [B, W] a step wrote a token of the model's; changed [B, W]: where it wrote any.
+
+        They are the commits and edits of lab.record.history: what a noise process wrote counts once
+        the model has chosen the same.
+        """
+        window, now = step.window, step.tokens[:, step.window]
+        stands = self._canvas.writable[:, window] & (now != self._canvas.mask_id)
+        if self._plan.model.card.corruption == "absorbing":
+            return changed & stands
+        agrees = torch.zeros_like(changed) if step.predicted is None else step.predicted == now
+        before = self._unchosen[:, window]
+        after = torch.where(changed | agrees, stands & ~agrees, before)
+        self._unchosen = self._unchosen.clone()
+        self._unchosen[:, window] = after
+        return stands & agrees & (changed | before)
 
     def _block(self, window: slice) -> np.ndarray:
         """The number of the block in which the window begins, counted from each row's first."""
@@ -164,12 +199,15 @@ def _alternatives(
     values: dict[str, np.ndarray], shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most likely ids and their probabilities [B, W, TOP]; -1 and 0 where there are fewer."""
-    ids = np.full((*shape, TOP), -1, np.int32)
-    probabilities = np.zeros((*shape, TOP), np.float32)
-    if "top" in values:
-        count = values["top"].shape[-1]
-        ids[..., :count], probabilities[..., :count] = values["top_ids"], values["top"]
-    return ids, probabilities
+    if "top" not in values:
+        return np.full((*shape, TOP), -1, np.int32), np.zeros((*shape, TOP), np.float32)
+    return _padded(values["top_ids"].astype(np.int32), -1), _padded(values["top"], 0)
+
+
+def _padded(values: np.ndarray, missing: int) -> np.ndarray:
+    """Values [B, W, k] as [B, W, TOP]: a vocabulary may have fewer."""
+    edges = ((0, 0), (0, 0), (0, TOP - values.shape[-1]))
+    return np.pad(values, edges, constant_values=missing)
 
 
 def _cast(value: np.ndarray | None, dtype: Any, missing: np.ndarray) -> np.ndarray:

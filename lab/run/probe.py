@@ -16,8 +16,10 @@ from lab.models.model import Opened
 from lab.record.row_record import TOP
 from lab.run.clock import clock
 from samplers.canvas import on_cpu
+from samplers.draw import Filters
 from samplers.noise import IN_CACHE
 
+SOME = 64  # positions that a GPU filters at once: each takes a few vocabularies of memory
 CHUNK = 64  # tokens of which a CPU first finds the largest, to look for the five largest of all
 
 
@@ -40,6 +42,21 @@ class Answer(NamedTuple):
         """Softmax probability [B, W] of ids [B, W]."""
         known = ids.clamp(0, self.logits.shape[-1] - 1)[..., None]
         return (self.logits.gather(-1, known)[..., 0] - self.best - self.level).exp()
+
+    def after(self, filters: Filters, where: Tensor) -> Tensor:
+        """The probabilities [B, W, k] of top_ids after these filters at the True of `where` [B, W],
+        NaN elsewhere; no more memory than some positions take.
+        """
+        logits, ids = self.logits.flatten(0, 1), self.top_ids.flatten(0, 1)
+        if not on_cpu(logits):  # it would have to wait for how many are written
+            parts = zip(logits.split(SOME), ids.split(SOME), strict=True)
+            after = torch.cat([filters.weights(part).gather(-1, top) for part, top in parts])
+            return after.view(self.top.shape).where(where[..., None], torch.nan)
+        result = torch.full_like(self.top, torch.nan)
+        for place in where.flatten().nonzero()[:, 0].split(max(1, IN_CACHE // logits.shape[-1])):
+            weights = filters.weights(logits[place]).gather(-1, ids[place])
+            result.flatten(0, 1)[place] = weights
+        return result
 
 
 class Probe:

@@ -103,6 +103,8 @@ class Recorder:
             seen = slice(start + shift, stop + shift)
             numbers = {name: getattr(frame, name)[row, seen] for name in IN_WINDOW}
             numbers |= {name: getattr(frame, name)[row] for name in COUNTERS}
+            if frame.after_filters is not None:
+                numbers["after_filters"] = frame.after_filters[row, seen]
             confidence = self._confidence[row, cut]
             record.add(slice(start, stop), frame.tokens[row, cut], confidence, numbers)
 
@@ -124,6 +126,7 @@ class Recorder:
         return Trajectory(
             **arrays,
             writable=self._rows[row].writable,
+            draws=self._rows[row].draws(),
             output=texts.output,
             text=texts.text,
             filled=texts.filled,

@@ -58,12 +58,16 @@ NO_STEPS = FilmPart(start=0, count=0, steps="[]", film=None, pieces={}, edges=[]
 class Alternatives(TypedDict):
     """What the latest call at or before a step said of one position.
 
-    step: that call's; entropy in nats; tokens: [text, probability, id] each.
+    step: that call's; entropy in nats; tokens: [text, probability, id] each; after: their
+    probabilities after temperature and filters, None where that step drew nothing there or filters
+    changed nothing; filters: in words, what acts on a draw, or why nothing does.
     """
 
     step: int
     entropy: float | None
     tokens: list[list[Any]]
+    after: list[float] | None
+    filters: str
 
 
 def film_start(steps: RecordedSteps, task: str, card: dict[str, Any]) -> FilmStart:
@@ -191,38 +195,51 @@ def alternatives(
     """What the latest of the first `last` steps that looked at a position said of it, its step
     counted from 1 within them; None where none did.
     """
+    since = steps.since if isinstance(steps, RecordedSteps) else 0
     for s in range(min(last, len(steps.calls)) - 1, -1, -1):
         if not steps.start[s] <= position < steps.stop[s]:
             continue
         entropy = plain(float(steps.entropy[s, position]))
-        top = _top_ids(steps, s, position)
+        drawn = steps.draws.at(since + s + 1, position) if steps.draws else None
+        top = _top(steps, s, position, drawn)
         if top or entropy is not None:
-            pairs = zip(top[::2], top[1::2], strict=True)
-            tokens = [[visible(piece(i)), p, i] for i, p in pairs]
-            return {"step": s + 1, "entropy": entropy, "tokens": tokens}
+            tokens = [[visible(piece(i)), p, i] for i, p, _ in top]
+            after = None if drawn is None else [share for _, _, share in top]
+            return {"step": s + 1, "entropy": entropy, "tokens": tokens, "after": after,
+                    "filters": ""}  # fmt: skip
     return None
 
 
-def _top_ids(run: RecordedSteps | Trajectory, s: int, position: int) -> list[Any]:
-    """Flat pairs of id and probability."""
+def _top(
+    run: RecordedSteps | Trajectory, s: int, position: int, drawn: ndarray | None
+) -> list[tuple[int, Any, Any]]:
+    """Id, probability and, where it was drawn from, probability after filters of what is shown."""
     if run.top_ids is None or run.top_probabilities is None:
         return []
-    ids = run.top_ids[s, position].tolist()
     likely = run.top_probabilities[s, position].tolist()
-    pairs = zip(ids, likely, strict=True)
-    return [x for i, p in pairs if i >= 0 and p >= LEAST for x in (i, plain(p))]
+    after = likely if drawn is None else drawn.tolist()
+    each = zip(run.top_ids[s, position].tolist(), likely, after, strict=True)
+    return [(i, plain(p), plain(q)) for i, p, q in each if i >= 0 and max(p, q) >= LEAST]
 
 
 def call_details(run: Trajectory) -> tuple[list[list[Any]], dict[str, str]]:
     """What every call said, for a page without a server behind it: [start of the window, entropies,
-    flat pairs of id and probability a position] a step, and the texts of those ids.
+    flat pairs of id and probability a position, {position: probabilities after filters}] a step,
+    and the texts of those ids.
     """
     steps, ids = [], set()
     for s in range(len(run.predicted)):
         window = slice(int(run.start[s]), int(run.stop[s]))
-        tops = [_top_ids(run, s, position) for position in range(window.start, window.stop)]
-        ids |= {i for top in tops for i in top[::2]}
-        steps.append([window.start, [plain(x) for x in run.entropy[s, window].tolist()], tops])
+        tops, after = [], {}
+        for position in range(window.start, window.stop):
+            drawn = run.draws.at(s + 1, position) if run.draws else None
+            top = _top(run, s, position, drawn)
+            tops.append([x for i, p, _ in top for x in (i, p)])
+            if drawn is not None:
+                after[position] = [share for _, _, share in top]
+            ids |= {i for i, _, _ in top}
+        entropies = [plain(x) for x in run.entropy[s, window].tolist()]
+        steps.append([window.start, entropies, tops, after])
     return steps, {str(i): visible(run.piece(i)) for i in sorted(ids)}
 
 

@@ -16,6 +16,7 @@ from lab.ui.panel_value import PanelValue, panel_value
 from lab.ui.raw_inputs import Examples, RawDropdown, RawNumber, RawRadio, RawSlider, RawTextbox
 from lab.ui.run_inputs import ROWS
 from lab.ui.settings_form import PANELS, SettingsForm
+from lab.ui.sketches import Sketches
 from lab.ui.strip import Strip
 from lab.ui.study_tab import StudyTab, study_tab
 from samplers import get
@@ -28,7 +29,8 @@ READING = (
     "Each **panel** runs one sampler, all from the same text and seed. A cell is a token: the "
     "stronger its colour, the more confident the model was when it was written; a frame marks what "
     "was written at this step, a thick bar where a block begins. ▶ plays, the slider goes to any "
-    "step, and a token shows what else the model considered.\n\n"
+    "step, and a token shows what else the model considered when it was written, before and after "
+    "temperature and filters.\n\n"
     "**Calls** are forward passes of the model: what a text costs. The small line under a "
     "sampler's name says the model that it runs on, which may differ from panel to panel, and its "
     "**guarantee** at temperature 1: *exact*, its texts follow the model; *O(1/N)*, *O(N^-1/2)*, "
@@ -209,17 +211,21 @@ def _tabs(inputs: Inputs) -> dict[str, Any]:
         with gr.Tab(CONFIDENCE) as confidence:
             gr.Markdown("The model's confidence by step and position. Blank: still masked.")
             heatmaps = _plots("confidence")
+            Sketches("confidence")
         with gr.Tab(ORDER) as order:
             gr.Markdown("At which step each position was written for the last time.")
             orders = _plots("order")
+            Sketches("order")
             gr.Markdown("How much was still open after so many calls: each sampler's own schedule.")
             progress = gr.Plot(show_label=False, elem_id="progress", visible=False)
+            Sketches("progress")
         with gr.Tab(UNCERTAINTY) as uncertainty:
             gr.Markdown(
                 "How open each choice was, as entropy by step and position; above it, how often "
                 "the most likely token changed."
             )
             uncertainties = _plots("uncertainty")
+            Sketches("uncertainty")
         with gr.Tab(METRICS) as metrics:
             numbers = gr.Dataframe(interactive=False, elem_id="metrics", wrap=True)
         with gr.Tab(TRAJECTORY) as trajectory:

@@ -185,13 +185,13 @@ async def _changes(
 
 def _after_run(outputs: Outputs) -> Callable[[str, gr.Request], dict[Any, Any]]:
     def after_run(tab: str, request: gr.Request) -> dict[Any, Any]:
-        runs = page_runs.of_session(request.session_hash or "")
+        session = request.session_hash or ""
         return {
             outputs.run: gr.Button(interactive=True),
             outputs.stop: gr.Button(interactive=False),
             outputs.open: gr.UploadButton(interactive=True),
-            **_exportable(outputs, runs),
-            **result_tabs.fill(outputs, tab, runs),
+            **_exportable(outputs, page_runs.of_session(session)),
+            **_filled(outputs, tab, session),
         }
 
     return after_run
@@ -238,12 +238,18 @@ def _wire_results(outputs: Outputs) -> None:
     _wire_open(outputs)
 
 
+def _filled(outputs: Outputs, tab: str, session: str) -> dict[Any, Any]:
+    """What a tab holds; nothing where another run began while it was made."""
+    runs = page_runs.of_session(session)
+    change = result_tabs.fill(outputs, tab, runs)
+    return change if page_runs.of_session(session) is runs else {}
+
+
 def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
     name = str(tab.label)
 
     def show(request: gr.Request) -> dict[Any, Any]:
-        runs = page_runs.of_session(request.session_hash or "")
-        return {outputs.open_tab: name, **result_tabs.fill(outputs, name, runs)}
+        return {outputs.open_tab: name, **_filled(outputs, name, request.session_hash or "")}
 
     tab.select(show, None, [outputs.open_tab, *outputs.results], **QUICK)
 

@@ -5,15 +5,19 @@ A page shows one comparison, so one is kept a session.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
 from lab.ui.film import Alternatives, Film, FilmPart, alternatives
+from lab.ui.filters_text import FiltersText, filters_text
 from lab.ui.panel_value import PanelValue
 from lab.ui.shelf import Shelf
 from lab.ui.snippet import Code
 
+CELLS_SENT = 50_000  # of uncertainty in one answer: some 400 kB
 CELLS = 8_000_000  # steps x columns kept in all; about 60 bytes each
 SECONDS = 3600.0  # after which a comparison is given up
 
@@ -24,6 +28,7 @@ class PanelRecord:
 
     recent: what was recorded, in parts, while it goes on: copies made by the thread that runs it.
     others: records of the run's second row and later ones, once it has ended, each with a name.
+    filters: what acts on a draw; None where only a trajectory knows.
     """
 
     name: str
@@ -33,6 +38,7 @@ class PanelRecord:
     recent: list[RecordedSteps] = field(default_factory=list)
     pieces: dict[int, str] = field(default_factory=dict)
     others: list["PanelRecord"] = field(default_factory=list)
+    filters: FiltersText | None = None
 
     @property
     def rows(self) -> list["PanelRecord"]:
@@ -49,8 +55,20 @@ class PanelRecord:
         """Steps x columns."""
         return sum(run.tokens.size for run in self.runs)
 
+    def filters_text(self) -> FiltersText:
+        """What acts on a draw of this run, in words."""
+        if self.filters is None:
+            run = self.trajectory
+            params = run and run.settings.get("params")
+            self.filters = filters_text(run.sampler if run else "", params)
+        return self.filters
+
     def alternatives(self, step: int, position: int) -> Alternatives | None:
         """What the model thought of a position at a step; None where that is not known."""
+        answer = self._alternatives(step, position)
+        return answer and {**answer, "filters": self.filters_text().line(answer["after"])}
+
+    def _alternatives(self, step: int, position: int) -> Alternatives | None:
         run = self.trajectory
         if run is not None:
             inside = position < run.tokens.shape[1]
@@ -62,6 +80,24 @@ class PanelRecord:
             if answer:
                 return {**answer, "step": answer["step"] + part.since}
         return None
+
+    def uncertainty(self, start: int) -> list[list[Any]]:
+        """What calls said from step `start` on, counted from 0, as far as it is recorded, for about
+        CELLS_SENT cells at most. Of a step: where its window begins, entropies in hundredths of
+        nats and most likely ids over the window, -1 where there are none.
+        """
+        run = self.trajectory
+        lines: list[list[Any]] = []
+        # Parts follow on one another.
+        for part in [run.steps_since(start)] if run is not None else list(self.recent):
+            for s in range(max(0, start - part.since), len(part.calls)):
+                window = slice(int(part.start[s]), int(part.stop[s]))
+                nats = np.nan_to_num(100 * part.entropy[s, window], nan=-1).round().astype(int)
+                best = part.predicted if part.top_ids is None else part.top_ids[..., 0]
+                lines.append([window.start, nats.tolist(), best[s, window].tolist()])
+                if len(lines) * part.tokens.shape[1] > CELLS_SENT:
+                    return lines
+        return lines
 
     def _piece(self, token_id: int) -> str:
         return self.pieces.get(token_id, str(token_id))
@@ -150,6 +186,12 @@ def panel_of(run: str) -> PanelRecord | None:
     """The record of the panel that a run, of any of its rows, is shown in; None where none is."""
     page, place = _search(run)
     return page.panels[place.number] if page and place else None
+
+
+def record_of(run: str) -> PanelRecord | None:
+    """The record of a run of this name; None where it is not kept."""
+    _, place = _search(run)
+    return place and place.row
 
 
 def film(run: str, start: int) -> FilmPart | None:

@@ -39,27 +39,27 @@ class TokenPanel(gr.HTML):
 
 def film(query: Any) -> dict[str, Any]:
     """Asked by a panel that missed a push: {run, start} gives the steps from `start` on."""
-    run, numbers = _query(query, "start")
+    run, numbers = page_query(query, "start")
     part = page_runs.film(run, *numbers) if run else None
     return {"missing": True} if part is None else dict(part)
 
 
 def alternatives(query: Any) -> dict[str, Any]:
     """Asked when a token is looked at: {run, step, position} gives what the model thought of it."""
-    run, numbers = _query(query, "step", "position")
+    run, numbers = page_query(query, "step", "position")
     answer = page_runs.alternatives_of(run, *numbers) if run else None
     return {"missing": True} if answer is None else dict(answer)
 
 
 def row(query: Any) -> dict[str, Any]:
     """Asked where a row is chosen: {run, row} gives its film, verdict and text."""
-    run, numbers = _query(query, "row")
+    run, numbers = page_query(query, "row")
     panel = page_runs.panel_of(run) if run else None
     part = row_part(panel, *numbers) if panel else None
     return {"missing": True} if part is None else part
 
 
-def _query(query: Any, *names: str) -> tuple[str, list[int]]:
+def page_query(query: Any, *names: str) -> tuple[str, list[int]]:
     """A run's name and some whole numbers from 0; "" for anything that the page would not ask."""
     if not isinstance(query, dict) or not isinstance(run := query.get("run"), str):
         return "", []

@@ -11,6 +11,7 @@ from lab.run.request import RunRequest
 from lab.ui import loaded_models
 from lab.ui.atlas_line import atlas_line, atlas_point
 from lab.ui.error_text import explain
+from lab.ui.filters_text import filters_text
 from lab.ui.many_rows import mean_lines, row_results
 from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_frames import PanelFrame, PanelJob
@@ -69,6 +70,7 @@ class PanelRun:
         self._notes = notes(run.plan.canvas, card.attention)
         self._metrics = PanelMetrics(drafts(asdict(card)))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
+        self.record.filters = filters_text(run.plan.sampler.name, run.plan.values)
         self._run, self.kind = run, "running"
         return budget
 

@@ -53,4 +53,6 @@ def _value(panel: PanelRecord) -> dict[str, Any]:
     if panel.trajectory is not None:
         value["details"], pieces = call_details(panel.trajectory)
         value["pieces"] = {**pieces, **value["pieces"]}
+        text = panel.filters_text()
+        value["filters"] = [text.line(None), text.line([])]
     return value

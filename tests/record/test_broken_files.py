@@ -46,6 +46,12 @@ def test_json_of_another_kind_is_refused(tmp_path, data, message):
     assert message in broken(tmp_path, ".json", data)
 
 
+def drawn(steps: list[int], positions: list[int], p: float = 0.2) -> dict:
+    """The fields of some draws."""
+    lines = [[p] * 5 for _ in steps]
+    return {"draw_step": steps, "draw_position": positions, "draw_probabilities": lines}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -80,6 +86,13 @@ def test_json_of_another_kind_is_refused(tmp_path, data, message):
         ({"card": {"eos_ids": [[8]]}}, "card.eos_ids must be a whole number, got [8]"),
         ({"settings": []}, "settings must be an object, got []"),
         ({"top_ids": [[[0] * 5] * 4] * 2}, "top_ids and top_probabilities go together"),
+        ({"draw_step": [1]}, "draw_step, draw_position, draw_probabilities go together"),
+        (drawn([1], [4]), "draw_position must be from 0 to 3, got 4"),
+        (drawn([3], [1]), "draw_step must be from 1 to 2, got 3"),
+        (drawn([2, 1], [1, 1]), "draws must ascend by step and position"),
+        (drawn([1, 1], [2, 2]), "draws must ascend by step and position"),
+        (drawn([1], [1, 2]), "draw_position must have the shape [1], got [2]"),
+        (drawn([1], [1], 1.5), "draw_probabilities must be from 0 to 1, got 1.5"),
         ({"text": "a" * 99, "row": "b" * 99}, "row must be a whole number, got 'bbb"),
     ],
     ids=lambda value: str(value)[:40],

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.record import csv_files, files
+from lab.record.draw_cells import Draws
 from lab.record.trajectory import Trajectory
 from tests.kit.trajectories import make
 
@@ -27,11 +28,17 @@ HOSTILE = [
 ]
 
 
+def draws(steps: list[int], positions: list[int]) -> Draws:
+    probabilities = np.linspace(0, 1, 5 * len(steps), dtype=np.float32).reshape(-1, 5)
+    return Draws(np.array(steps, np.int32), np.array(positions, np.int32), probabilities)
+
+
 def several() -> list[Trajectory]:
     first = make(["a___", "ab_c", "adc$"], prompt=1)
     extra = {
         "top_ids": np.arange(40).reshape(2, 4, 5) % 9,
         "top_probabilities": np.full((2, 4, 5), 0.1),
+        "draws": draws([1, 1, 2], [1, 3, 2]),
     }
     return [
         replace(first, **extra),
@@ -52,6 +59,9 @@ def test_what_is_saved_is_read_back(tmp_path, suffix):
     if suffix == ".json":
         assert np.array_equal(back[0].top_ids, runs[0].top_ids)
         assert np.array_equal(back[0].top_probabilities, runs[0].top_probabilities)
+        for mine, theirs in zip(back[0].draws, runs[0].draws, strict=True):
+            assert np.array_equal(mine, theirs) and mine.dtype == theirs.dtype
+    assert [run.draws is not None for run in back] == with_top
 
 
 @BOTH
@@ -251,6 +261,22 @@ def test_nothing_here_runs_what_it_reads():
     for module in Path("lab/record").glob("*.py"):
         with open(module, encoding="utf-8") as file:
             assert not re.search(r"\b(pickle|eval|exec|yaml|__import__)\b", file.read())
+
+
+def test_run_that_draws_every_cell_again_is_read_back(tmp_path):
+    steps, length = 64, 96
+    step, position = np.mgrid[1 : steps + 1, :length]
+    shape = (steps, length, 5)
+    run = make(
+        ["a" * length] * (steps + 1),
+        confidence=np.full((steps, length), 0.5),
+        top_ids=np.ones(shape, int),
+        top_probabilities=np.full(shape, 0.2),
+        draws=draws(step.ravel().tolist(), position.ravel().tolist()),
+    )
+    files.save(run, tmp_path / "run.json")
+    (back,) = files.read(tmp_path / "run.json")
+    assert np.array_equal(back.draws.probabilities, run.draws.probabilities)
 
 
 @BOTH

@@ -65,8 +65,8 @@ def endpoints(config: dict[str, Any]) -> list[Endpoint]:
         for one in config["dependencies"]
         if one["backend_fn"] and not one["queue"] and not one["inputs"]
     }
-    panel = next(one["id"] for one in config["components"]
-                 if one["props"].get("elem_id") == "panel-1")  # fmt: skip
+    ids = {one["props"].get("elem_id"): one["id"] for one in config["components"]}
+    panel, sketch = ids["panel-1"], ids["sketch-uncertainty"]
     questions = {
         "film": {"run": "0" * 32, "start": 0},
         "alternatives": {"run": "0" * 32, "step": 1, "position": 1},
@@ -77,6 +77,7 @@ def endpoints(config: dict[str, Any]) -> list[Endpoint]:
         *(Endpoint(name, valid, _press(name)) for name, valid in queued.items()),
         *(Endpoint(name, valid, _poke(name)) for name, valid in quick.items()),
         *(Endpoint(name, [valid], _ask(panel, name)) for name, valid in questions.items()),
+        Endpoint("entropies", [questions["film"]], _ask(sketch, "entropies")),
     ]  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def test_run_refuses_broken_answers_on_another_device():
 
 
 def test_run_refuses_impossible_draws_on_another_device(monkeypatch):
-    monkeypatch.setattr("samplers.draw._weigh", lambda logits, **rest: logits * 0)
+    monkeypatch.setattr("samplers.draw._weigh", lambda logits, *rest, **named: logits * 0)
     with FarDevice():
         run = plan_of("mdlm", golden.network("mdlm", FAR))
         with pytest.raises(ValueError, match="cannot draw"):

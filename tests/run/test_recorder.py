@@ -85,7 +85,7 @@ def test_live_steps_add_up_to_trajectory(sampler, kind, params):
         assert live.steps(row) == len(trajectory.calls)
         everything = trajectory.steps_since(0)
         for name in everything._fields:
-            if name in ("since", "settled_state"):
+            if name in ("since", "settled_state", "draws"):
                 continue
             first = int(name in ("tokens", "state", "committed_step", "confidence"))
             lines = np.concatenate([getattr(p, name)[first:] for p in parts[row]])
@@ -144,12 +144,13 @@ def test_what_lies_behind_eos_is_filled_with_nothing():
     assert texts.text == model.tokenizer.decode([60, 61])
 
 
-def test_record_takes_at_most_64_bytes_step_and_position():
+@pytest.mark.parametrize("top_p", [None, 0.9])
+def test_record_takes_at_most_64_bytes_step_and_position(top_p):
     steps, length = 400, 250
     model = lab.wrap(lambda tokens, t: tokens.new_zeros((*tokens.shape, 8)).float(),
                      tiny.card(8, mask_id=7, context=300, attention="full"))  # fmt: skip
     live = start("mdlm", model, [[1]], gen_length=length - 1, steps=steps, temperature=1.0,
-                 schedule="loglinear")  # fmt: skip
+                 schedule="loglinear", top_p=top_p)  # fmt: skip
     frames = iter(live)
     next(frames)
     tracemalloc.start()

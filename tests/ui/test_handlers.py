@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 import lab
-from lab.ui import build
+from lab.ui import build, page
 from lab.ui.error_text import explain
 from lab.ui.input_events import _change_task, run_request
 from lab.ui.layout import sidebar, stage
@@ -129,3 +129,11 @@ def test_python_of_run_repeats_it(tmp_path):
         run.comparison.runs, lab.read(tmp_path / "trajectories.csv"), strict=True
     ):
         assert mine.same_tokens(theirs)
+
+
+def test_figures_of_run_before_are_dropped(monkeypatch):
+    monkeypatch.setattr(page.result_tabs, "fill", lambda outputs, tab, runs: {tab: runs})
+    for seen, change in (([1, 1], {"Order": 1}), ([1, 2], {})):
+        shows = iter(seen)  # another run may begin while the figures are made
+        monkeypatch.setattr(page.page_runs, "of_session", lambda session: next(shows))  # noqa: B023
+        assert page._filled(None, "Order", "s") == change
