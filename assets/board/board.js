@@ -39,7 +39,7 @@ const addCells = (side, height, width) => {
     input.classList.toggle('box-below', (row + 1) % height === 0 && row + 1 < side);
     return input;
   }));
-  cells.style.gridTemplateColumns = `repeat(${side}, 1fr)`;
+  cells.style.gridTemplateColumns = `repeat(${side}, minmax(0, 1fr))`;
   cells.style.maxWidth = `${34 * side}px`;
 };
 const draw = () => {

@@ -49,3 +49,11 @@ def test_arrows_walk_cells(board):
     expect(cell(site, 2, 1)).to_be_focused()
     site.page.keyboard.press("2")
     expect(site.text).to_have_value("[MASK]*4 2[MASK]*11")
+
+
+def test_cells_are_of_one_size_and_boxes_have_edges(board):
+    cells = board.page.locator(".lab-board .cells input")
+    sizes = cells.evaluate_all("all => all.flatMap(e => [e.offsetWidth, e.offsetHeight])")
+    assert max(sizes) - min(sizes) <= 1, sizes
+    edges = cells.evaluate_all("all => all.map(e => parseInt(getComputedStyle(e).borderRightWidth))")
+    assert edges == 4 * [1, 2, 1, 1]
