@@ -38,16 +38,21 @@ const paint = ({ canvas, reading }, films) => {
 
 const tick = async unit => {
   const films = filmsOf(unit).filter(film => film.count()), runs = films.map(film => film.run).join();
-  if (runs !== unit.runs) Object.assign(unit, { runs, look: '', live: false, reading: READINGS[kind]() });
+  if (runs !== unit.runs) {
+    Object.assign(unit, { runs, look: '', live: false, reading: READINGS[kind]() });
+    unit.canvas.hidden = true;  // it shows the run before
+  }
   // Once begun, a sketch stands until the final figure does.
   unit.live ||= films.length > 0 && (window.labFilms || []).some(film => film?.kind === 'running');
-  const final = finalOf(unit);
-  unit.canvas.hidden = !unit.live || final;
-  if (unit.canvas.hidden) return;
+  if (!unit.live || finalOf(unit)) {
+    unit.canvas.hidden = true;
+    return;
+  }
   const look = [unit.canvas.clientWidth, ...films.map(film => [film.count(), film.settled.length])].join();
   if (look === unit.look) return;
   await unit.reading.grow(films);
-  if (runs !== unit.runs || unit.canvas.hidden) return;
+  if (runs !== unit.runs || finalOf(unit)) return;
+  unit.canvas.hidden = false;
   paint(unit, films);
   if (kind !== 'uncertainty') unit.look = look;  // its rows come later than the film's
 };

@@ -55,5 +55,6 @@ def test_cells_are_of_one_size_and_boxes_have_edges(board):
     cells = board.page.locator(".lab-board .cells input")
     sizes = cells.evaluate_all("all => all.flatMap(e => [e.offsetWidth, e.offsetHeight])")
     assert max(sizes) - min(sizes) <= 1, sizes
-    edges = cells.evaluate_all("all => all.map(e => parseInt(getComputedStyle(e).borderRightWidth))")
+    edge = "parseInt(getComputedStyle(e).borderRightWidth)"
+    edges = cells.evaluate_all(f"all => all.map(e => {edge})")
     assert edges == 4 * [1, 2, 1, 1]

@@ -78,6 +78,9 @@ def fixed() -> Iterator[str]:
     run = make(LINES, confidence=confidence, entropy=confidence * 2, sampler="mdlm")
     record = PanelRecord("f" * 32, whole_film(run), run)
     keep("fixed", PageRuns([record], Code("", "")))
+    later = make(LINES[:3], confidence=confidence[:2], entropy=confidence[:2], sampler="mdlm")
+    second = PanelRecord("d" * 32, whole_film(later), later)
+    keep("second", PageRuns([second], Code("", "")))
     with gr.Blocks() as demo:
         head = {"title": "MDLM", "subtitle": "a model · exact", **record.film.part(0)}
         panel = TokenPanel(panel_value("running", record.name, **head), elem_id="panel-1")
@@ -85,6 +88,8 @@ def fixed() -> Iterator[str]:
             Sketches(kind)
         last = panel_value("running", record.name, **{**head, "settled": [3, AFTER_EOS]})
         gr.Button("settle").click(lambda: last, None, panel, queue=False)
+        next_run = panel_value("running", second.name, **{**head, **second.film.part(0)})
+        gr.Button("next run").click(lambda: next_run, None, panel, queue=False)
         over = panel_value("empty", "e" * 32)
         gr.Button("empty").click(lambda: over, None, panel, queue=False)
     yield from served(demo)
@@ -124,6 +129,22 @@ def test_every_kind_is_drawn_and_goes_with_its_run(visit, fixed):
         painted(site, kind)
     site.page.get_by_role("button", name="empty").click()
     expect(canvases(site)).to_have_count(0, timeout=30_000)
+
+
+def test_nothing_of_one_run_stands_under_next(visit, fixed):
+    site, held = visit(path=fixed, reduced_motion="reduce"), []
+    painted(site, "uncertainty")
+    site.page.route("**/component_server*", lambda request: held.append(request))
+    site.page.get_by_role("button", name="next run").click()
+    expect(canvases(site, "confidence")).to_have_attribute(
+        "aria-label", "confidence: MDLM on a model, 2 steps so far", timeout=30_000
+    )
+    expect(canvases(site, "uncertainty")).to_have_count(0)
+    for request in held:
+        request.continue_()
+    expect(canvases(site, "uncertainty")).to_have_attribute(
+        "aria-label", "uncertainty: MDLM on a model, 2 steps so far"
+    )
 
 
 def test_last_step_is_drawn_as_it_was_settled(visit, fixed):
