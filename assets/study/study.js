@@ -167,7 +167,7 @@ const drawAnswer = () => {
       item.append(node('b', '', other.name), node('span', '', ` ${other.score}: `), node('span', 'verdict', other.verdict));
       list.append(item);
     }
-    lines.push(node('p', 'quiet', "Every other sampler's best setting within the budget:"), list);
+    lines.push(node('p', 'quiet', 'The next best samplers, each at its best setting within the budget:'), list);
   }
   lines.push(node('p', 'quiet', answer.note));
   $('.answer').replaceChildren(...lines);

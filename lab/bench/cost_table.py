@@ -38,13 +38,11 @@ def lines(costs: Sequence[Cost]) -> pd.DataFrame:
 
 def _line(cost: Cost) -> dict[str, Any]:
     plan, free = cost.plan, cost.plan.canvas.writable.sum(-1)
-    defaults = {param.name: param.default for param in plan.sampler.params}
-    changed = {k: v for k, v in plan.values.items() if defaults[k] != v}
     line: dict[str, Any] = {
         "sampler": plan.sampler.name,
         "model": plan.model.card.name,
         "vocabulary": plan.model.card.vocab_size,
-        "settings": json.dumps(changed, sort_keys=True),
+        "settings": json.dumps(plan.sampler.changed(plan.values), sort_keys=True),
         "temperature": float(plan.values.get("temperature", math.nan)),
         "rows": len(free),
         "prompt_length": int(plan.canvas.visible[0].sum() - free[0]),

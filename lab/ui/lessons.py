@@ -17,7 +17,7 @@ from lab.tasks.task import kind_of
 from lab.ui.assets import ASSETS
 from lab.ui.film import Film, whole_film
 from lab.ui.page_runs import PageRuns, PanelRecord
-from lab.ui.panel_value import PanelValue, metrics_of, panel_value, verdict
+from lab.ui.panel_value import PanelValue, metrics_of, panel_value, subtitle, verdict
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PANELS, FormValue, PanelSettings
@@ -90,7 +90,7 @@ def show(lesson: Lesson) -> tuple[list[PanelValue], PageRuns]:
         record = PanelRecord(uuid4().hex, film, run)
         record.head = panel_value(
             "done", record.name, title=sampler.title,
-            subtitle=f"{run.card['name']} · {sampler.guarantee} · recorded",
+            subtitle=subtitle(sampler, run.card["name"], run.settings["params"], "recorded"),
             metrics=metrics_of(run), verdict=verdict(run), text=visible(run.text), play=True,
             **film.part(0),
         )  # fmt: skip

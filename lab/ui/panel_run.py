@@ -15,7 +15,7 @@ from lab.ui.filters_text import filters_text
 from lab.ui.many_rows import mean_lines, row_results
 from lab.ui.page_runs import PanelRecord
 from lab.ui.panel_frames import PanelFrame, PanelJob
-from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, verdict
+from lab.ui.panel_value import Kind, PanelMetrics, PanelValue, panel_value, subtitle, verdict
 from lab.ui.quality import costs, nats_of, quality_lines
 from lab.ui.run_inputs import RunInputs
 from lab.ui.safe_text import visible
@@ -65,8 +65,7 @@ class PanelRun:
             self._fail(explain(error))
             return budget
         card = run.plan.model.card
-        parts = (card.name, run.plan.sampler.guarantee, self.origin)
-        self._subtitle = " · ".join(filter(None, parts))
+        self._subtitle = subtitle(run.plan.sampler, card.name, run.plan.values, self.origin)
         self._notes = notes(run.plan.canvas, card.attention)
         self._metrics = PanelMetrics(drafts(asdict(card)))
         self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))

@@ -9,8 +9,10 @@ from lab.record.history import COMMITTED, EDITED
 from lab.record.metrics import drafts
 from lab.record.row_record import RecordedSteps
 from lab.record.trajectory import Trajectory
+from lab.study.spec import Setting
 from lab.tasks import TASKS
 from lab.ui.film import NO_STEPS, FilmPart
+from samplers.registry import Sampler, Values
 
 Kind = Literal["empty", "idle", "waiting", "running", "done", "stopped", "error"]
 
@@ -64,6 +66,15 @@ def panel_value(kind: Kind, run: str, **changes: Any) -> PanelValue:
         **NO_STEPS,
     }  # fmt: skip
     return cast(PanelValue, {**value, **changes})
+
+
+def subtitle(sampler: Sampler, model: str, values: Values, note: str = "") -> str:
+    """What a panel's run is, under its sampler's name: the model, the guarantee, what of the
+    settings is not as the sampler has it by itself, and a note.
+    """
+    changed = sampler.changed(values)
+    label = Setting(sampler.name, values=changed).label if changed else ""
+    return " · ".join(filter(None, (model, sampler.guarantee, label, note)))
 
 
 class PanelMetrics:

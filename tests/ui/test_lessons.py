@@ -56,3 +56,10 @@ def test_page_that_shows_lesson_holds_none_of_its_memory():
         assert page_runs.alternatives_of(name, 5, 0) is not None
     finally:
         page_runs.drop("lesson")
+
+
+def test_panels_of_one_sampler_say_what_sets_them_apart():
+    (lesson,) = (one for one in ALL if one.name == "edits")
+    lines = [value["subtitle"] for value in lessons.show(lesson)[0]]
+    assert lines[0] == "stories-edit · biased · recorded"
+    assert lines[1].startswith("stories-edit · biased · threshold=0.1, editing_threshold=")
