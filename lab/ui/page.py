@@ -257,6 +257,8 @@ def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
 def _wire_open(outputs: Outputs) -> None:
     def open_upload(path: Any, tab: str, request: gr.Request) -> dict[Any, Any]:
         try:
+            if not isinstance(path, str):
+                raise ValueError("Open takes one file of runs, as CSV or JSON; none came")
             replay = open_file(Path(path))
             page_runs.keep(request.session_hash or "", replay.comparison, visitor_of(request))
             change = {

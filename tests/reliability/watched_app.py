@@ -111,9 +111,10 @@ class Site(NamedTuple):
         if self.process.pid != os.getpid():
             self.process.nice(10)
 
-    def tracebacks(self) -> int:
-        """How many lines of tracebacks in the log are of our own files."""
-        return len(OURS.findall(self.output()))
+    def tracebacks(self) -> list[str]:
+        """The tracebacks in the log that go through our own files."""
+        _, *parts = self.output().split("Traceback (most recent call last):")
+        return [part for part in parts if OURS.search(part)]
 
 
 @contextmanager

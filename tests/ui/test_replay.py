@@ -3,11 +3,12 @@
 import json
 from dataclasses import replace
 
+import gradio as gr
 import numpy as np
 import pytest
 
 import lab
-from lab.ui import exports
+from lab.ui import build, exports
 from lab.ui.replay import open_file
 from lab.ui.run_inputs import RunInputs
 from lab.ui.settings_form import PanelSettings
@@ -79,3 +80,11 @@ def test_python_of_opened_file_reads_it(tmp_path):
     source = reading(str(path)).python
     assert source.count(repr(str(path))) == 1
     compile(source, "snippet", "exec")
+
+
+@pytest.mark.parametrize("path", [None, ["a.csv"]])
+def test_upload_without_file_is_one_sentence(path, caplog):
+    (handler,) = (each.fn for each in build().fns.values() if each.name == "open_upload")
+    (status,) = handler(path, "Tokens", gr.Request(session_hash="none")).values()
+    assert status.endswith("Open takes one file of runs, as CSV or JSON; none came")
+    assert not caplog.records
