@@ -4,7 +4,7 @@ import torch
 
 import lab
 from samplers.canvas import Step, write
-from samplers.draw import draw
+from samplers.draw import draw, ranking
 from samplers.kernels import top_k
 from samplers.params import Temperature
 from samplers.registry import Needs, sampler
@@ -23,10 +23,10 @@ def most_likely(denoise, canvas, noise, *, temperature: Temperature = 0.0):
     for window in canvas.blocks():
         while (masked := canvas.masked(x, window)).any():
             logits = denoise(x, window=window, rows=masked.any(-1))
-            predicted, probability = draw(logits, masked, noise, temperature)
-            score = probability.where(masked, -torch.inf)
-            x = write(x, window, top_k(score, 1), predicted)
-            yield Step(x, window, predicted, probability.where(masked, torch.nan))
+            predicted, log_p = draw(logits, masked, noise, temperature)
+            rank = ranking(log_p).where(masked, -torch.inf)
+            x = write(x, window, top_k(rank, 1), predicted)
+            yield Step(x, window, predicted, log_p.exp().where(masked, torch.nan))
 
 
 (run,) = lab.run("most_likely", "sudoku4", seed=1)

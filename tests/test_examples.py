@@ -42,3 +42,20 @@ def test_example_runs(script: Path, tmp_path: Path):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_example_is_under_40_lines(script: Path):
     assert len(script.read_text("utf-8").splitlines()) < 40
+
+
+def test_sampler_of_example_scores_by_probability():
+    code = f"""
+import runpy, numpy
+run = runpy.run_path({str(ROOT / "examples/write_a_sampler.py")!r})["run"]
+scores = run.score[~numpy.isnan(run.score)]
+print("between", scores.min() > 0, scores.max() <= 1)"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert "between True True" in done.stdout
