@@ -151,10 +151,10 @@ class Sampler:
         """
         return self.draws(values, call) if self.draws else shared_filters(values)
 
-    def changed(self, values: Values) -> dict[str, Any]:
-        """Those of some values, each a parameter's, that are not its default."""
-        defaults = {param.name: param.default for param in self.params}
-        return {name: value for name, value in values.items() if value != defaults[name]}
+    def changed(self, values: Values, preset: str | None = None) -> dict[str, Any]:
+        """Those of some bound values that a preset, or else the defaults, would not give."""
+        usual = self.bind(self.presets[preset] if preset else {})
+        return {name: value for name, value in values.items() if value != usual[name]}
 
     def bind(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fill in the defaults and check every value. ValueError: rule, value, way out."""

@@ -139,6 +139,7 @@ const readUncertainty = () => {
         const column = start - begins + i;
         if (column < 0 || column >= columns) return;
         if (entropy >= 0) row[column] = entropy / 100;
+        if (row[column] > most) { most = row[column]; heat.again(); }
         if (best[i] < 0) return;
         if (latest[column] >= 0 && latest[column] !== best[i]) changes[column]++;
         latest[column] = best[i];
@@ -159,8 +160,6 @@ const readUncertainty = () => {
     draw(context, width, [film]) {
       const here = span(film), places = [-0.5, here.columns - 0.5];
       const bars = boxOf(width, TOP, 0.22 * inner), box = boxOf(width, TOP + 0.34 * inner, 0.66 * inner);
-      const top = rows.reduce((sum, row) => row.reduce((a, b) => (b > a ? b : a), sum), 1);
-      if (top > most) { most = top; heat.again(); }
       heat.grow(here.columns, rows.length, (row, column) => rows[row][column] / most);
       titled(context, film);
       const tallest = Math.max(1, ...(changes || []));

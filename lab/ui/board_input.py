@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from lab.tasks import TASKS
-from lab.ui.assets import asset
+from lab.ui.assets import asset, listening
 
 
 class BoardInput(gr.HTML):
@@ -18,7 +18,7 @@ class BoardInput(gr.HTML):
         super().__init__(
             value,
             html_template=asset("board", "board.html"),
-            js_on_load=asset("listen.js") + asset("board", "board.js"),
+            js_on_load=listening("board", "board.js"),
             boards={name: list(task.board) for name, task in TASKS.items() if task.board},
             **layout,
         )

@@ -7,7 +7,7 @@ import gradio as gr
 from lab.models.catalogue import task_names
 from lab.tasks import examples
 from lab.tasks.task import PROMPT, TEMPLATE
-from lab.ui.assets import asset
+from lab.ui.assets import asset, listening
 from lab.ui.board_input import BoardInput
 from lab.ui.lessons import lessons
 from lab.ui.model_picker import ModelPicker, model_picker
@@ -192,7 +192,7 @@ def _buttons() -> dict[str, Any]:
         )  # fmt: skip
         gr.HTML(
             html_template=asset("recent", "recent.html"),
-            js_on_load=asset("listen.js") + asset("recent", "recent.js"),
+            js_on_load=listening("recent", "recent.js"),
             elem_id="recent", elem_classes="lab-export-menu", padding=False, min_width=80,
         )  # fmt: skip
         open_file = gr.UploadButton(
@@ -281,6 +281,6 @@ def _plain_html(name: str, value: Any, **layout: Any) -> gr.HTML:
     return gr.HTML(
         value,
         html_template=asset(name, f"{name}.html"),
-        js_on_load=asset("listen.js") + asset(name, f"{name}.js"),
+        js_on_load=listening(name, f"{name}.js"),
         **layout,
     )

@@ -1,7 +1,6 @@
 """The page: inputs and outputs wired together by handlers of a few lines."""
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -33,6 +32,7 @@ from lab.ui.layout import Inputs, Outputs, sidebar, stage
 from lab.ui.lean_sessions import lean_sessions
 from lab.ui.page_runs import PageRuns
 from lab.ui.replay import open_file
+from lab.ui.run_inputs import check_upload
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import check_form
 
@@ -257,9 +257,7 @@ def _wire_tab(outputs: Outputs, tab: gr.Tab) -> None:
 def _wire_open(outputs: Outputs) -> None:
     def open_upload(path: Any, tab: str, request: gr.Request) -> dict[Any, Any]:
         try:
-            if not isinstance(path, str):
-                raise ValueError("Open takes one file of runs, as CSV or JSON; none came")
-            replay = open_file(Path(path))
+            replay = open_file(check_upload(path, "Open", "runs, as CSV or JSON"))
             page_runs.keep(request.session_hash or "", replay.comparison, visitor_of(request))
             change = {
                 **result_tabs.clear(outputs),

@@ -111,8 +111,7 @@ def _label(line: dict[str, Any]) -> str:
     """What differs from the defaults, as our own words: a file's are not shown."""
     sampler, values = samplers.get(line["sampler"]), json.loads(line["settings"])
     preset = line["preset"] or None
-    usual = sampler.bind({} if preset is None else sampler.presets[preset])
-    changed = {name: value for name, value in sampler.bind(values).items() if value != usual[name]}
+    changed = sampler.changed(sampler.bind(values), preset)
     return Setting(sampler.name, preset, changed).label + MARKED[1]
 
 

@@ -1,6 +1,7 @@
 """What all panels of a run share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.run import limits
@@ -54,6 +55,13 @@ def run_inputs(
     model_says = gen_length == 0 and not isinstance(gen_length, bool)
     length = None if model_says else gen_length
     return RunInputs(task, text, gen_length=length, seed=seed, **more)
+
+
+def check_upload(path: Any, button: str, content: str) -> Path:
+    """Where the file lies that came by a button for uploads; ValueError where none came."""
+    if not isinstance(path, str):
+        raise ValueError(f"{button} takes one file of {content}; none came")
+    return Path(path)
 
 
 def check_kind(kind: Any) -> str:

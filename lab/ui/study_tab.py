@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,7 +11,7 @@ import samplers
 from lab.study.cells import instances_of
 from lab.tasks.task import kind_of
 from lab.ui import own_points, slot
-from lab.ui.assets import asset
+from lab.ui.assets import asset, listening
 from lab.ui.background import backlog_of, in_background
 from lab.ui.error_text import explain
 from lab.ui.events import PRIVATE, QUICK
@@ -20,6 +19,7 @@ from lab.ui.guard import visitor_of
 from lab.ui.live_study import LEAST, MOST, LiveStudy
 from lab.ui.picture import best, first_case, known_case, picture, settings_of_point
 from lab.ui.points_file import read_file
+from lab.ui.run_inputs import check_upload
 from lab.ui.safe_text import visible
 from lab.ui.settings_form import PANELS, PanelSettings, check_form, for_task, panel_settings
 from lab.ui.tasks import misfits
@@ -86,7 +86,7 @@ def study_tab() -> StudyTab:
         )
     status = gr.HTML(
         "", html_template=asset("status", "status.html"),
-        js_on_load=asset("listen.js") + asset("status", "status.js"),
+        js_on_load=listening("status", "status.js"),
         elem_id="study-status", elem_classes="lab-status",
     )  # fmt: skip
     return StudyTab(picture_of_case, count, measure, stop, exports, load, status)
@@ -169,13 +169,15 @@ def checked(value: Any) -> dict[str, Any]:
 
 
 def _load_file(path: Any, value: Any, request: gr.Request) -> list[Any]:
-    value, name = checked(value), visible(Path(path).name)
+    value = checked(value)
     try:
-        points = read_file(Path(path))
+        file = check_upload(path, "Load points", "points, as CSV or Parquet")
+        points = read_file(file)
         if len(points):
             own_points.add(value["key"], points, visitor_of(request))
     except Exception as error:
         return [f"✕ {visible(explain(error))}", value]
+    name = visible(file.name)
     places = points[["task", "case"]].drop_duplicates().itertuples(index=False, name=None)
     where = ", ".join(f"{task} {case}" for task, case in list(places)[:4])
     if not where:
@@ -209,10 +211,7 @@ def _beside(point: PanelSettings, shared: dict[str, Any]) -> PanelSettings:
     """What a panel must say itself to run the point's settings: what differs from its preset, and
     what all panels would share otherwise."""
     sampler = samplers.get(point.sampler)
-    usual = sampler.bind(sampler.presets[point.preset] if point.preset else {})
-    own = {
-        name: value
-        for name, value in sampler.bind(point.params).items()
-        if value != usual[name] or name in shared
-    }
-    return PanelSettings(point.sampler, point.preset, own)
+    values = sampler.bind(point.params)
+    own = sampler.changed(values, point.preset).keys() | shared.keys()
+    own_values = {name: value for name, value in values.items() if name in own}
+    return PanelSettings(point.sampler, point.preset, own_values)

@@ -140,7 +140,7 @@ def test_nothing_of_one_run_stands_under_next(visit, fixed):
     end = time.monotonic() + 10
     while not held and time.monotonic() < end:
         site.page.wait_for_timeout(20)
-    assert held  # the sketch has begun anew, and waits for its first numbers
+    assert held  # the sketch has started over, and waits for its first numbers
     before = site.page.locator("canvas[aria-label^=uncertainty][aria-label*=' 4 ']:visible")
     assert not before.count()
     for request in held:

@@ -19,6 +19,7 @@ from tests.reliability.watched_app import Site
 
 SIZE = 1000
 AT_ONCE = 4
+UPLOADS = {"open_upload", "_load_file"}
 PATIENCE = 60.0  # seconds, several runs being in the line
 SECRET = re.compile(r"Traceback|\.py\b|/tmp/|hf_[A-Za-z]")
 FIELDS = {"task", "samplers", "sampler", "prompt", "template", "gen_length", "seed", "params",
@@ -44,12 +45,13 @@ def endpoints(config: dict[str, Any]) -> list[Endpoint]:
         "look_up": ["owner/name", "float32"],
         "load": ["owner/name", "float32"],
     }
-    inputs = form()
+    inputs, file = form(), {"path": "x.csv", "meta": {"_type": "gradio.FileData"}}
     queued = {
         "run": inputs,
         "_look_up": ["owner/name", "float32"],
         "_load": ["owner/name", "float32", None, None],
-        "open_upload": [{"path": "x.csv", "meta": {"_type": "gradio.FileData"}}, None],
+        "open_upload": [file, None],
+        "_load_file": [file, None],
     }
     quick: dict[str, list[Any]] = {
         "_change_task": [inputs[0], inputs[5]],
@@ -114,7 +116,7 @@ def fault_of(endpoint: Endpoint, data: Sequence[Any], answer: Answer) -> str:
     if any(map(SECRET.search, refusals)):
         return "a secret"
     if "" in refusals:
-        never_ours = len(data) < len(endpoint.valid) or endpoint.name == "open_upload"
+        never_ours = len(data) < len(endpoint.valid) or endpoint.name in UPLOADS
         return "Gradio's" if never_ours else "no reason"
     named = all(any(field in text for field in FIELDS) for text in refusals)
     return "" if named else "no field"

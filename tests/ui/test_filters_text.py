@@ -1,4 +1,4 @@
-"""What acts on a draw, in words, and what a panel is told of a token before and after it."""
+"""What acts on a draw, in words, and what a panel shows of a token before and after it."""
 
 import numpy as np
 import pytest

@@ -86,6 +86,13 @@ def test_loaded_file_shows_its_case(tmp_path):
     assert status.startswith("✕ bad.csv holds no points") and same["change"] == 0
 
 
+@pytest.mark.parametrize("path", [None, ["a.csv"]])
+def test_upload_without_file_is_one_sentence(path, caplog):
+    status, _ = study_tab._load_file(path, None, gr.Request())
+    assert status.endswith("Load points takes one file of points, as CSV or Parquet; none came")
+    assert not caplog.records
+
+
 def test_points_of_picture_are_downloaded(atlas):
     for url in served(build()):
         answer = httpx.get(f"{url}lab/study/none/sudoku4/6/csv", timeout=60)
