@@ -165,7 +165,7 @@ def _measure_runs(options: Options) -> "pd.DataFrame":
 
     names = sampler_names(options) if options.samplers else None
     both = pairs(names, options.task, options.model, options.vocabulary, options.device,
-                 options.dual_cache)  # fmt: skip
+                 options.dual_cache, options.size or "small")  # fmt: skip
     shared = _shared(options, list(both))
     plans = []
     for name, model in both.items():

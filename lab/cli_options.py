@@ -88,6 +88,8 @@ def parse(name: str, arguments: Sequence[str]) -> Options:
         options.params = typed
     if name == "bench" and options.measure != "runs":
         _refuse_unused(parser, options)
+    if name == "bench" and options.measure == "runs" and options.size and not options.vocabulary:
+        parser.error("--size goes with --vocabulary, which asks for random weights")
     if name != "samplers" and options.dual_cache and options.model is None:
         parser.error("--dual-cache goes with --model, which says whose")
     return options
@@ -138,6 +140,8 @@ def _parser(name: str) -> Parser:
             help="; ".join(f"{one}: {text}" for one, text in MEASURES.items()))  # fmt: skip
         which.add_argument("--vocabulary", type=_number, metavar="TOKENS", help="random weights "
                            "with so many tokens in place of a trained model")  # fmt: skip
+        add("--size", help="of those weights: small (6 layers, width 256; default), or a Qwen3's: "
+            "0.6B, 4B, 8B")  # fmt: skip
         add(
             "--prompt-length", type=_number, metavar="TOKENS", help="so many tokens drawn as prompt"
         )

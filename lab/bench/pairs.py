@@ -20,12 +20,13 @@ def pairs(
     vocabulary: int | None = None,
     device: str | None = None,
     dual_cache: bool = False,
+    size: str = "small",
 ) -> dict[str, Model]:
     """A model for each sampler: one for all, of a task, random weights, or one that ships.
 
-    names: None is all that fit. dual_cache: of `model`, as `lab.load` has it. Without task, model
-    and vocabulary every sampler is measured, on the first task that serves it. ValueError as
-    `lab.run` raises it.
+    names: None is all that fit. dual_cache: of `model`, as `lab.load` has it. size: of the random
+    weights (lab.bench.decoder.SIZES). Without task, model and vocabulary every sampler is measured,
+    on the first task that serves it. ValueError as `lab.run` raises it.
     """
     if names is not None:
         names = [samplers.get(name).name for name in names]
@@ -37,7 +38,9 @@ def pairs(
         from lab.bench.decoder import decoder
 
         every = list(samplers.SAMPLERS) if names is None else names
-        return {name: decoder(samplers.get(name).needs, vocabulary, device) for name in every}
+        needs = {name: samplers.get(name).needs for name in every}
+        kinds = {one: decoder(one, vocabulary, device, size) for one in set(needs.values())}
+        return {name: kinds[one] for name, one in needs.items()}
     device_map(device)  # refuses one that is not there, whatever the models
     known = tasks()
     if task is not None and task not in known:

@@ -10,6 +10,7 @@ from typing import Any
 import samplers
 from lab.models import catalogue
 from lab.models.card import read_card
+from lab.models.device import CPU
 from lab.models.load import load
 from lab.models.model import ModelCard
 from lab.record.trajectory import canonical
@@ -24,6 +25,7 @@ PROMPTS = "prompts"  # the case of a task that has no instances: its examples in
 MOST_WORK = 10**13  # model calls x columns x rows of a whole study
 BATCH_CELLS = 1 << 22  # rows x columns x vocabulary of the logits that one batch may hold
 BATCH_ROWS = 250
+GPU = 32  # times as much: a GPU takes as long for few rows as for many
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Cell:
     """One measurement: `instances` rows of a setting on the instances of a case.
 
     Row i of every cell of a case has instance i and noise row i, so that settings are paired. rows:
-    the first so many of the instances alone; most_rows: of a batch.
+    the first so many of the instances alone; most_rows: of a batch. device: where a trained model
+    runs, as lab.load has it; batches and devices change no row but by rounding.
     """
 
     task: str
@@ -43,6 +46,7 @@ class Cell:
     gen_length: int | None = None
     rows: int | None = None
     most_rows: int = BATCH_ROWS
+    device: str | None = None
 
     @property
     def sampler(self) -> str:
@@ -79,13 +83,15 @@ class Cell:
     def _batch(self, first: Instance) -> int:
         canvas = plan(self._request([first], 0)).canvas
         columns = canvas.tokens.shape[1]
-        return max(1, min(self.most_rows, BATCH_CELLS // (columns * card(self.model).vocab_size)))
+        more = 1 if load(self.model, device=self.device).device == CPU else GPU
+        logits = columns * card(self.model).vocab_size
+        return max(1, min(self.most_rows * more, BATCH_CELLS * more // logits))
 
     def _request(self, batch: list[Instance], first_row: int) -> RunRequest:
         texts: Any = [instance.text for instance in batch]
         template = kind_of(texts[0]) == "template"
         return RunRequest(
-            self.sampler, load(self.model),
+            self.sampler, load(self.model, device=self.device),
             **({"template": texts} if template else {"prompts": texts}),
             gen_length=None if template else self.gen_length,
             seed=self.seed, first_row=first_row, params=self.setting.bind(),
@@ -130,11 +136,14 @@ def fingerprint(model: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def cells_of(spec: Spec) -> list[Cell]:
-    """Every cell of a study, longest first. ValueError where a sampler fits none of its tasks, a
-    named model is unknown, or the whole is too much work."""
+def cells_of(spec: Spec, device: str | None = None) -> list[Cell]:
+    """Every cell of a study, longest first, to be run on a device (None: where models usually are).
+
+    ValueError where a sampler fits none of its tasks, a named model is unknown, or the whole is too
+    much work.
+    """
     cells = [
-        Cell(task, case, model, setting, seed, spec.instances, spec.gen_length)
+        Cell(task, case, model, setting, seed, spec.instances, spec.gen_length, device=device)
         for task in spec.tasks
         for setting in spec.settings
         for model in _models(spec, task, setting.sampler)

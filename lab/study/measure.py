@@ -29,37 +29,38 @@ class Meter:
 
     def __init__(self, denoise: Any, rows: int):
         self.card, self._denoise = denoise.card, denoise
+        self._device = denoise.canvas.tokens.device
         self.calls = torch.zeros(rows, dtype=torch.int64)
         self.seconds = torch.zeros(rows, dtype=torch.float64)  # a call's, shared by its rows
 
     def __call__(self, tokens: Tensor, **options: Any) -> Tensor:
-        began = perf_counter()
+        began = self._now()
         logits = self._denoise(tokens, **options)
-        self._charge(perf_counter() - began)
+        self._charge(self._now() - began)
         self.calls += self._denoise.callers * (2 if options.get("guidance") else 1)
         return logits
 
     def each(self, canvases: Tensor, **options: Any) -> Tensor:
         """Several canvases of a row in one pass: a call each."""
-        began = perf_counter()
+        began = self._now()
         logits = self._denoise.each(canvases, **options)
-        self._charge(perf_counter() - began)
+        self._charge(self._now() - began)
         self.calls += self._denoise.callers
         return logits
 
     def with_quality(self, tokens: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
         """A call whose answer also says how likely written tokens are right."""
-        began = perf_counter()
+        began = self._now()
         answers = self._denoise.with_quality(tokens, **options)
-        self._charge(perf_counter() - began)
+        self._charge(self._now() - began)
         self.calls += self._denoise.callers
         return answers
 
     def draft(self, tokens: Tensor, **options: Any) -> Tensor:
         """Time the draft model; it is no call of the model."""
-        began = perf_counter()
+        began = self._now()
         logits = self._denoise.draft(tokens, **options)
-        self._charge(perf_counter() - began)
+        self._charge(self._now() - began)
         return logits
 
     def reward(self, texts: Tensor, name: str) -> Tensor:
@@ -75,6 +76,12 @@ class Meter:
     def columns_fed(self) -> Tensor:
         """How many columns the model really computed for each row [B]."""
         return self._denoise.columns_fed
+
+    def _now(self) -> float:
+        """Seconds of a clock, once a GPU has done all that it was given."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return perf_counter()
 
     def _charge(self, spent: float) -> None:
         callers = (self._denoise.callers > 0).double()
@@ -159,7 +166,9 @@ def _judged(cell: Cell, plan: Plan, tokens: Tensor) -> list[float] | None:
     judge = TASKS[cell.task].judge
     if judge is None:
         return None
-    return nats_of(load(judge), tokens, plan.canvas.writable, plan.canvas.visible)
+    return nats_of(
+        load(judge, device=cell.device), tokens, plan.canvas.writable, plan.canvas.visible
+    )
 
 
 def _nats(task: Any, words: list[str], value: float) -> float:

@@ -32,19 +32,21 @@ def run_study(
     *,
     process: int = 0,
     processes: int = 1,
+    device: str | None = None,
 ) -> int:
     """Compute the cells of a study that `out` lacks; how many were computed here.
 
     Cells are shared out longest first, process p of n takes every n-th; each computes its shortest
     first, so a study that was stopped has the small budgets of every sampler. A cell's file appears
-    whole or not at all, so a run that was killed goes on where it stopped. ValueError for a spec
+    whole or not at all, so a run that was killed goes on where it stopped. device: of trained
+    models, as lab.load has it; tables and chains stay on the CPU. ValueError for a spec
     that cannot run, before any call; OSError where a file cannot be written, finished cells stay.
     """
     if not isinstance(spec, Spec):
         spec = read_spec(spec, known_cases())
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    mine = cells_of(spec)[process::processes]
+    mine = cells_of(spec, device)[process::processes]
     done = finished_cells(folder)
     missing = [cell for cell in reversed(mine) if cell.name not in done]
     count = 0

@@ -97,6 +97,7 @@ def study(
     out: str | Path | None = None,
     *,
     report: Report = lambda progress: None,
+    device: str | None = None,
 ) -> Study:
     """Run a grid of settings on the same instances and return what came out.
 
@@ -104,16 +105,17 @@ def study(
     the grid), cases, instances, seeds. out: a folder that keeps a Parquet file a cell; what it
     holds already is not run again, so the same call continues after a stop. None: nothing is kept
     beside what is returned. report: called before each cell with how far the run is
-    (lab.study.runner.StudyProgress). ValueError before any model call for a spec that cannot run;
+    (lab.study.runner.StudyProgress). device: where trained models run, as lab.load has it; tables
+    and chains stay on the CPU. ValueError before any model call for a spec that cannot run;
     OSError where a file cannot be written, finished cells stay.
     """
     checked = read_spec(spec, known_cases())
     if out is None:
         with TemporaryDirectory(prefix="study-") as folder:
-            return _run(checked, folder, report)
-    return _run(checked, out, report)
+            return _run(checked, folder, report, device)
+    return _run(checked, out, report, device)
 
 
-def _run(spec: Spec, out: str | Path, report: Report) -> Study:
-    run_study(spec, out, report)
+def _run(spec: Spec, out: str | Path, report: Report, device: str | None) -> Study:
+    run_study(spec, out, report, device=device)
     return Study(read_results(out, {cell.name for cell in cells_of(spec)}))

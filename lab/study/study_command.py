@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="compute the cells of a spec that a folder lacks")
     run.add_argument("spec", help="a YAML file")
     run.add_argument("--out", required=True, help="folder of the results, resumed where it stands")
-    run.add_argument("--threads", type=int, default=1, help="torch threads a process (default 1)")
+    _add_machine(run)
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="tables with intervals; one HTML file")
     report.add_argument("results", help="a results folder, or a file of points")
@@ -71,9 +71,18 @@ def parser() -> argparse.ArgumentParser:
     atlas = commands.add_parser("atlas", help="compute the atlas cell by cell; then pack it")
     atlas.add_argument("--out", required=True, help="folder of the results, resumed")
     atlas.add_argument("--only", help="tasks, comma-separated (default: all)")
-    atlas.add_argument("--threads", type=int, default=1, help="torch threads a process (default 1)")
+    _add_machine(atlas)
     atlas.set_defaults(command=_atlas)
     return top
+
+
+def _add_machine(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--threads", type=int, default=1, help="torch threads a process (default 1)"
+    )
+    command.add_argument(
+        "--device", help="where trained models run: cpu, cuda or cuda:1 (default: cpu)"
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,13 +108,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    _study(options.spec, options.out, options.threads)
+    _study(options.spec, options)
 
 
-def _study(spec: Any, out: str, threads: int) -> None:
+def _study(spec: Any, options: argparse.Namespace) -> None:
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
     process, processes = share_of_work()
     with _bar(process) as bar:
 
@@ -115,8 +124,11 @@ def _study(spec: Any, out: str, threads: int) -> None:
                 bar.set_postfix_str(f"{progress.done}/{progress.cells} cells", refresh=False)
                 bar.refresh()
 
-        count = run_study(spec, out, report, process=process, processes=processes)
-    print(f"computed {count} cells; results in {out}", file=sys.stderr)
+        count = run_study(
+            spec, options.out, report,
+            process=process, processes=processes, device=options.device,
+        )  # fmt: skip
+    print(f"computed {count} cells; results in {options.out}", file=sys.stderr)
 
 
 def share_of_work() -> tuple[int, int]:
@@ -182,4 +194,4 @@ def _points(results: str) -> pd.DataFrame:
 
 def _atlas(options: argparse.Namespace) -> None:
     for spec in atlas_specs(options.only.split(",") if options.only else None):
-        _study(spec, options.out, options.threads)
+        _study(spec, options)

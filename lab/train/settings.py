@@ -69,6 +69,10 @@ class TrainSettings:
         "stories if not given", kind=str,
     )  # fmt: skip
     field: str = option("text", "column of the corpus that holds the text")
+    sequences: int | None = option(
+        None, "of a task that draws its own data: draw so many once, on every core, kept beside "
+        "WORK, and train on them again and again; fresh ones for each step if not given", kind=int,
+    )  # fmt: skip
     held_out: str = option("valid_v2", "split of the corpus that never trains")
     objective: str = option("mdlm", "what is trained", choices=sorted(OBJECTIVES))
     work: Path = option(  # noqa: RUF009
@@ -154,6 +158,11 @@ class TrainSettings:
             raise ValueError(
                 f"--task must be one that draws its own data ({draws}), or --data name a corpus; "
                 f"got --task {self.task} alone"
+            )
+        if self.drawn is None and self.sequences is not None:
+            raise ValueError(
+                f"--sequences is for a task that draws its own data, got --task {self.task}; leave "
+                "it out"
             )
         if self.drawn is not None and self.data is not None:
             raise ValueError(
@@ -257,7 +266,7 @@ def _check_numbers(settings: TrainSettings) -> None:
     positive = (
         "vocabulary", "hidden", "layers", "heads", "intermediate", "context", "steps", "minutes",
         "tokens_per_batch", "accumulate", "learning_rate", "clip", "low", "threads",
-        "block_length", "block_weight", "draft_length", "fills",
+        "block_length", "block_weight", "draft_length", "fills", "sequences",
     )  # fmt: skip
     for name in positive:
         value = getattr(settings, name)

@@ -16,6 +16,7 @@ from lab.models import token_counts
 from lab.models.word_tokenizer import WordTokenizer, word_tokenizer
 from lab.tasks.task import Task
 from lab.train import corpus
+from lab.train.drawn_once import drawn_once
 from lab.train.objectives import BLOCKED
 from lab.train.random_models import build_positional, build_rotary
 from lab.train.settings import TrainSettings
@@ -77,9 +78,16 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
     _check(settings, length, starts)
     tokenizer = _task_tokenizer(settings, task)
     start_id = _start_id(tokenizer) if starts else None
+    again, facts = _again(settings), {"data": task.name, "data_tokens": 0}
+    if again is not None:
+        facts["data_tokens"] = again.numel()
 
     def windows(rows: int, _: int, random: torch.Generator) -> torch.Tensor:
-        return with_start(draw(rows, corpus.seed_from(random)), start_id)
+        if again is None:
+            ids = draw(rows, corpus.seed_from(random))
+        else:
+            ids = again[torch.randint(len(again), (rows,), generator=random)].long()
+        return with_start(ids, start_id)
 
     structure = task.structure
     if structure is not None and starts:
@@ -90,9 +98,16 @@ def _drawn(settings: TrainSettings, task: Task) -> TrainingData:
         1 if starts else task.question,
         build_rotary if relative else partial(build_positional, structure=structure),
         with_start(_question(settings, task, length), start_id),
-        {"data": task.name, "data_tokens": 0},
+        facts,
         start_id,
     )
+
+
+def _again(settings: TrainSettings) -> torch.Tensor | None:
+    """The sequences that train again and again, None where each is drawn for its step."""
+    if settings.sequences is None:
+        return None
+    return drawn_once(settings.task, settings.sequences, settings.seed, settings.work.parent)
 
 
 def is_text(task: Task) -> bool:

@@ -9,9 +9,11 @@ import torch
 import samplers
 from docs import alternatives, measure, performance_page
 from lab.bench import cache_error, calls, cost_table, draws, starts
-from lab.bench.costs import Tape, opened, sample
+from lab.bench import decoder as decoder_module
+from lab.bench.costs import Tape, costs, opened, sample
 from lab.bench.decoder import decoder
 from lab.bench.handwritten import Handwritten
+from lab.bench.pairs import pairs
 from lab.bench.timing import spread
 from lab.cli import main
 from lab.models.load import load
@@ -37,6 +39,22 @@ def test_step_that_is_timed_commits_most_confident():
     assert tokens[0, 7] == 3 and (tokens == 49).sum() == draws.POSITIONS - 1
     theirs = draws._theirs(logits, {"temperature": 0.0})()
     assert theirs[0, 7] == 3 and (theirs == 49).sum() == draws.POSITIONS - 1
+
+
+def test_random_weights_come_in_sizes_of_qwen(monkeypatch):
+    tiny = decoder_module.Size(32, 2, 4, 2, 16, 48, tied=False)
+    monkeypatch.setitem(decoder_module.SIZES, "0.6B", tiny)
+    names = ["margin", "max_prob", "dflash", "prism"]
+    models = pairs(names, vocabulary=40, size="0.6B")
+    assert models["margin"] is models["max_prob"]  # one for all that need the same
+    for name, model in models.items():
+        config = model.network.config
+        assert (config.hidden_size, config.num_key_value_heads, config.head_dim) == (32, 2, 16)
+        assert model.network.dtype == torch.bfloat16 and not config.tie_word_embeddings
+        (cost,) = costs([plan(RunRequest(name, model, prompts=[[5, 6]], gen_length=4))], 1)
+        assert cost.calls > 0
+    with pytest.raises(ValueError, match=r"size must be one of small, 0\.6B, 4B, 8B, got 'huge'"):
+        pairs(names, vocabulary=40, size="huge")
 
 
 @pytest.mark.parametrize("sampler", ["llada2", "llada"])

@@ -46,6 +46,8 @@ def test_flags_become_values_of_their_type():
         ("--hidden 30 --heads 4", "even multiple of --heads, got 30 and 4"),
         ("--task recipes", "--task must be one that draws its own data .*sudoku9.* got --task rec"),
         ("--task sudoku9 --data x.txt", "--task sudoku9 draws its own data, got --data x.txt"),
+        ("--sequences 9", "--sequences is for a task that draws its own data, got --task stories"),
+        ("--task sudoku9 --sequences 0", "--sequences must be greater than 0, got 0"),
         ("--objective dflash --lengths 64", "name its folder by --init-from"),
     ],
 )

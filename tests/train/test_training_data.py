@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import GPT2LMHeadModel, Qwen3ForCausalLM
 
 from lab.models.transformers.checkpoint import load_checkpoint
 from lab.tasks import TASKS, tales
+from lab.tasks.split import held_out
+from lab.train import drawn_once
 from lab.train.export import card_fields, export
 from lab.train.learner import Learner, banned_ids
 from lab.train.problem import Problem, everything
@@ -20,11 +23,11 @@ def _tales(monkeypatch):
     monkeypatch.setitem(TASKS, "tales", tales.TASK)
 
 
-def data_of(folder, task, objective):
+def data_of(folder, task, objective, **more):
     length = TASKS[task].length
     settings = TrainSettings(
         task=task, objective=objective, work=folder / "w", steps=1, lengths=(length,),
-        context=length + 1, tokens_per_batch=length + 1,
+        context=length + 1, tokens_per_batch=length + 1, **more,
     )  # fmt: skip
     return open_data(settings)
 
@@ -77,3 +80,24 @@ def test_full_attention_model_runs_behind_its_start(tmp_path):
         trained = learner.logits(problem).view(2, tales.LENGTH, -1).softmax(-1)
     sampled = model.denoise(noisy[:, 1:]).softmax(-1)
     torch.testing.assert_close(sampled, trained, atol=1e-4, rtol=1e-3)
+
+
+def test_sequences_drawn_once_train_again_and_again(tmp_path, monkeypatch):
+    """They are the same whoever draws them, are drawn by one run alone, and nothing else trains."""
+    monkeypatch.setattr(drawn_once, "PART", 3)
+    data = data_of(tmp_path, "addition", "mdlm", sequences=8)
+    length = TASKS["addition"].length
+    assert data.facts["data_tokens"] == 8 * length
+    (file,) = tmp_path.glob("*.safetensors")
+    stored = load_file(file)["ids"]
+    parts = [
+        drawn_once._part("addition", 0, start, rows) for start, rows in ((0, 3), (3, 3), (6, 2))
+    ]
+    assert stored.shape == (8, length) and torch.equal(stored, torch.cat(parts))
+    assert len(stored.unique(dim=0)) == 8 and not held_out(stored.long()).any()
+    rows = data.windows(200, length, torch.Generator().manual_seed(0))
+    assert {*map(tuple, rows.tolist())} == {*map(tuple, stored.tolist())}
+    again = data.windows(200, length, torch.Generator().manual_seed(0))
+    assert torch.equal(rows, again) and rows.dtype == torch.int64
+    monkeypatch.setattr(drawn_once, "ProcessPoolExecutor", None)
+    assert data_of(tmp_path, "addition", "mdlm", sequences=8).facts == data.facts
