@@ -58,6 +58,10 @@ const makeFilm = () => {
       const all = { start: 0, count: this.count(), steps: JSON.stringify(steps) };
       return { ...all, film: canvas, pieces, edges, settled };
     },
+    // Whether a token of the last step has no text: a part that brought it was lost.
+    lacks() {
+      return frames.length > 1 && frames[this.last()].tokens.some(id => !(id in this.pieces));
+    },
     count: () => Math.max(frames.length - 1, 0),
     last() { return this.count(); },
     // The newest prediction for a position at or before step k, for the draft of a masked one.

@@ -86,8 +86,11 @@ const drawn = new WeakMap();
 const drawGrid = (grid, value, film, k, options, selected) => {
   const frame = film.frames[k], before = drawn.get(grid);
   const look = JSON.stringify([film.run, options, selected, film.edges, k === film.last() && value.verdict]);
-  drawn.set(grid, { frame, k, look });
-  if (before?.look === look && before.frame === frame && before.k === k) return;
+  const now = { frame, k, look, unread: false };
+  drawn.set(grid, now);
+  // A cell that was drawn before its token's text was known is drawn again.
+  const known = before?.look === look && !before.unread;
+  if (known && before.frame === frame && before.k === k) return;
   const side = film.canvas.board[0];
   grid.classList.toggle('lines', Boolean(side));
   grid.classList.toggle('as-text', Boolean(options.text) && !side);
@@ -101,8 +104,9 @@ const drawGrid = (grid, value, film, k, options, selected) => {
   }
   for (let position = 0; position < film.canvas.columns; position++) {
     const span = grid.children[position];
-    if (before?.look === look && sameCell(before.frame, before.k, frame, k, position)) continue;
+    if (known && sameCell(before.frame, before.k, frame, k, position)) continue;
     const cell = cellOf(value, film, k, position, options);
+    now.unread ||= cell.name !== 'mask' && !(cell.id in film.pieces);
     const classes = cell.classes.join(' ');
     writeText(span, cell.text);
     if (span.className !== classes) span.className = classes;

@@ -7,14 +7,18 @@ const alternatives = makeAlternatives(server, () => draw());
 const difference = makeDifference();
 const branch = makeBranch(props.number, () => draw());
 let cursor = 0, chasing = true, playing = false, timer = null, selected = -1, hovered = -1;
-let settings = '', fetching = false;
+let settings = '', fetching = false, shown = null;
+
+// Gradio changes an object that it gave as more comes, whether or not it was read by then; a text
+// it can only replace.
+const read = () => (typeof props.value === 'string' ? JSON.parse(props.value || 'null') : props.value);
 
 const setText = (selector, text) => writeText($(selector), text || '');
 
 // The head chooses what the next run takes; the title is said where that is another sampler.
 const drawTitle = () => {
   const chosen = window.labSamplers?.[props.number - 1]?.title;
-  $('.title').classList.toggle('lab-unseen', chosen === props.value.title);
+  $('.title').classList.toggle('lab-unseen', chosen === shown.title);
 };
 const drawHead = value => {
   $('.lab-panel').dataset.kind = value.kind;
@@ -39,8 +43,8 @@ const drawHead = value => {
 };
 
 const draw = () => {
-  const value = props.value;
-  if (!value || !value.kind) return;
+  const value = shown;
+  if (!value) return;
   const frame = film.frames[cursor];
   const scrub = $('.scrub');
   scrub.max = film.last();
@@ -94,7 +98,7 @@ const chase = () => {
   if (timer) return;
   const walk = () => {
     const behind = film.last() - cursor;
-    if (!element.isConnected || (behind <= 0 && props.value?.kind !== 'running')) { halt(); return; }
+    if (!element.isConnected || (behind <= 0 && shown?.kind !== 'running')) { halt(); return; }
     if (behind <= 0) return;
     cursor += Math.ceil(behind / 20);
     draw();
@@ -137,19 +141,19 @@ const catchUp = async () => {
   fetching = false;
   if (run !== film.run) { follow(); return; }
   if (part && !part.missing) film.take(part);
-  $('.lab-panel').classList.toggle('gap', film.count() < props.value.count);
+  $('.lab-panel').classList.toggle('gap', film.count() < shown.count);
   follow(film.count() > before);
 };
 const follow = (again = true) => {
-  if (again && film.count() < props.value.count) catchUp();
+  if (again && (film.count() < shown.count || film.lacks())) catchUp();
   cursor = Math.min(cursor, film.last());
   draw();
   if (chasing && cursor < film.last()) chase();
 };
 
-const update = () => {
-  const value = props.value;
+const show = value => {
   if (!value || !value.kind) return;
+  shown = value;
   drawHead(value);
   const fresh = film.begin(value.run);
   const title = `${value.title} on ${(value.subtitle || '').split(' · ')[0]}`;
@@ -169,6 +173,11 @@ const update = () => {
   const detail = { number: props.number, value, film };
   window.dispatchEvent(new CustomEvent('lab:value', { detail }));
   if (optionsNow().differ === props.number) window.dispatchEvent(new CustomEvent('lab:options'));
+};
+// What the page itself puts in the panel: Gradio knows of it, so that the server can put it back.
+const put = value => {
+  props.value = JSON.stringify(value);
+  show(value);
 };
 
 element.addEventListener('input', event => {
@@ -196,13 +205,12 @@ element.addEventListener('click', event => {
 });
 // Another row of a run that is over: the same panel, with that row's film at its end.
 const showRow = async number => {
-  const { run } = props.value;
+  const { run } = shown;
   let part = null;
   try { part = await server.row({ run, row: number }); } catch { return; }
-  if (!part || run !== props.value.run) return;
+  if (!part || run !== shown.run) return;
   if (part.missing) { setText('.message', 'This run is not kept any more: run it again.'); return; }
-  props.value = { ...props.value, ...part, play: false };
-  update();
+  put({ ...shown, ...part, play: false });
   seek(film.last());
 };
 const copy = async () => {
@@ -233,8 +241,7 @@ listen('lab:seek', detail => seek(film.at(detail.fraction, detail.by)));
 listen('lab:options', () => draw());
 listen('lab:recent', panels => {
   const empty = { start: 0, count: 0, steps: '[]', film: null, pieces: {}, edges: [], settled: [] };
-  props.value = panels[props.number - 1] || { ...empty, kind: 'empty', run: 'idle' };
-  update();
+  put(panels[props.number - 1] || { ...empty, kind: 'empty', run: 'idle' });
 });
 listen('lab:show', ({ panel, step, position }) => {
   if (panel !== props.number) return;
@@ -251,14 +258,14 @@ const settingsNow = () => {
   return form ? JSON.stringify([form.task, form.shared, form.panels[props.number - 1]]) : '';
 };
 const drawStale = () => {
-  const ran = props.value && !props.value.run.startsWith('idle') && props.value.kind !== 'empty';
+  const ran = shown && !shown.run.startsWith('idle') && shown.kind !== 'empty';
   $('.lab-panel').classList.toggle('stale', Boolean(ran && settings && settings !== settingsNow()));
   drawForecast();
 };
 // What Run would do stands where nothing ran, or where what ran is out of date.
 const drawForecast = () => {
   const next = window.labForecast?.panels?.[props.number - 1];
-  const due = props.value?.run.startsWith('idle') || $('.lab-panel').classList.contains('stale');
+  const due = shown?.run.startsWith('idle') || $('.lab-panel').classList.contains('stale');
   $('.forecast').classList.toggle('problem', Boolean(next?.problem));
   setText('.forecast', !next || !due ? '' : next.problem
     || `Next: at most ${next.calls} calls of ${next.model} · ${next.guarantee}`);
@@ -266,14 +273,13 @@ const drawForecast = () => {
 listen('lab:forecast', () => drawForecast());
 listen('lab:settings', ({ samplers }) => {
   drawStale();
-  if (props.value?.title) drawTitle();
-  if (!props.value?.run.startsWith('idle')) return;
+  if (shown?.title) drawTitle();
+  if (!shown?.run.startsWith('idle')) return;
   const sampler = samplers[props.number - 1];
-  const value = { ...props.value, run: `idle ${sampler?.name}` };
-  props.value = sampler ? { ...value, kind: 'idle', title: sampler.title, message: 'Press Run.',
-    subtitle: sampler.paper } : { ...value, kind: 'empty' };
-  update();
+  const value = { ...shown, run: `idle ${sampler?.name}` };
+  put(sampler ? { ...value, kind: 'idle', title: sampler.title, message: 'Press Run.',
+    subtitle: sampler.paper } : { ...value, kind: 'empty' });
 });
 
-watch('value', update);
-update();
+watch('value', () => show(read()));
+show(read());

@@ -26,13 +26,15 @@ LONGEST = 120.0  # seconds to wait for the page
 def starts(repeats: int = 5) -> pd.DataFrame:
     """One line a way to start: seconds of the wall, from the process's birth to its use.
 
-    `nothing` is a Python process that imports nothing, for comparison.
+    For comparison: `nothing` is a Python process that imports nothing, and the page cannot open
+    before `import gradio, torch` is through.
     """
     repeats = limits.whole("repeats", repeats, 1, 1000)
     ways: dict[str, Callable[[], float]] = {
         "nothing": lambda: _process("-c", ""),
         "import lab": lambda: _process("-c", "import lab"),
         "python -m lab --help": lambda: _process("-m", "lab", "--help"),
+        "import gradio, torch": lambda: _process("-c", "import gradio, torch"),
         "python app.py, first page": _page,
     }
     lines = []

@@ -19,6 +19,7 @@ from lab.record.trajectory import Trajectory
 from lab.tasks import TASKS
 from lab.ui.safe_text import visible
 
+Pieces = Callable[[list[int]], dict[int, str]]
 LEAST = 0.003  # alternatives less likely than this are not shown
 
 
@@ -127,21 +128,25 @@ class Film:
         self._sent = 0
         self._sent_pieces = 0
 
-    def begin(self, steps: RecordedSteps, task: str, card: dict[str, Any]) -> None:
-        """Take the canvas from the first line of steps since 0."""
+    def begin(self, steps: RecordedSteps, task: str, card: dict[str, Any], pieces: Pieces) -> None:
+        """Take the canvas from the first line of steps since 0; pieces(ids): texts of tokens."""
         self.first = film_start(steps, task, card)
+        self._spell(steps.tokens[0], pieces)
 
-    def extend(self, steps: RecordedSteps, pieces: Callable[[list[int]], dict[int, str]]) -> None:
-        """Take the steps that follow those taken before; pieces(ids): their texts."""
-        ids = {*np.unique(steps.tokens).tolist(), *np.unique(steps.predicted).tolist()} - {-1}
-        fresh = sorted(i for i in ids if str(i) not in self.pieces)
-        self.pieces |= {str(i): visible(text) for i, text in pieces(fresh).items()}
+    def extend(self, steps: RecordedSteps, pieces: Pieces) -> None:
+        """Take the steps that follow those taken before; pieces(ids): texts of tokens."""
+        self._spell(steps.tokens, pieces)
+        self._spell(steps.predicted, pieces)
         self._starts |= set(steps.start.tolist())
         self.edges = block_edges(self._starts)
         if self._predicted is None:
             self._predicted = np.full(steps.tokens.shape[1], -1, np.int32)
         self.steps += [film_step(steps, s, self._predicted) for s in range(len(steps.calls))]
         self._state = steps.state[-1]
+
+    def _spell(self, ids: ndarray, pieces: Pieces) -> None:
+        fresh = [i for i in np.unique(ids).tolist() if i >= 0 and str(i) not in self.pieces]
+        self.pieces |= {str(i): visible(text) for i, text in pieces(fresh).items()}
 
     def settle(self, state: ndarray) -> None:
         """No step follows: the states [L] as a row's last line reads."""
@@ -150,17 +155,17 @@ class Film:
 
     def part(self, start: int) -> FilmPart:
         """The steps from `start` on, with every piece: for a page that missed some."""
-        return self._part(start, dict(self.pieces))
+        # Steps, then texts: the run may go on while this is read, and writes texts first.
+        return self._part(start, self.steps[start:], dict(self.pieces))
 
     def next_part(self) -> FilmPart:
         """The steps and pieces that no part before this one held."""
         start, self._sent = self._sent, len(self.steps)
         pieces = dict(list(self.pieces.items())[self._sent_pieces :])
         self._sent_pieces = len(self.pieces)
-        return self._part(start, pieces)
+        return self._part(start, self.steps[start:], pieces)
 
-    def _part(self, start: int, pieces: dict[str, str]) -> FilmPart:
-        steps = self.steps[start:]
+    def _part(self, start: int, steps: list[str], pieces: dict[str, str]) -> FilmPart:
         return {
             "start": start,
             "count": start + len(steps),
@@ -175,8 +180,12 @@ class Film:
 def whole_film(run: Trajectory) -> Film:
     """The film of a run that is over."""
     film, steps = Film(), run.steps_since(0)
-    film.begin(steps, run.task, run.card)
-    film.extend(steps, lambda ids: {i: run.piece(i) for i in ids})
+
+    def pieces(ids: list[int]) -> dict[int, str]:
+        return {i: run.piece(i) for i in ids}
+
+    film.begin(steps, run.task, run.card, pieces)
+    film.extend(steps, pieces)
     return film
 
 

@@ -1,5 +1,6 @@
 """The token panel: one run's film, drawn, played and scrubbed in the browser."""
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,14 @@ class TokenPanel(gr.HTML):
             number=number,
             **layout,
         )
+
+    def postprocess(self, value: PanelValue | None) -> str | None:
+        """The value as one text, which the browser has whole or not at all.
+
+        Of an object Gradio sends what differs and changes the one that the browser may not have
+        read yet: parts of two pushes would mix.
+        """
+        return None if value is None else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}

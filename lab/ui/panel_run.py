@@ -68,7 +68,7 @@ class PanelRun:
         self._subtitle = subtitle(run.plan.sampler, card.name, run.plan.values, self.origin)
         self._notes = notes(run.plan.canvas, card.attention)
         self._metrics = PanelMetrics(drafts(asdict(card)))
-        self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card))
+        self.record.film.begin(run.steps_since(0, 0), run.plan.task, asdict(card), run.pieces)
         self.record.filters = filters_text(run.plan.sampler.name, run.plan.values)
         self._run, self.kind = run, "running"
         return budget

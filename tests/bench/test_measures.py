@@ -118,8 +118,8 @@ def test_start_is_timed_in_process_of_its_own(monkeypatch):
     monkeypatch.setattr(starts, "_page", lambda: 0.5)
     monkeypatch.setattr(starts, "_process", lambda *arguments: len(arguments) / 10)
     lines = starts.starts(3)
-    assert lines["start"].tolist()[0] == "nothing" and len(lines) == 4
-    assert lines["seconds"].tolist() == pytest.approx([0.2, 0.2, 0.3, 0.5])
+    assert lines["start"].tolist()[0] == "nothing" and len(lines) == 5
+    assert lines["seconds"].tolist() == pytest.approx([0.2, 0.2, 0.3, 0.2, 0.5])
 
 
 @pytest.mark.parametrize("repeats", [0, "x"])

@@ -70,6 +70,7 @@ def parts() -> Iterator[str]:
     steps = record.film.steps
     first = {**record.film.part(0), "steps": f"[{','.join(steps[:2])}]", "count": 2}
     pushes = {"first": first, "last": record.film.part(4), "whole": record.film.part(0)}
+    pushes["silent"] = {**record.film.part(0), "pieces": {}}
     with gr.Blocks() as demo:
         panel = TokenPanel(elem_id="panel-1")
         for name, part in pushes.items():
@@ -105,3 +106,46 @@ def test_gap_is_asked_for(visit, parts):
     expect(scrub).to_have_attribute("max", "5")
     scrub.fill("2")
     expect(cells).to_have_text(["a", "b", "░", "░", "░"])
+
+
+def test_lost_texts_are_asked_for(visit, parts):
+    site, requests = visit(path=parts, reduced_motion="reduce"), []
+    site.page.on("request", lambda sent: "component_server" in sent.url and requests.append(1))
+    site.page.get_by_role("button", name="silent", exact=True).click()
+    cells = site.panel(1).locator("[role=option]")
+    expect(cells).to_have_text(["a", "b", "c", "d", "e"], timeout=15_000)
+    assert len(requests) == 1
+
+
+@pytest.fixture(scope="module")
+def rush() -> Iterator[str]:
+    """A panel, and a button that pushes a run of five steps at once, a part for each with its text.
+
+    The browser sees several changes before it draws; Gradio makes them in the value that it gave.
+    """
+    run = make(["_____", "a____", "ab___", "abc__", "abcd_", "abcde"])
+    record = PanelRecord("b" * 32, whole_film(run), run)
+    keep("rush", PageRuns([record], Code("", "")))
+    film = record.film.part(0)
+
+    async def push():
+        for k, step in enumerate(record.film.steps):
+            part = {**film, "start": k, "count": k + 1, "steps": f"[{step}]"}
+            part |= {"pieces": {str(k): film["pieces"][str(k)]}}
+            part |= {} if k == 0 else {"film": None}
+            yield panel_value("running" if k < 4 else "done", record.name, **part)
+
+    with gr.Blocks() as demo:
+        panel = TokenPanel(elem_id="panel-1")
+        gr.Button("push").click(push, None, panel)
+    yield from served(demo)
+
+
+def test_parts_that_come_at_once_lose_no_text(visit, rush):
+    site = visit(path=rush, reduced_motion="reduce")
+    cells = site.panel(1).locator("[role=option]")
+    for _ in range(5):
+        site.page.reload()
+        site.page.get_by_role("button", name="push", exact=True).click()
+        expect(site.panel(1)).to_have_attribute("data-kind", "done", timeout=20_000)
+        expect(cells).to_have_text(list("abcde"))

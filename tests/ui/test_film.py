@@ -66,10 +66,25 @@ def test_parts_follow_on_one_another_and_any_can_be_had_again():
     assert film.part(10**6)["steps"] == "[]"
 
 
+def test_part_has_texts_of_its_steps_while_run_goes_on():
+    """A panel asks on another thread: a step may come between the two."""
+    film = whole_film(lab.run("mdlm", "capitals", "The capital of", seed=1)[0])
+
+    class Growing(list):
+        def __getitem__(self, key):
+            film.pieces["99"] = "late"
+            return [*list.__getitem__(self, key), "[1,0,[0,99],[],[],[],[]]"]
+
+    film.steps = Growing(film.steps)
+    part = film.part(0)
+    assert json.loads(part["steps"])[-1][2] == [0, 99] and part["pieces"]["99"] == "late"
+
+
 @pytest.mark.parametrize("sampler", ["hybrid", "uniform", "llada2"])
 def test_film_that_grew_equals_film_of_whole(sampler):
     run, grown = recorder(sampler, "sudoku4", template="1[MASK]*15"), Film()
-    grown.begin(run.steps_since(0, 0), "sudoku4", asdict(run.plan.model.card))
+    grown.begin(run.steps_since(0, 0), "sudoku4", asdict(run.plan.model.card), run.pieces)
+    assert grown.part(0)["pieces"].keys() >= {str(i) for i in grown.first["tokens"]}
     for number, _ in enumerate(run):
         if number % 3 == 0:
             grown.extend(run.steps_since(0, len(grown.steps)), run.pieces)
@@ -91,8 +106,9 @@ def test_last_step_is_read_as_last():
     film, steps = Film(), run.steps_since(0)
     unsettled = steps._replace(state=steps.state.copy())
     unsettled.state[-1] = 3
-    film.begin(unsettled, "", run.card)
-    film.extend(unsettled, lambda ids: {i: run.piece(i) for i in ids})
+    texts = whole_film(run).pieces
+    film.begin(unsettled, "", run.card, lambda ids: {i: texts[str(i)] for i in ids})
+    film.extend(unsettled, lambda ids: {i: texts[str(i)] for i in ids})
     film.settle(run.state[-1])
     assert film.settled == [
         x for i in np.flatnonzero(run.state[-1] != 3) for x in (i, run.state[-1, i])
