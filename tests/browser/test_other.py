@@ -14,7 +14,11 @@ BERT, LARGE = "google-bert/bert-base-uncased", "GSAI-ML/LLaDA-8B-Instruct"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A hub that is slow to give weights away, with a small model and one that says it is large."""
+    """A hub that is slow to give weights away, with a small model and one that says it is large.
+
+    A test asks for it before `visit`, so that the page is closed first: one that has just chosen
+    the model still asks about it, and would read that nobody has loaded it.
+    """
     monkeypatch.setattr(loaded_models, "_KNOWN", Shelf(1.0))
     with fake_hub.reached(monkeypatch, tmp_path / "cache") as running:
         running.add(BERT, published.write(tmp_path / "bert", "bert"))
@@ -31,7 +35,7 @@ def hub(tmp_path, monkeypatch):
         yield running
 
 
-def test_another_model_is_looked_up_loaded_and_run(visit, hub):
+def test_another_model_is_looked_up_loaded_and_run(hub, visit):
     site = visit()
     reply = site.page.locator("#other-answer")
     load = site.page.get_by_role("button", name="Load", exact=True)
@@ -70,7 +74,7 @@ def test_another_model_is_looked_up_loaded_and_run(visit, hub):
     expect(site.panel(1).locator(".title")).to_have_text("LLaDA2 (block refinement)")
 
 
-def test_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
+def test_load_is_stopped_and_may_go_on(hub, visit):
     site, answer = visit(), hub.answer
 
     def slower(path):
@@ -91,7 +95,8 @@ def test_load_is_stopped_and_may_go_on(visit, hub, monkeypatch):
     assert not hub.fetched(".safetensors") and not loaded_models.known()
     hub.answer = answer
     load.click()
-    expect(reply).to_contain_text("loaded", timeout=30_000)
+    expect(reply).to_contain_text("loaded, and chosen as the task", timeout=30_000)
+    expect(site.panel(1).locator(".title")).to_have_text("Largest probability", timeout=15_000)
 
 
 def test_run_pressed_before_task_came_back_runs_new_task(visit):
