@@ -18,7 +18,8 @@ from lab.ui.shelf import Shelf
 from lab.ui.snippet import Code
 
 CELLS_SENT = 50_000  # of uncertainty in one answer: some 400 kB
-CELLS = 8_000_000  # steps x columns kept in all; about 60 bytes each
+CELLS = 8_000_000  # steps x columns kept in all; about 80 bytes each
+BESIDES = 200  # cells that a panel takes besides, however short its run: settings, words, film
 SECONDS = 3600.0  # after which a comparison is given up
 
 
@@ -52,8 +53,8 @@ class PanelRecord:
 
     @property
     def cells(self) -> int:
-        """Steps x columns."""
-        return sum(run.tokens.size for run in self.runs)
+        """Steps x columns of all rows, and what the panel takes besides."""
+        return BESIDES + sum(run.tokens.size for run in self.runs)
 
     def filters_text(self) -> FiltersText:
         """What acts on a draw of this run, in words."""
@@ -141,7 +142,7 @@ class PageRuns:
 
     @property
     def cells(self) -> int:
-        """Steps x columns of all panels that this page alone holds."""
+        """The cells of all panels that this page alone holds."""
         return 0 if self.shared else sum(panel.cells for panel in self.panels if panel)
 
 

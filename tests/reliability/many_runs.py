@@ -25,7 +25,11 @@ async def _check(site: Site, size: int) -> list[Figure]:
                 await asyncio.sleep(1)  # what a closed page leaves behind is dropped
                 looks.append(site.look())
     before, after = looks
-    return [none_of(f"of {size} runs failed", failures), *_growth(before, after, size - first)]
+    return [
+        none_of(f"of {size} runs failed", failures),
+        none_of("runs that closed pages left behind", after.pages - before.pages),
+        *_growth(before, after, size - first),
+    ]
 
 
 def _growth(before: Look, after: Look, rest: int) -> list[Figure]:

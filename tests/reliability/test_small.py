@@ -43,7 +43,7 @@ def test_run_that_is_ended_gives_its_place_back(site):
     assert not faults(cancels.check(site, 4))
 
 
-def test_visitors_leave_no_thread_behind(site):
+def test_visitors_leave_neither_run_nor_thread_behind(site):
     before = site.look().threads
     assert not faults(many_runs.check(site, 2))
     assert site.look().threads - before < 5

@@ -132,7 +132,8 @@ class Visitor:
     async def page(self) -> AsyncIterator["Visitor"]:
         """An open page: the connection by which Gradio knows that it is, closed at the end."""
         async with self._http.stream("GET", f"gradio_api/heartbeat/{self.session}") as reply:
-            await anext(reply.aiter_lines())
+            beats = reply.aiter_lines()  # held, for the connection is closed with it
+            await anext(beats)
             yield self
 
     async def _poke(self, path: str, body: dict[str, Any]) -> Answer:

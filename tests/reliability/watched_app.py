@@ -20,7 +20,7 @@ from unittest import mock
 
 import psutil
 
-from lab.ui import panel_frames, slot
+from lab.ui import page_runs, panel_frames, slot
 from lab.ui.panel_frames import PanelFrame
 from tests.kit.project import ROOT
 from tests.kit.serving import served
@@ -34,7 +34,7 @@ class Look(NamedTuple):
     most: the most runs that took a step at one time, since the look before; computing: those that
     do now; line: runs that stand in the line; strangers: places in it that a thread other than the
     run's own gave back, ever; late: steps begun since somebody pressed Stop; memory in MB; threads;
-    handles: open files and sockets.
+    handles: open files and sockets; pages: those whose runs are still held.
     """
 
     most: int
@@ -45,6 +45,7 @@ class Look(NamedTuple):
     memory: float
     threads: int
     handles: int
+    pages: int
 
 
 class Watch:
@@ -62,6 +63,7 @@ class Watch:
         return Look(
             most, self._computing, len(slot.LINE), self._strangers, self._late,
             process.memory_info().rss / 1e6, process.num_threads(), process.num_fds(),
+            len(list(page_runs._PAGES.items())),
         )  # fmt: skip
 
     @contextmanager

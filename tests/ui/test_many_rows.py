@@ -143,7 +143,7 @@ def test_table_of_metrics_has_column_for_each_panel(on_page):
 
 def test_memory_of_all_rows_is_counted(on_page):
     page, _ = on_page
-    assert page.cells == sum(one.tokens.size for one in page.runs)
+    assert page.cells == 2 * page_runs.BESIDES + sum(one.tokens.size for one in page.runs)
     assert isinstance(page, PageRuns) and len(page.runs) == 10
 
 

@@ -1,5 +1,7 @@
 """What a page may still ask about, and who loses it first."""
 
+import pickle
+
 import pytest
 
 from lab.ui import page_runs
@@ -37,6 +39,11 @@ def test_whoever_holds_most_loses_oldest():
     for number in range(9):
         keep(f"loud{number}", page(str(number)), "loud")
     assert of_session("quiet") and of_session("loud8") and not of_session("loud0")
+
+
+def test_short_runs_count_with_all_that_they_take():
+    keep("s", page("a"))
+    assert of_session("s").cells * 80 > len(pickle.dumps(of_session("s")))
 
 
 def test_old_pages_are_forgotten():
