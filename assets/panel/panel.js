@@ -274,9 +274,10 @@ listen('lab:forecast', () => drawForecast());
 listen('lab:settings', ({ samplers }) => {
   drawStale();
   if (shown?.title) drawTitle();
-  if (!shown?.run.startsWith('idle')) return;
+  const next = read();  // may be a run's by now, and not be shown yet
+  if (!next?.run.startsWith('idle')) return;
   const sampler = samplers[props.number - 1];
-  const value = { ...shown, run: `idle ${sampler?.name}` };
+  const value = { ...next, run: `idle ${sampler?.name}` };
   put(sampler ? { ...value, kind: 'idle', title: sampler.title, message: 'Press Run.',
     subtitle: sampler.paper } : { ...value, kind: 'empty' });
 });

@@ -104,8 +104,9 @@ class Visit:
 
     def at_the_end(self, number: int) -> None:
         """Wait until a panel's film has caught up with its run."""
-        scrub = self.panel(number).locator(".scrub")
-        expect(scrub).to_have_js_property("value", scrub.get_attribute("max"), timeout=30_000)
+        scrub = self.panel(number).locator(".scrub").element_handle()
+        end = "scrub => scrub.max !== '0' && scrub.value === scrub.max"
+        self.page.wait_for_function(end, arg=scrub, timeout=30_000)
 
 
 def local(url: str) -> bool:
