@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update")  # fmt: skip
+# The names of the runs that the panels show.
+RUNS = "() => [...document.querySelectorAll('.lab-panel')].map(one => one.dataset.run).join()"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -57,7 +59,11 @@ class Visit:
 
     def run(self, patience: float = 90_000) -> None:
         """Press Run and wait, so many milliseconds, until it may be pressed again."""
+        before = self.page.evaluate(f"({RUNS})()")
         self.page.get_by_role("button", name="Run", exact=True).click()
+        # What the page says of the run before may also be that it is done.
+        begun = f"before => ({RUNS})() !== before"
+        self.page.wait_for_function(begun, arg=before, timeout=patience)
         expect(self.page.locator("#status")).to_contain_text("done", timeout=patience)
         expect(self.page.get_by_role("button", name="Run", exact=True)).to_be_enabled(
             timeout=30_000
