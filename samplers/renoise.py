@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import kernels
 from .canvas import Canvas, Denoiser, Step, write
-from .draw import GREEDY, Filters, entropy, most_likely, token_weights, weighing
+from .draw import GREEDY, Filters, entropy, most_likely, weighing
 from .noise import Noise
 from .params import BlockLength, EosEarlyStop, NucleusRule, Steps, Temperature, TopK, TopP
 from .registry import Needs, Range, Values, sampler, shared_filters
@@ -88,9 +88,9 @@ def renoise(
                 break
             t = kernels.model_time(denoise.card, clean.sum(-1) / canvas.writable.sum(-1), x)
             logits = denoise(x, window=block, rows=rows, t=t, previous=previous)
-            logits = _tempered(logits, _cooled(temperature, cooling, steps - left, steps))
-            best, doubt = most_likely(logits), entropy(logits).where(free, torch.inf)
-            drawn = noise.reveal(logits, free, weighing(1.0, top_k, top_p, nucleus_rule))
+            heat = _cooled(temperature, cooling, steps - left, steps)
+            best = most_likely(logits := _tempered(logits, heat))
+            drawn, doubt = _draw(logits, free, noise, heat, top_k, top_p, nucleus_rule)
             stop = rows if left == 1 else _settled(best, doubt, before, stability, stop_entropy)
             keep = kernels.within_entropy(doubt, entropy_bound) | (free & stop[:, None])
             ids = torch.where(stop[:, None], best, drawn).where(keep, -1)
@@ -104,7 +104,21 @@ def renoise(
 
 
 def _tempered(logits: Tensor, temperature: float) -> Tensor:
-    return logits / temperature if temperature >= GREEDY else token_weights(logits, 0.0).log()
+    if temperature >= GREEDY:
+        return logits / temperature
+    top = most_likely(logits)[..., None]
+    return torch.full_like(logits, -torch.inf).scatter_(-1, top, 0.0)
+
+
+def _draw(
+    logits: Tensor, free: Tensor, noise: Noise, temperature: float, top_k: int | None,
+    top_p: float | None, nucleus_rule: str,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """A token at each True of `free` [B, W], and the entropies [B, W], infinite elsewhere."""
+    if temperature < GREEDY:  # one token has all the weight
+        return most_likely(logits), torch.where(free, 0.0, torch.inf).double()
+    drawn = noise.reveal(logits, free, weighing(1.0, top_k, top_p, nucleus_rule))
+    return drawn, entropy(logits).where(free, torch.inf)
 
 
 def _settled(

@@ -140,7 +140,7 @@ def decoding(plan: Plan) -> Callable[[], Tensor]:
     size = model.network.config.vocab_size
     banned = sorted({card.mask_id, card.pad_id, *model.banned_ids} - {None})
     config = GenerationConfig(
-        max_new_tokens=int(plan.canvas.writable.sum()), do_sample=False,
+        max_new_tokens=int(plan.canvas.writable.sum()), do_sample=False, use_cache=True,
         eos_token_id=list(card.eos_ids) or None, pad_token_id=card.pad_id,
         suppress_tokens=[token for token in banned if token < size] or None,
         speculation_type="dflash" if drafts else None,

@@ -111,6 +111,14 @@ def test_transformers_writes_same_tokens_where_compared(sampler):
     assert cost.same is True and cost.peer.median > 0
 
 
+def test_transformers_decodes_shipped_models_with_cache():
+    """Their configs leave the cache out, as training has none."""
+    for sampler in ("autoregressive", "dflash"):
+        request = RunRequest(sampler, "stories", "One day", gen_length=8, params={"temperature": 0})
+        (cost,) = costs.costs([plan(request)], 1, peers.peers([plan(request)], "transformers"))
+        assert cost.same is True
+
+
 @pytest.mark.parametrize("sampler", ["uniform", "renoise"])
 def test_another_algorithm_is_compared_by_call(sampler):
     model = published.load(published.GEMMA)
