@@ -22,7 +22,7 @@ PART = 2000  # sequences that a process draws before it takes the next ones
 
 
 def drawn_once(task: str, count: int, seed: int, folder: Path) -> torch.Tensor:
-    """`count` sequences of a task that draws its own data, as ids [count, T] int16.
+    """`count` sequences of a task that draws its own data, as ids [count, T] int32.
 
     They are a function of task, count and seed, and kept in `folder` for the next run.
     """
@@ -45,7 +45,7 @@ def _part(task: str, seed: int, start: int, rows: int) -> torch.Tensor:
     torch.set_num_threads(1)
     draw = TASKS[task].draw
     assert draw is not None
-    return draw(rows, seed_from(generator(seed, start, 1, 1))).to(torch.int16)
+    return draw(rows, seed_from(generator(seed, start, 1, 1))).to(torch.int32)
 
 
 def _cores() -> int:
