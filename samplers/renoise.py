@@ -90,7 +90,7 @@ def renoise(
             logits = denoise(x, window=block, rows=rows, t=t, previous=previous)
             heat = _cooled(temperature, cooling, steps - left, steps)
             best = most_likely(logits := _tempered(logits, heat))
-            drawn, doubt = _draw(logits, free, noise, heat, top_k, top_p, nucleus_rule)
+            drawn, doubt = _draw(best, logits, free, noise, heat, top_k, top_p, nucleus_rule)
             stop = rows if left == 1 else _settled(best, doubt, before, stability, stop_entropy)
             keep = kernels.within_entropy(doubt, entropy_bound) | (free & stop[:, None])
             ids = torch.where(stop[:, None], best, drawn).where(keep, -1)
@@ -111,12 +111,12 @@ def _tempered(logits: Tensor, temperature: float) -> Tensor:
 
 
 def _draw(
-    logits: Tensor, free: Tensor, noise: Noise, temperature: float, top_k: int | None,
-    top_p: float | None, nucleus_rule: str,
+    best: Tensor, logits: Tensor, free: Tensor, noise: Noise, temperature: float,
+    top_k: int | None, top_p: float | None, nucleus_rule: str,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """A token at each True of `free` [B, W], and the entropies [B, W], infinite elsewhere."""
     if temperature < GREEDY:  # one token has all the weight
-        return most_likely(logits), torch.where(free, 0.0, torch.inf).double()
+        return best, torch.where(free, 0.0, torch.inf).double()
     drawn = noise.reveal(logits, free, weighing(1.0, top_k, top_p, nucleus_rule))
     return drawn, entropy(logits).where(free, torch.inf)
 

@@ -19,7 +19,7 @@ const cellOf = (value, film, k, position, options) => {
   const name = open ? 'mask' : changed ? 'committed' : film.canvas.states[frame.state[position]];
   const id = changed ? changed.id : frame.tokens[position];
   const now = !changed && k > 0 && frame.written[position] === k && name !== 'mask' && name !== 'remasked';
-  const cell = { name, id, now, classes: [name], confidence: frame.confidence[position] };
+  const cell = { name, id, now, unread: false, classes: [name], confidence: frame.confidence[position] };
   if (changed && !open) cell.text = changed.text;
   else if (name === 'mask' || name === 'remasked') {
     const draft = options.draft && !changed ? film.draft(k, position) : -1;
@@ -27,6 +27,7 @@ const cellOf = (value, film, k, position, options) => {
     if (draft >= 0) cell.classes.push('draft');
   } else {
     cell.text = pieceText(film, id, options);
+    cell.unread = !(id in film.pieces);
     if (/^[ \n\t]/.test(film.pieces[id] ?? '')) cell.classes.push('spaced');
   }
   if (changed) cell.classes.push('changed');
@@ -106,7 +107,7 @@ const drawGrid = (grid, value, film, k, options, selected) => {
     const span = grid.children[position];
     if (known && sameCell(before.frame, before.k, frame, k, position)) continue;
     const cell = cellOf(value, film, k, position, options);
-    now.unread ||= cell.name !== 'mask' && !(cell.id in film.pieces);
+    now.unread ||= cell.unread;
     const classes = cell.classes.join(' ');
     writeText(span, cell.text);
     if (span.className !== classes) span.className = classes;

@@ -81,10 +81,9 @@ class Cell:
         return plan(self._request(every[:1], 0)).work * (self.rows or self.instances)
 
     def _batch(self, first: Instance) -> int:
-        canvas = plan(self._request([first], 0)).canvas
-        columns = canvas.tokens.shape[1]
-        more = 1 if load(self.model, device=self.device).device == CPU else GPU
-        logits = columns * card(self.model).vocab_size
+        one = plan(self._request([first], 0))
+        more = 1 if one.model.device == CPU else GPU
+        logits = one.canvas.tokens.shape[1] * card(self.model).vocab_size
         return max(1, min(self.most_rows * more, BATCH_CELLS * more // logits))
 
     def _request(self, batch: list[Instance], first_row: int) -> RunRequest:

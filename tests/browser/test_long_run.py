@@ -95,10 +95,11 @@ def test_lost_and_repeated_pushes_make_one_film(visit, parts):
     expect(site.panel(1).locator("[role=option]")).to_have_text(["a", "b", "c", "d", "e"])
 
 
-def test_gap_is_asked_for(visit, parts):
+@pytest.mark.parametrize("push", ["last", "silent"])  # of steps, of their texts
+def test_gap_is_asked_for(visit, parts, push):
     site, requests = visit(path=parts, reduced_motion="reduce"), []
     site.page.on("request", lambda sent: "component_server" in sent.url and requests.append(1))
-    site.page.get_by_role("button", name="last", exact=True).click()
+    site.page.get_by_role("button", name=push, exact=True).click()
     cells = site.panel(1).locator("[role=option]")
     expect(cells).to_have_text(["a", "b", "c", "d", "e"], timeout=15_000)
     assert len(requests) == 1
@@ -106,15 +107,6 @@ def test_gap_is_asked_for(visit, parts):
     expect(scrub).to_have_attribute("max", "5")
     scrub.fill("2")
     expect(cells).to_have_text(["a", "b", "░", "░", "░"])
-
-
-def test_lost_texts_are_asked_for(visit, parts):
-    site, requests = visit(path=parts, reduced_motion="reduce"), []
-    site.page.on("request", lambda sent: "component_server" in sent.url and requests.append(1))
-    site.page.get_by_role("button", name="silent", exact=True).click()
-    cells = site.panel(1).locator("[role=option]")
-    expect(cells).to_have_text(["a", "b", "c", "d", "e"], timeout=15_000)
-    assert len(requests) == 1
 
 
 @pytest.fixture(scope="module")

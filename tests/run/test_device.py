@@ -68,6 +68,15 @@ def keeps_budget(far, run, record, most=None):
     assert len(frames) == (len(each) if record == "with_record" else 0)
 
 
+def same_frames(here, there):
+    """The frames of two runs hold the same tokens, and numbers that are as near as rounding."""
+    for near, far in zip(here, there, strict=True):
+        assert np.array_equal(near.tokens, far.tokens) and near.window == far.window
+        for field in ("predicted", "score", "confidence", "entropy", "top_probabilities"):
+            one, other = getattr(near, field), getattr(far, field)
+            assert np.allclose(one, other, atol=1e-6, equal_nan=True) if near.step else one is None
+
+
 @pytest.mark.parametrize("case", CASES, ids=title)
 def test_trace_is_same_on_another_device(case):
     with FarDevice():
@@ -81,11 +90,7 @@ def test_same_seed_draws_same_tokens_on_another_device(name):
     with FarDevice():
         there = plan_of(name, golden.network(name, FAR))
         frames = list(there)
-    for near, far in zip(here, frames, strict=True):
-        assert np.array_equal(near.tokens, far.tokens) and near.window == far.window
-        for field in ("predicted", "score", "confidence", "entropy", "top_probabilities"):
-            one, other = getattr(near, field), getattr(far, field)
-            assert np.allclose(one, other, atol=1e-6, equal_nan=True) if near.step else one is None
+    same_frames(here, frames)
     assert here.trajectories()[0].same_tokens(there.trajectories()[0])
 
 

@@ -15,7 +15,7 @@ import samplers
 from samplers.noise import Noise
 from tests.kit import golden, tiny
 from tests.kit.golden import CASES, stored, trace
-from tests.run.test_device import WAITS, plan_of, title
+from tests.run.test_device import WAITS, plan_of, same_frames, title
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = torch.device("cuda")
@@ -30,16 +30,11 @@ def test_trace_is_same_on_gpu(case):
 
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 def test_same_seed_draws_same_tokens_on_gpu(name):
-    here, there = plan_of(name, golden.network(name)), plan_of(name, golden.network(name, GPU))
-    for near, far in zip(here, there, strict=True):
-        assert np.array_equal(near.tokens, far.tokens) and near.window == far.window
-        for field in ("predicted", "score", "confidence", "entropy", "top_probabilities"):
-            one, other = getattr(near, field), getattr(far, field)
-            assert np.allclose(one, other, atol=1e-6, equal_nan=True) if near.step else one is None
+    same_frames(plan_of(name, golden.network(name)), plan_of(name, golden.network(name, GPU)))
 
 
 def waits(plan):
-    """How often each step made the processor wait, and how many blocks the canvas has."""
+    """How often each step made the processor wait."""
     opened = plan.model.open(plan.canvas, plan.values.get("block_length"))
     noise, each = Noise(plan.seed, range(len(plan.canvas.tokens))), []
     steps = plan.sampler.function(opened, opened.canvas, noise, **plan.values)

@@ -17,26 +17,24 @@ from lab.study.spec import read_spec
 from lab.study.study_command import main
 
 SPEC = {"name": "small", "task": "sudoku4", "cases": [4], "samplers": {"mdlm": {"steps": [2]}}}
-FULL = SimpleNamespace(canvas=SimpleNamespace(tokens=torch.zeros(1, 16)))  # a plan of 16 columns
+# A plan of 16 columns on a device that is not the CPU.
+ELSEWHERE = SimpleNamespace(
+    canvas=SimpleNamespace(tokens=torch.zeros(1, 16)),
+    model=SimpleNamespace(device=torch.device("meta")),
+)
 
 
 def test_trained_models_run_on_named_device_in_larger_batches(monkeypatch):
     devices, plain = [], cells_module.load
 
-    class Elsewhere:
-        device = torch.device("meta")
-
-        def __init__(self, model):
-            self.card, self.open = model.card, model.open
-
     def load(name, device=None):
         devices.append(device)
-        return Elsewhere(plain(name))
+        return plain(name)
 
     cell, first = cells_of(read_spec(SPEC, known_cases()))[0], instances_of("sudoku4", "4", 1)[0]
     assert cell._batch(first) == cells_module.BATCH_ROWS
     monkeypatch.setattr(cells_module, "load", load)
-    monkeypatch.setattr(cells_module, "plan", lambda request: FULL)
+    monkeypatch.setattr(cells_module, "plan", lambda request: ELSEWHERE)
     size = replace(cell, device="cuda:1")._batch(first)
     assert set(devices) == {"cuda:1"} and size == cells_module.BATCH_ROWS * cells_module.GPU
 
