@@ -89,21 +89,24 @@ def draw(chain: Chain, length: int, chance: random.Random) -> tuple[str, ...]:
 
 def next_letters(chain: Chain, words: Sequence[str]) -> list[float]:
     """The probability of each letter of a text given those before it (the forward algorithm)."""
-    states = list(chain.initial)
+    states, transition, emission = _arrays(chain)
     result = []
     for word in words:
-        letter = LETTERS.index(word)
-        emitted = [
-            float(state == letter) if chain.emission is None else chain.emission[state][letter]
-            for state in range(len(states))
-        ]
-        joint = [weight * share for weight, share in zip(states, emitted, strict=True)]
-        total = sum(joint)
-        result.append(total)
-        known = [weight / total for weight in joint]
-        columns = zip(*chain.transition, strict=True)
-        states = [sum(a * b for a, b in zip(known, column, strict=True)) for column in columns]
+        joint = states * emission[LETTERS.index(word)]
+        total = joint.sum()
+        result.append(float(total))
+        states = joint @ transition / total
     return result
+
+
+@cache
+def _arrays(chain: Chain) -> tuple[Any, Any, Any]:
+    """A chain [S], [S, S], and how likely each state writes each letter [letters, S]."""
+    import numpy as np  # not above: a list of the tasks opens without it
+
+    transition = np.array(chain.transition)
+    emission = np.eye(len(LETTERS)) if chain.emission is None else np.array(chain.emission)
+    return np.array(chain.initial), transition, emission.T
 
 
 def log_prob(chain: Callable[[], Chain], words: Sequence[str]) -> float:

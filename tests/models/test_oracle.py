@@ -177,6 +177,21 @@ def test_long_evidence_neither_underflows_nor_forgets():
     )  # fmt: skip
 
 
+def test_long_evidence_of_table_neither_overflows_nor_forgets():
+    """The same of two sequences: what each is worth is a factor of 2000^200 or more."""
+    length, p = 500, 0.001
+    sequences = torch.tensor([[0] * length, [1] * length])
+    model = table(sequences, corruption="hybrid", p_uniform=p)
+    tokens = torch.tensor([[0] * 210 + [1] * 290, [0] * 290 + [1] * 210])
+    logits = model.denoise(tokens)[..., :2].double()
+    odds = torch.tensor((1 - p + p / 2) / (p / 2)).double().log() * 80
+    torch.testing.assert_close(
+        logits[..., 1] - logits[..., 0],
+        torch.stack([odds, -odds])[:, None].expand(2, length),
+        atol=1e-2, rtol=1e-5,
+    )  # fmt: skip
+
+
 def test_length_300_of_mixing_chain_is_finite_and_normalised():
     model = oracle(PI, A, length=300, corruption="hybrid")
     tokens = torch.randint(0, V + 1, (8, 300), generator=torch.Generator().manual_seed(0))

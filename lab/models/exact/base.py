@@ -140,6 +140,7 @@ class Exact(Model):
         rows: Tensor,
         own: bool = True,
     ) -> Tensor:
+        own = own and self.card.posterior == "full"
         pinned = torch.zeros_like(visible) if cache is None else cache[rows]
         keep, spread = self._evidence(tokens, visible, pinned, t)
         size = max(1, _CELLS // self.cells(tokens.shape[1]))
@@ -154,10 +155,12 @@ class Exact(Model):
         """How many float64 cells one row of that many columns takes."""
 
     @abstractmethod
-    def others(
-        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice
-    ) -> Tensor:
-        """Log p(x at the column = v, all other evidence) [B, W, V], -inf where that is 0."""
+    def scores(
+        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
+        own: bool,
+    ) -> Tensor:  # fmt: skip
+        """Log p(x at the column = v, the evidence) [B, W, V] up to a constant a row, -inf where
+        that is 0. Where `own` is False the column's own evidence is left out."""
 
     def _check(self, tokens: Tensor, visible: Tensor) -> None:
         card = self.card
@@ -198,7 +201,7 @@ class Exact(Model):
         self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
         own: bool,
     ) -> Tensor:  # fmt: skip
-        scores = self._scores(tokens, visible, keep, spread, window, own)
+        scores = self.scores(tokens, visible, keep, spread, window, own)
         seen = visible[:, window, None]
         stuck = seen & (scores.amax(-1, keepdim=True) == -torch.inf)
         rows = stuck.any(1).flatten()
@@ -207,19 +210,9 @@ class Exact(Model):
             said = visible & (tokens != self.size)
             spread = torch.where(said, (1 - FLOOR) * spread + FLOOR / self.size, spread)
             keep = torch.where(said, (1 - FLOOR) * keep, keep)
-            floor = self._scores(tokens, visible, keep, spread, window, own)
+            floor = self.scores(tokens, visible, keep, spread, window, own)
             scores[rows] = torch.where(stuck[rows], floor, scores[rows])
         return torch.where(seen, scores, 0.0).log_softmax(-1).clamp(min=_NEVER)
-
-    def _scores(
-        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
-        own: bool,
-    ) -> Tensor:  # fmt: skip
-        scores = self.others(tokens, visible, keep, spread, window)
-        if self.card.posterior == "loo" or not own:
-            return scores
-        same = torch.arange(scores.shape[-1]) == tokens[:, window, None]
-        return scores + (keep[:, window, None] * same + spread[:, window, None]).log()
 
 
 class _Opened(Opened):

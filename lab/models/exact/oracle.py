@@ -66,33 +66,66 @@ class Oracle(Exact):
         """Messages, evidence and answers of one row."""
         return columns * (3 * len(self.initial) + self._seen.shape[1])
 
-    def others(
+    def scores(
+        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
+        own: bool,
+    ) -> Tensor:  # fmt: skip
+        """Forward times backward message, times the column's own evidence."""
+        others = self._others(tokens, visible, keep, spread, window)
+        if not own:
+            return others
+        same = torch.arange(others.shape[-1]) == tokens[:, window, None]
+        return others + (keep[:, window, None] * same + spread[:, window, None]).log()
+
+    def _others(
         self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice
     ) -> Tensor:
         """Log p(x_i = v, evidence elsewhere) [B, W, V]: forward times backward message."""
-        width = range(tokens.shape[1])
-        ids = tokens.clamp(0, self._seen.shape[1] - 1)
-        evidence = [
-            (keep[:, i, None] * self._seen[:, ids[:, i]].T + spread[:, i, None]).log()
-            for i in width
-        ]
-        # A pad passes the message on as it came, so the chain starts at the first visible column.
-        message = self.initial.log().expand(len(tokens), -1)
-        forward = []
-        for i in width:
-            forward.append(message)
-            onward = _log_matmul(message + evidence[i], self.transition)
-            message = torch.where(visible[:, i, None], onward, message)
-        message = torch.zeros_like(message)
-        backward = []
-        for i in reversed(width):
-            backward.append(message)
-            onward = _log_matmul(message + evidence[i], self.transition.T)
-            message = torch.where(visible[:, i, None], onward, message)
-        states = torch.stack(forward[window], 1) + torch.stack(backward[::-1][window], 1)
+        ids = tokens.T.clamp(0, self._seen.shape[1] - 1)
+        evidence = keep.T[..., None] * self._seen.T[ids] + spread.T[..., None]  # [T, B, S]
+        start, end = self.initial, torch.ones_like(self.initial)
+        forward = _messages(start, evidence, visible.T, self.transition)[window]
+        backward = _messages(end, evidence.flip(0), visible.T.flip(0), self.transition.T)
+        states = (forward + backward.flip(0)[window]).transpose(0, 1)
         if self.emission is None:
             return states
         return _log_matmul(states.flatten(0, 1), self.emission).view(*states.shape[:2], -1)
+
+
+def _messages(start: Tensor, evidence: Tensor, visible: Tensor, step: Tensor) -> Tensor:
+    """Log of what the columns before each one say of its state [T, B, S], up to a constant a row.
+
+    visible [T, B]: a pad passes the message on as it came, so the chain starts at the first
+    visible column.
+    """
+    message = start.expand(evidence.shape[1], -1)
+    messages = []
+    for seen, stands in zip(evidence, visible, strict=True):
+        messages.append(message)
+        joint = message * seen
+        top = joint.amax(-1, keepdim=True)
+        onward = joint / torch.where(top == 0, 1.0, top) @ step
+        message = torch.where(stands[:, None], onward, message)
+    result = torch.stack(messages)
+    if _below(result, 1e-200) or _below(evidence, 1e-100) or _below(step, 1e-20):
+        # A state may have been lost here that later evidence yet prefers.
+        return _messages_in_logs(start, evidence, visible, step)
+    return result.log()
+
+
+def _messages_in_logs(start: Tensor, evidence: Tensor, visible: Tensor, step: Tensor) -> Tensor:
+    """The same without a limit to how unlikely a state may be, and slower."""
+    message = start.log().expand(evidence.shape[1], -1)
+    messages = []
+    for seen, stands in zip(evidence.log(), visible, strict=True):
+        messages.append(message)
+        message = torch.where(stands[:, None], _log_matmul(message + seen, step), message)
+    return torch.stack(messages)
+
+
+def _below(values: Tensor, least: float) -> bool:
+    """Whether one of them is smaller than `least` and not 0."""
+    return bool(((values > 0) & (values < least)).any())
 
 
 def _log_matmul(log_left: Tensor, right: Tensor) -> Tensor:

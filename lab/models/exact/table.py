@@ -67,30 +67,55 @@ class Table(Exact):
         self.sequences, self.weights = sequences, weights
 
     def cells(self, columns: int) -> int:
-        """Every sequence at every column."""
-        return columns * len(self.sequences) * 2
+        """Every sequence twice, and what is known and answered of every token at every column."""
+        return 4 * len(self.sequences) + 2 * columns * self.size
 
-    def others(
-        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice
-    ) -> Tensor:
-        """Log of the weight of the sequences with v at the column, its own evidence left out."""
+    def scores(
+        self, tokens: Tensor, visible: Tensor, keep: Tensor, spread: Tensor, window: slice,
+        own: bool,
+    ) -> Tensor:  # fmt: skip
+        """Log of the weight of the sequences with v at the column.
+
+        A column's own evidence depends on its token alone, so it is taken out of a sum over
+        sequences as a whole. Where it is certain (spread 0) nothing is left to divide by: a
+        sequence that contradicts one certain column, and no other, counts at that column.
+        """
         place = (visible.cumsum(-1) - 1).clamp(min=0)
-        listed = self.sequences.T[place]  # [B, T, N]: what each sequence has at each column
-        own = (keep[..., None] * (listed == tokens[..., None]) + spread[..., None]).log()
-        # Sums of -inf cannot be undone by subtraction, so impossible cells are counted apart.
-        never = own == -torch.inf
-        own = torch.where(never, 0.0, own)
-        total = self.weights.log() + own.sum(1)
-        without = total[:, None] - own[:, window]
-        others_never = never.sum(1)[:, None] - never[:, window].long()
-        without = torch.where(others_never > 0, -torch.inf, without)
-        return _log_scatter(without, listed[:, window], self.size)
+        certain, doubtful = (keep > 0) & (spread == 0), (keep > 0) & (spread > 0)
+        gain = torch.where(doubtful, (keep + spread).log() - spread.log(), 0.0)
+        logs = self.weights.log()[:, None] + self._sums(tokens, place, gain)
+        missed = certain.sum(-1) - self._sums(tokens, place, certain.double())
+        scores = self._columns(torch.where(missed == 0, logs, -torch.inf), place[:, window])
+        if own:
+            return scores
+        same = torch.arange(self.size) == tokens[:, window, None]
+        scores = scores - torch.where(same, gain[:, window, None], 0.0)
+        changed = certain[:, window, None] & ~same
+        if not bool(changed.any()):
+            return scores
+        near = self._columns(torch.where(missed == 1, logs, -torch.inf), place[:, window])
+        return torch.where(changed, near, scores)
 
+    def _sums(self, tokens: Tensor, place: Tensor, worth: Tensor) -> Tensor:
+        """What a row's tokens are worth to each sequence that has them too [N, B]."""
+        rows, columns = worth.nonzero(as_tuple=True)
+        places, ids = place[rows, columns], tokens[rows, columns]
+        shape = (self.sequences.shape[1], self.size, len(tokens))
+        each = torch.zeros(shape, dtype=torch.float64)
+        each[places, ids, rows] = worth[rows, columns]
+        total = torch.zeros(len(self.sequences), len(tokens), dtype=torch.float64)
+        for i in places.unique().tolist():
+            total += each[i].index_select(0, self.sequences[:, i])
+        return total
 
-def _log_scatter(logs: Tensor, ids: Tensor, size: int) -> Tensor:
-    """Log of the sums [B, W, size] of exp(logs [B, W, N]) that share an id."""
-    empty = torch.full((*ids.shape[:2], size), -torch.inf, dtype=torch.float64)
-    top = empty.scatter_reduce(-1, ids, logs, "amax")
-    top = torch.where(top == -torch.inf, 0.0, top)
-    shares = (logs - top.gather(-1, ids)).exp()
-    return torch.zeros_like(empty).scatter_add_(-1, ids, shares).log() + top
+    def _columns(self, logs: Tensor, places: Tensor) -> Tensor:
+        """Log of the sums [B, W, V] of exp(logs [N, B]) over the sequences with v at a place."""
+        top = logs.amax(0)
+        top = torch.where(top == -torch.inf, 0.0, top)
+        shares = (logs - top).exp()
+        first, last = int(places.min()), int(places.max())
+        sums = torch.zeros(last - first + 1, self.size, logs.shape[1], dtype=torch.float64)
+        for i in range(first, last + 1):
+            sums[i - first].index_add_(0, self.sequences[:, i], shares)
+        answers = (sums.log_() + top).permute(2, 0, 1)
+        return answers.gather(1, (places - first)[..., None].expand(-1, -1, self.size))
