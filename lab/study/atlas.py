@@ -18,14 +18,16 @@ from samplers.registry import Sampler
 ATLAS = Path(__file__).parents[2] / "assets" / "atlas.parquet"
 ROWS = 1000  # a rate of 50 % to within 3 points
 # What a task measures where the default is too much for its cost: fewer cases, fewer rows. A board
-# of 81 cells takes minutes a setting: 250 rows tell rates apart that differ by some 9 points.
+# takes a trained model minutes a setting: 250 rows tell rates apart that differ by some 9 points.
 CASES = {
     "sudoku9": ["26"],
     "addition": ["8:0", "8:4", "8:8"],
     "chain": ["64"],
     "hidden": ["64"],
 }
-INSTANCES = {"sudoku9": 250, "stories": 100, "lists": 200, "chain": 500, "hidden": 500}
+INSTANCES = {
+    "sudoku6": 250, "sudoku9": 250, "stories": 40, "lists": 200, "chain": 500, "hidden": 500,
+}  # fmt: skip
 GEN_LENGTH = {"stories": 64}
 STEPS = (2, 4, 8, 16, 32, 64)
 TEMPERATURES = (0.0, 0.7, 1.0)
