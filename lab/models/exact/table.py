@@ -64,10 +64,10 @@ class Table(Exact):
         self, card: ModelCard, words: Sequence[str] | None, sequences: Tensor, weights: Tensor
     ):
         super().__init__(card, words)
-        self.sequences, self.weights = sequences, weights
+        self.sequences, self.logs = sequences, weights.log()
 
     def cells(self, columns: int) -> int:
-        """Every sequence twice, and what is known and answered of every token at every column."""
+        """Every sequence some times, and each token at each column as it is summed and answered."""
         return 4 * len(self.sequences) + 2 * columns * self.size
 
     def scores(
@@ -83,7 +83,7 @@ class Table(Exact):
         place = (visible.cumsum(-1) - 1).clamp(min=0)
         certain, doubtful = (keep > 0) & (spread == 0), (keep > 0) & (spread > 0)
         gain = torch.where(doubtful, (keep + spread).log() - spread.log(), 0.0)
-        logs = self.weights.log()[:, None] + self._sums(tokens, place, gain)
+        logs = self.logs[:, None] + self._sums(tokens, place, gain)
         missed = certain.sum(-1) - self._sums(tokens, place, certain.double())
         scores = self._columns(torch.where(missed == 0, logs, -torch.inf), place[:, window])
         if own:
@@ -100,12 +100,14 @@ class Table(Exact):
         """What a row's tokens are worth to each sequence that has them too [N, B]."""
         rows, columns = worth.nonzero(as_tuple=True)
         places, ids = place[rows, columns], tokens[rows, columns]
-        shape = (self.sequences.shape[1], self.size, len(tokens))
-        each = torch.zeros(shape, dtype=torch.float64)
-        each[places, ids, rows] = worth[rows, columns]
         total = torch.zeros(len(self.sequences), len(tokens), dtype=torch.float64)
+        each = torch.zeros(self.size, len(tokens), dtype=torch.float64)
         for i in places.unique().tolist():
-            total += each[i].index_select(0, self.sequences[:, i])
+            here = places == i
+            known = ids[here], rows[here]
+            each[known] = worth[rows[here], columns[here]]
+            total += each.index_select(0, self.sequences[:, i])
+            each[known] = 0
         return total
 
     def _columns(self, logs: Tensor, places: Tensor) -> Tensor:
