@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from lab.record.file_limits import BYTES
-from lab.ui import guard, loaded_models
+from lab.ui import delivery, guard, loaded_models
 from lab.ui.assets import ASSETS
 
 THEME = gr.themes.Default(
@@ -42,7 +42,9 @@ LAUNCH: dict[str, Any] = {
     "max_file_size": BYTES,
     "allowed_paths": [],
     "state_session_capacity": 200,
-    "app_kwargs": {"middleware": [_Middleware((guard.Guard, (), {}))]},
+    "app_kwargs": {
+        "middleware": [_Middleware((each, (), {})) for each in (guard.Guard, delivery.Delivery)]
+    },
 }
 
 
