@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from docs import choosing_page, performance_page, study_pages
+from docs import choosing_page, performance_page, shuffle_page, study_pages
 from lab.models.transformers.families import FAMILIES, Family
 from lab.tasks import TASKS
 from lab.train.card_file import with_section
@@ -171,7 +171,10 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "text": choosing_page.text,
         "sources": choosing_page.sources,
     },
-    "docs/is-your-sampler-correct.md": {"correctness": study_pages.correctness},
+    "docs/is-your-sampler-correct.md": {
+        "correctness": study_pages.correctness,
+        "shuffle": shuffle_page.shuffle_table,
+    },
     "README.md": {"samplers": samplers, "tasks": tasks},
     "docs/parameters.md": {"parameters": parameters},
     "docs/samplers.md": {"guarantees": samplers_table, "schedules": schedules_table},
@@ -198,6 +201,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 FIGURES: dict[str, Callable[[], str]] = {
     "docs/figures/error-by-steps.svg": study_pages.truth_figure,
     "docs/figures/kl-rate-by-calls.svg": study_pages.kl_figure,
+    "docs/figures/kl-of-shuffle.svg": shuffle_page.shuffle_figure,
     "docs/figures/cost-by-sampler.svg": performance_page.figure,
 }
 

@@ -14,12 +14,11 @@ def plot_quality(
     *,
     cost: str = "calls",
     quality: str = "score",
-    bound: float | None = None,
 ) -> go.Figure:
     """Quality against mean cost of the settings of one task and case, intervals as bars.
 
     summary: lines of lab.study.summary.summarise. `customdata` of each point is its place in the
-    summary, so that a click can find it. bound: a line that no sampler can pass.
+    summary, so that a click can find it.
     """
     figure = go.Figure()
     known = summary[summary[quality].notna()]
@@ -40,8 +39,6 @@ def plot_quality(
                 hoverinfo="text",
             )
         )  # fmt: skip
-    if bound is not None:
-        figure.add_hline(y=bound, line_dash="dot", annotation_text="no sampler can be better")
     share = quality == "score"
     figure.update_layout(
         xaxis={"title": COSTS.get(cost, cost), "type": "log"},

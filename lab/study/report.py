@@ -86,8 +86,7 @@ def html(points: pd.DataFrame, path: str | Path, title: str = "Study") -> None:
         about = TASKS[task].cases.get(case, "") if task in TASKS else ""
         parts.append(f"<h2>{escape(name)}</h2><p>{escape(about)}</p>")
         if lines["score"].notna().any():
-            bound = None
-            figure = plot_quality(lines.reset_index(drop=True), bound=bound)
+            figure = plot_quality(lines.reset_index(drop=True))
             parts.append(figure.to_html(full_html=False, include_plotlyjs=script))
             script = False
             budgets = [b for b in BUDGETS if b <= 2 * lines["calls"].max()] or [

@@ -43,8 +43,9 @@ def log_figure(
     across = _Axis([x for x, _ in every], LEFT, WIDTH - LEGEND)
     up = _Axis([y for _, y in every] + [g.start[1] for g in guides], HEIGHT - BOTTOM, TOP)
     parts = [*_axes(across, up, x_label, y_label), *_guides(guides, across, up)]
+    apart = min(20, (HEIGHT - TOP - 24) / len(lines))
     for number, (name, points) in enumerate(lines.items()):
-        parts += _line(name, points, across, up, TOP + 12 + 20 * number)
+        parts += _line(name, points, across, up, round(TOP + 12 + apart * number, 1))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="system-ui, sans-serif" font-size="12" role="img">'
@@ -105,7 +106,11 @@ def _guides(guides: Sequence[Guide], across: _Axis, up: _Axis) -> list[str]:
             stop, end = x * (up.low / y) ** (1 / guide.power), up.low
         ends = f"M{across.at(x)},{up.at(y)}L{across.at(stop)},{up.at(end)}"
         parts.append(f'<path d="{ends}" stroke="#6b7280" stroke-dasharray="5 4" fill="none"/>')
-        parts.append(_text(across.at(stop) + 4, up.at(end) + 4, guide.label, "start"))
+        # A level line is named above its beginning: at its end the legend stands.
+        place = (stop, end, 4) if guide.power else (x, y, -6)
+        parts.append(
+            _text(across.at(place[0]) + 4, up.at(place[1]) + place[2], guide.label, "start")
+        )
     return parts
 
 

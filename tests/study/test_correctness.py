@@ -1,5 +1,6 @@
 """Every sampler keeps its guarantee on the reference chain, and one that does not is named."""
 
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 import samplers
 from lab.study import correctness
 from lab.study.correctness import check, truth
-from lab.study.svg_figure import Guide, log_figure
+from lab.study.svg_figure import HEIGHT, Guide, log_figure
 from samplers.canvas import Step, write
 from samplers.draw import draw
 from samplers.registry import Needs, sampler
@@ -155,3 +156,10 @@ def test_figure_puts_points_where_their_numbers_are():
     )
     with pytest.raises(ValueError, match="at least one point"):
         log_figure({"mdlm": [(1, 0.0)]}, "x", "y")
+
+
+def test_figure_has_room_for_every_name():
+    series = {f"sampler {number}": [(1, 1), (2, 0.5)] for number in range(40)}
+    text = log_figure(series, "x", "y", guides=[Guide("level", (1, 0.6))])
+    heights = [float(y) for y in re.findall(r'<text x="[\d.]+" y="([\d.]+)"', text)]
+    assert max(heights) < HEIGHT and len(set(heights)) > 40

@@ -1,0 +1,86 @@
+"""What docs/generate.py prints of a shuffle: how far from the truth so many calls can come."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import torch
+
+from lab.models.load import load
+from lab.study.enumeration import exact_law
+from lab.study.svg_figure import Guide, log_figure
+from lab.study.truth import distance
+from lab.tasks import TASKS
+from samplers import SAMPLERS
+
+TASK = TASKS["lists"]
+QUESTION = ("shuffle", "Ann", "Ben", "Cleo", "Dan", ":")
+STEPS = [{"steps": steps} for steps in (1, 2, 3, 4)]
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "mdlm": STEPS[:2],
+    "llada": [{**each, "block_length": 8, "temperature": 1.0} for each in STEPS],
+    "dream": [{**each, "temperature": 1.0} for each in STEPS],
+    "threshold": [{"threshold": each, "temperature": 1.0} for each in (0.2, 0.3, 0.5, 0.9)],
+    "entropy_bound": [{"gamma": each, "temperature": 1.0} for each in (2.0, 1.0, 0.5)],
+    "first_hitting": STEPS[:3],
+    "margin": [{**each, "temperature": 1.0} for each in STEPS],
+    "autoregressive": [{"temperature": 1.0}],
+}
+
+
+class Point(NamedTuple):
+    """A setting's law: mean calls, the share of right answers, KL (nats) of the truth to it."""
+
+    setting: str
+    calls: float
+    right: float
+    kl: float
+
+
+@cache
+def points() -> dict[str, list[Point]]:
+    """The points of every sampler, exact: each choice is listed with its probability."""
+    return {name: list(_points(name)) for name in SETTINGS}
+
+
+def _points(name: str) -> Iterator[Point]:
+    model, sampler = load(TASK.models[0]), SAMPLERS[name]
+    words = list(model.vocabulary or ())
+    ends = [TASK.eos] * (TASK.length - len(QUESTION) - 4)
+    answers = [[*QUESTION, *answer, *ends] for answer in permutations(QUESTION[1:5])]
+    sequences = torch.tensor([[words.index(word) for word in answer] for answer in answers])
+    blank = sequences[0].tolist()
+    blank[len(QUESTION) : len(QUESTION) + 4] = [model.card.mask_id] * 4
+    truth = torch.full((len(answers),), 1 / len(answers), dtype=torch.float64).numpy()
+    for settings in SETTINGS[name]:
+        law = exact_law(sampler, model, blank, count_calls=True, **sampler.bind(settings))
+        found = law.of(sequences).numpy()
+        calls = float((law.probability * law.calls).sum())
+        label = next((f"{key}={value:g}" for key, value in settings.items()), "")
+        kl = max(0.0, distance(truth, found).kl)
+        yield Point(label, calls, float(found.sum()), kl)
+
+
+def shuffle_table() -> str:
+    """A line a setting."""
+    lines = ["| sampler | setting | calls | right | KL (nats) |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {each.setting} | {each.calls:.2f} | {each.right:.1%} | {each.kl:.3f} |"
+        for name, settings in points().items()
+        for each in settings
+    ]
+    return "\n".join(lines)
+
+
+def shuffle_figure() -> str:
+    """KL by calls, beside what one call can do at best."""
+    series = {
+        name: [(each.calls, each.kl) for each in settings if each.kl > 1e-9]
+        for name, settings in points().items()
+    }
+    guides = [Guide("one call at best", (1, TASK.bounds["shuffle"]))]
+    return log_figure(
+        series, "Model calls", "KL of the truth to what is written (nats)", guides=guides,
+        title="Distance from all 24 orders of four names, by model calls",
+    )  # fmt: skip
