@@ -55,11 +55,11 @@ def _points(name: str) -> Iterator[Point]:
     truth = torch.full((len(answers),), 1 / len(answers), dtype=torch.float64).numpy()
     for settings in SETTINGS[name]:
         law = exact_law(sampler, model, blank, count_calls=True, **sampler.bind(settings))
-        found = law.of(sequences).numpy()
+        reached = law.of(sequences).numpy()
         calls = float((law.probability * law.calls).sum())
         label = next((f"{key}={value:g}" for key, value in settings.items()), "")
-        kl = max(0.0, distance(truth, found).kl)
-        yield Point(label, calls, float(found.sum()), kl)
+        kl = max(0.0, distance(truth, reached).kl)
+        yield Point(label, calls, float(reached.sum()), kl)
 
 
 def shuffle_table() -> str:

@@ -9,14 +9,14 @@ from docs.shuffle_page import SETTINGS, TASK, points, shuffle_figure, shuffle_ta
 
 @pytest.mark.parametrize("sampler", SETTINGS)
 def test_one_call_is_at_bound_and_more_calls_come_closer(sampler):
-    found = points()[sampler]
-    for each in found:
+    reached = points()[sampler]
+    for each in reached:
         assert each.kl == pytest.approx(-math.log(each.right))  # right answers are all as likely
         if each.calls == 1:
             assert each.kl == pytest.approx(TASK.bounds["shuffle"])
         if each.calls == 4:
             assert each.kl == pytest.approx(0)
-    assert [each.kl for each in found] == sorted((each.kl for each in found), reverse=True)
+    assert [each.kl for each in reached] == sorted((each.kl for each in reached), reverse=True)
 
 
 def test_table_and_figure_name_every_sampler():
