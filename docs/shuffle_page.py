@@ -66,7 +66,8 @@ def shuffle_table() -> str:
     """A line a setting."""
     lines = ["| sampler | setting | calls | right | KL (nats) |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{name}` | {each.setting} | {each.calls:.2f} | {100 * each.right:.1f} % | {each.kl:.3f} |"
+        f"| `{name}` | {each.setting} | {each.calls:.2f} | {100 * each.right:.1f} % "
+        f"| {each.kl:.3f} |"
         for name, settings in points().items()
         for each in settings
     ]
