@@ -12,6 +12,7 @@ from lab.study.enumeration import exact_law
 from lab.study.svg_figure import Guide, log_figure
 from lab.study.truth import distance
 from lab.tasks import TASKS
+from lab.tasks.lists import EOS, LENGTH
 from samplers import SAMPLERS
 
 TASK = TASKS["lists"]
@@ -46,12 +47,12 @@ def points() -> dict[str, list[Point]]:
 
 def _points(name: str) -> Iterator[Point]:
     model, sampler = load(TASK.models[0]), SAMPLERS[name]
-    words = list(model.vocabulary or ())
-    ends = [TASK.eos] * (TASK.length - len(QUESTION) - 4)
+    words = list(TASK.words or ())  # an exact table counts its tokens like this, then the mask
+    ends = [EOS] * (LENGTH - len(QUESTION) - 4)
     answers = [[*QUESTION, *answer, *ends] for answer in permutations(QUESTION[1:5])]
     sequences = torch.tensor([[words.index(word) for word in answer] for answer in answers])
     blank = sequences[0].tolist()
-    blank[len(QUESTION) : len(QUESTION) + 4] = [model.card.mask_id] * 4
+    blank[len(QUESTION) : len(QUESTION) + 4] = [len(words)] * 4
     truth = torch.full((len(answers),), 1 / len(answers), dtype=torch.float64).numpy()
     for settings in SETTINGS[name]:
         law = exact_law(sampler, model, blank, count_calls=True, **sampler.bind(settings))
