@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import permutations
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from lab.models.load import load
 from lab.study.enumeration import exact_law
 from lab.study.svg_figure import Guide, log_figure
 from lab.study.truth import distance
-from lab.tasks import TASKS
-from lab.tasks.lists import EOS, LENGTH
+from lab.tasks.lists import EOS, LENGTH, SIZE, TASK, questions
 from samplers import SAMPLERS
 
-TASK = TASKS["lists"]
-QUESTION = ("shuffle", "Ann", "Ben", "Cleo", "Dan", ":")
+QUESTION, ANSWERS = questions("shuffle")[0]
 STEPS = [{"steps": steps} for steps in (1, 2, 3, 4)]
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "mdlm": STEPS[:2],
@@ -48,19 +46,18 @@ def points() -> dict[str, list[Point]]:
 def _points(name: str) -> Iterator[Point]:
     model, sampler = load(TASK.models[0]), SAMPLERS[name]
     words = list(TASK.words or ())  # an exact table counts its tokens like this, then the mask
-    ends = [EOS] * (LENGTH - len(QUESTION) - 4)
-    answers = [[*QUESTION, *answer, *ends] for answer in permutations(QUESTION[1:5])]
-    sequences = torch.tensor([[words.index(word) for word in answer] for answer in answers])
+    begin, ends = len(QUESTION), [EOS] * (LENGTH - len(QUESTION) - SIZE)
+    lines = [[*QUESTION, *answer, *ends] for answer in ANSWERS]
+    sequences = torch.tensor([[words.index(word) for word in line] for line in lines])
     blank = sequences[0].tolist()
-    blank[len(QUESTION) : len(QUESTION) + 4] = [len(words)] * 4
-    truth = torch.full((len(answers),), 1 / len(answers), dtype=torch.float64).numpy()
+    blank[begin : begin + SIZE] = [len(words)] * SIZE
+    truth = np.full(len(ANSWERS), 1 / len(ANSWERS))
     for settings in SETTINGS[name]:
         law = exact_law(sampler, model, blank, count_calls=True, **sampler.bind(settings))
         reached = law.of(sequences).numpy()
-        calls = float((law.probability * law.calls).sum())
         label = next((f"{key}={value:g}" for key, value in settings.items()), "")
         kl = max(0.0, distance(truth, reached).kl)
-        yield Point(label, calls, float(reached.sum()), kl)
+        yield Point(label, law.mean_calls, float(reached.sum()), kl)
 
 
 def shuffle_table() -> str:

@@ -187,8 +187,7 @@ def _enumerate(
     apart = _apart(sampler, model, blank, bound)
     if apart is not None and not torch.allclose(apart.of(sequences), joined.of(sequences)):
         return None  # it remembers: paths that meet on a canvas do not go on alike
-    calls = float((joined.probability * joined.calls).sum())
-    return ErrorPoint(values, calls, error.total_variation, max(0.0, error.kl))
+    return ErrorPoint(values, joined.mean_calls, error.total_variation, max(0.0, error.kl))
 
 
 def _apart(

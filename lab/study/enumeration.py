@@ -34,6 +34,11 @@ class Law(NamedTuple):
     probability: Tensor
     calls: Tensor
 
+    @property
+    def mean_calls(self) -> float:
+        """The calls of a run in the mean, where they were counted apart."""
+        return float((self.probability * self.calls).sum())
+
     def of(self, sequences: Tensor) -> Tensor:
         """The probability [M] of each of sequences [M, T]."""
         same = (sequences[:, None] == self.tokens[None]).all(-1)

@@ -107,10 +107,8 @@ def _guides(guides: Sequence[Guide], across: _Axis, up: _Axis) -> list[str]:
         ends = f"M{across.at(x)},{up.at(y)}L{across.at(stop)},{up.at(end)}"
         parts.append(f'<path d="{ends}" stroke="#6b7280" stroke-dasharray="5 4" fill="none"/>')
         # A level line is named above its beginning: at its end the legend stands.
-        place = (stop, end, 4) if guide.power else (x, y, -6)
-        parts.append(
-            _text(across.at(place[0]) + 4, up.at(place[1]) + place[2], guide.label, "start")
-        )
+        right, height, below = (stop, end, 4) if guide.power else (x, y, -6)
+        parts.append(_text(across.at(right) + 4, up.at(height) + below, guide.label, "start"))
     return parts
 
 

@@ -1,7 +1,7 @@
 """How the page's own files travel: compressed, and for good where a name never means anything else.
 
-Gradio compresses a file anew for everybody who asks, on the loop that all visitors share, and the
-page itself, which is larger than any of them, not at all.
+Gradio compresses a file again for each request, on the loop that all visitors share, and the page
+itself, which is larger than any of them, not at all.
 """
 
 import gzip
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 PAGE = ("/", "/config")
 NAMED_BY_CONTENT = re.compile(r"/assets/[^/]+-[\w-]{8}\.(css|js|json|svg)")
-FOR_GOOD = (b"cache-control", b"public, max-age=31536000, immutable")
+FOR_GOOD = b"public, max-age=31536000, immutable"
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     # What the parts of a page have in common lies further apart than gzip looks back.
     "br": partial(brotli.compress, quality=5),
@@ -72,7 +72,7 @@ class Delivery:
         if encoding:
             ours[b"content-encoding"] = encoding.encode()
         if file:
-            ours |= dict([FOR_GOOD])
+            ours[b"cache-control"] = FOR_GOOD
         others = [(name, value) for name, value in start["headers"] if name.lower() not in ours]
         start["headers"] = [*others, *ours.items()]
         return [start, {"type": "http.response.body", "body": body}]

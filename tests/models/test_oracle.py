@@ -160,36 +160,33 @@ def test_rows_and_window_pick_from_whole_answer():
     assert (part[~rows] == 0).all()
 
 
+def remembers(model, more, p):
+    """500 tokens of two states: each row says that one of them has `more` tokens than the other."""
+    fewer = (500 - more) // 2
+    tokens = torch.tensor([[0] * fewer + [1] * (500 - fewer), [0] * (500 - fewer) + [1] * fewer])
+    logits = model.denoise(tokens)[..., :2].double()
+    odds = torch.tensor((1 - p + p / 2) / (p / 2)).double().log() * more
+    torch.testing.assert_close(
+        logits[..., 1] - logits[..., 0],
+        torch.stack([odds, -odds])[:, None].expand(2, 500),
+        atol=1e-2, rtol=1e-5,
+    )  # fmt: skip
+
+
 def test_long_evidence_neither_underflows_nor_forgets():
     """Two states that never change, 200 tokens for one, then 300 for the other: 2000^100 to 1.
 
     A forward message kept as a probability would have lost the second state for good.
     """
-    length, p = 500, 0.001
-    model = oracle([0.5, 0.5], [[1, 0], [0, 1]], length=length, corruption="hybrid", p_uniform=p)
-    tokens = torch.tensor([[0] * 200 + [1] * 300, [0] * 300 + [1] * 200])
-    logits = model.denoise(tokens)[..., :2].double()
-    odds = torch.tensor((1 - p + p / 2) / (p / 2)).double().log() * 100
-    torch.testing.assert_close(
-        logits[..., 1] - logits[..., 0],
-        torch.stack([odds, -odds])[:, None].expand(2, length),
-        atol=1e-2, rtol=1e-5,
-    )  # fmt: skip
+    p = 0.001
+    model = oracle([0.5, 0.5], [[1, 0], [0, 1]], length=500, corruption="hybrid", p_uniform=p)
+    remembers(model, 100, p)
 
 
 def test_long_evidence_of_table_neither_overflows_nor_forgets():
     """The same of two sequences: what each is worth is a factor of 2000^200 or more."""
-    length, p = 500, 0.001
-    sequences = torch.tensor([[0] * length, [1] * length])
-    model = table(sequences, corruption="hybrid", p_uniform=p)
-    tokens = torch.tensor([[0] * 210 + [1] * 290, [0] * 290 + [1] * 210])
-    logits = model.denoise(tokens)[..., :2].double()
-    odds = torch.tensor((1 - p + p / 2) / (p / 2)).double().log() * 80
-    torch.testing.assert_close(
-        logits[..., 1] - logits[..., 0],
-        torch.stack([odds, -odds])[:, None].expand(2, length),
-        atol=1e-2, rtol=1e-5,
-    )  # fmt: skip
+    p, sequences = 0.001, torch.tensor([[0] * 500, [1] * 500])
+    remembers(table(sequences, corruption="hybrid", p_uniform=p), 80, p)
 
 
 def test_length_300_of_mixing_chain_is_finite_and_normalised():
