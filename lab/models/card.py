@@ -180,7 +180,8 @@ def target_folder(folder: Path) -> Path | None:
         return None
     if not isinstance(name, str) or not Path(name).name:
         raise ModelError(
-            f"target in lab.json of {folder.name} must name the folder beside it, got {brief(name)}"
+            f"target in lab.json of {folder.name} must name the folder beside it, got "
+            f"{brief(name)}; write that folder's name there"
         )
     target = folder.parent / Path(name).name
     if not (target / "lab.json").exists():

@@ -270,6 +270,9 @@ def test_draft_model_without_its_own_target_is_refused(tmp_path):
     other.mkdir()
     for file in folder.iterdir():
         (other / file.name).write_bytes(file.read_bytes())
+    (other / "lab.json").write_text(json.dumps({**facts, "target": {"a" * 60: None}}))
+    with pytest.raises(ValueError, match=r"write that folder's name there$"):
+        lab.load(str(other))
     (other / "lab.json").write_text(json.dumps({**facts, "target": "gone"}))
     with pytest.raises(ValueError, match=r"goes with gone, which is not beside it; put that model"):
         lab.load(str(other))
